@@ -1,0 +1,100 @@
+//! Changes and the plans that carry them out.
+//!
+//! Every mutation is observe → plan → execute → observe. The plan is a pure function of what was
+//! observed and what is wanted, so it can be printed before anything is done (`--dry-run`),
+//! logged, and cut after every step by a test.
+
+use std::fmt;
+
+use crate::error::Subject;
+use crate::ids::{SnapshotId, VolumeId};
+use crate::spec::{PublishSpec, SnapshotSpec, Source, VolumeSpec};
+use crate::units::Bytes;
+
+/// A change of one pool, as data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// [`crate::Pool::ensure_volume`].
+    EnsureVolume(VolumeSpec),
+    /// [`crate::Pool::grow_volume`].
+    GrowVolume(VolumeId, Bytes),
+    /// [`crate::Pool::publish`].
+    Publish(PublishSpec),
+    /// [`crate::Pool::unpublish`].
+    Unpublish(Source),
+    /// [`crate::Pool::remove_volume`].
+    RemoveVolume(VolumeId),
+    /// `Snapshots::ensure_snapshot`.
+    EnsureSnapshot(SnapshotSpec),
+    /// `Snapshots::roll_back`.
+    RollBack(VolumeId, SnapshotId),
+    /// `Snapshots::remove_snapshot`.
+    RemoveSnapshot(SnapshotId),
+}
+
+impl Change {
+    /// What the change is about.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::EnsureVolume(spec) => Subject::from(&spec.id),
+            Self::GrowVolume(id, _) | Self::RemoveVolume(id) | Self::RollBack(id, _) => {
+                Subject::from(id)
+            }
+            Self::Publish(spec) => Subject::from(&spec.source),
+            Self::Unpublish(source) => Subject::from(source),
+            Self::EnsureSnapshot(spec) => Subject::from(&spec.id),
+            Self::RemoveSnapshot(id) => Subject::from(id),
+        }
+    }
+}
+
+/// The steps a backend would take, in order; none if the state is as wanted already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    subject: Subject,
+    steps: Vec<String>,
+}
+
+impl Plan {
+    /// A plan from steps that say in a few words what each does and to what.
+    #[must_use]
+    pub fn new(subject: Subject, steps: impl IntoIterator<Item = impl fmt::Display>) -> Self {
+        Self {
+            subject,
+            steps: steps.into_iter().map(|step| step.to_string()).collect(),
+        }
+    }
+
+    /// What is changed.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// The steps, in order.
+    #[must_use]
+    pub fn steps(&self) -> &[String] {
+        &self.steps
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.steps.is_empty() {
+            return write!(f, "{}: nothing to do", self.subject);
+        }
+        write!(f, "{}:", self.subject)?;
+        for (number, step) in (1..).zip(&self.steps) {
+            write!(f, "\n  {number}. {step}")?;
+        }
+        Ok(())
+    }
+}

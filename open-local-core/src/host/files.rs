@@ -1,0 +1,173 @@
+//! Files and folders, in as few calls as durable state and file-backed volumes need.
+
+use std::ffi::OsString;
+use std::fmt::Debug;
+use std::io;
+use std::path::Path;
+
+use super::BlockIo;
+use crate::device::DeviceNumber;
+use crate::units::Bytes;
+
+/// What a path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FileKind {
+    /// An ordinary file.
+    File,
+    /// A folder.
+    Directory,
+    /// A symbolic link; links are never followed.
+    Symlink,
+    /// A block device.
+    BlockDevice,
+    /// Anything else.
+    Other,
+}
+
+/// What is known of a path without opening it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileStat {
+    /// What it names.
+    pub kind: FileKind,
+    /// Its length.
+    pub size: Bytes,
+    /// Bytes really taken.
+    pub allocated: Bytes,
+    /// The device that holds it (`st_dev`).
+    pub device: DeviceNumber,
+    /// Its inode number on that device; reused after removal.
+    pub inode: u64,
+    /// For a device node: the device it stands for (`st_rdev`).
+    pub stands_for: Option<DeviceNumber>,
+}
+
+/// The room of the file system that holds a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FsSpace {
+    /// All of it.
+    pub total: Bytes,
+    /// What an unprivileged process may still take.
+    pub available: Bytes,
+    /// Its kind, as `statfs` names it (`f_type`).
+    pub magic: u64,
+    /// Whether it is mounted read-only.
+    pub read_only: bool,
+}
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OpenMode {
+    /// For reading.
+    Read,
+    /// For reading and writing.
+    ReadWrite,
+}
+
+/// An open file.
+pub trait FileIo: BlockIo {
+    /// Cuts or extends it; what is added reads as zeroes and takes no room.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    fn set_len(&self, size: Bytes) -> io::Result<()>;
+
+    /// Takes room for a range, which reads as before; extends the file if needed.
+    ///
+    /// # Errors
+    /// `ENOSPC` where there is not enough, `EOPNOTSUPP` where the file system can't.
+    fn allocate(&self, offset: u64, len: u64) -> io::Result<()>;
+
+    /// The first range at or after `offset` that may hold data: start and end.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    fn next_data(&self, offset: u64) -> io::Result<Option<(u64, u64)>>;
+
+    /// What is known of the open file.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    fn stat(&self) -> io::Result<FileStat>;
+}
+
+/// A lock that is held until this value is dropped or the process ends.
+pub trait FileLock: Debug + Send + Sync {}
+
+/// Files and folders.
+///
+/// No call follows a symbolic link in the last component. What a call changed survives a power
+/// cut only after [`BlockIo::flush`] of the file and [`Files::sync_dir`] of its folder.
+pub trait Files: Debug + Send + Sync {
+    /// What is known of a path.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    fn stat(&self, path: &Path) -> io::Result<FileStat>;
+
+    /// The names in a folder, sorted.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    fn list(&self, folder: &Path) -> io::Result<Vec<OsString>>;
+
+    /// Makes a folder, readable by its owner only.
+    ///
+    /// # Errors
+    /// As the operating system gives them, `EEXIST` among them.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a file that must not exist yet, for reading and writing by its owner only.
+    ///
+    /// # Errors
+    /// As the operating system gives them, `EEXIST` among them.
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileIo>>;
+
+    /// Opens an ordinary file.
+    ///
+    /// # Errors
+    /// As the operating system gives them; `ELOOP` for a link.
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn FileIo>>;
+
+    /// Makes a new file that shares all blocks of `source`.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP`, `EINVAL` or `EXDEV` where the file system can't share; nothing is left then.
+    fn reflink(&self, source: &Path, target: &Path) -> io::Result<()>;
+
+    /// Renames; replaces an existing `to` in one step.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes an empty folder.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes names made, changed and removed in a folder survive a power cut.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    fn sync_dir(&self, folder: &Path) -> io::Result<()>;
+
+    /// The room of the file system that holds `folder`.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    fn space(&self, folder: &Path) -> io::Result<FsSpace>;
+
+    /// Tries to lock a file against everybody else, making it if needed; `None` if it is held.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn FileLock>>>;
+}

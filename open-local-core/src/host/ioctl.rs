@@ -1,0 +1,226 @@
+//! The ioctls of loop devices, block devices and file systems: the only file with unsafe code.
+//!
+//! Numbers and structures are those of the kernel's `linux/loop.h` and `linux/fs.h` (6.18). Every
+//! function takes an open file and answers an [`io::Result`]; nothing here decides anything.
+
+#![expect(
+    unsafe_code,
+    reason = "ioctl(2) has no safe form; each block states why it is sound"
+)]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+
+mod raw {
+    //! Bindings made by `nix`'s macros from request numbers.
+    #![allow(missing_docs, reason = "named after the kernel's own constants")]
+    #![expect(clippy::undocumented_unsafe_blocks, reason = "inside nix's macro")]
+
+    nix::ioctl_none_bad!(loop_ctl_get_free, 0x4C82);
+    nix::ioctl_write_ptr_bad!(loop_configure, 0x4C0A, super::LoopConfig);
+    nix::ioctl_none_bad!(loop_clr_fd, 0x4C01);
+    nix::ioctl_read_bad!(loop_get_status64, 0x4C05, super::LoopInfo64);
+    nix::ioctl_none_bad!(loop_set_capacity, 0x4C07);
+    nix::ioctl_write_int_bad!(loop_set_direct_io, 0x4C08);
+    nix::ioctl_read!(blkgetsize64, 0x12, 114, usize);
+    nix::ioctl_read_bad!(blksszget, 0x1268, libc::c_int);
+    nix::ioctl_read_bad!(blkroget, 0x125E, libc::c_int);
+    nix::ioctl_none_bad!(blkflsbuf, 0x1261);
+    nix::ioctl_write_int_bad!(ficlone, 0x4004_9409);
+    nix::ioctl_readwrite!(fifreeze, b'X', 119, libc::c_int);
+    nix::ioctl_readwrite!(fithaw, b'X', 120, libc::c_int);
+    nix::ioctl_readwrite!(fitrim, b'X', 121, super::TrimRange);
+}
+
+/// Refuses writes (`LO_FLAGS_READ_ONLY`).
+pub(crate) const LO_FLAGS_READ_ONLY: u32 = 1;
+/// Detaches when the last opener closes (`LO_FLAGS_AUTOCLEAR`).
+pub(crate) const LO_FLAGS_AUTOCLEAR: u32 = 4;
+/// Bypasses the host's page cache (`LO_FLAGS_DIRECT_IO`).
+pub(crate) const LO_FLAGS_DIRECT_IO: u32 = 16;
+
+/// `struct loop_info64`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LoopInfo64 {
+    pub(crate) lo_device: u64,
+    pub(crate) lo_inode: u64,
+    pub(crate) lo_rdevice: u64,
+    pub(crate) lo_offset: u64,
+    pub(crate) lo_sizelimit: u64,
+    pub(crate) lo_number: u32,
+    pub(crate) lo_encrypt_type: u32,
+    pub(crate) lo_encrypt_key_size: u32,
+    pub(crate) lo_flags: u32,
+    pub(crate) lo_file_name: [u8; 64],
+    pub(crate) lo_crypt_name: [u8; 64],
+    pub(crate) lo_encrypt_key: [u8; 32],
+    pub(crate) lo_init: [u64; 2],
+}
+
+impl LoopInfo64 {
+    /// All zeroes.
+    pub(crate) const fn empty() -> Self {
+        Self {
+            lo_device: 0,
+            lo_inode: 0,
+            lo_rdevice: 0,
+            lo_offset: 0,
+            lo_sizelimit: 0,
+            lo_number: 0,
+            lo_encrypt_type: 0,
+            lo_encrypt_key_size: 0,
+            lo_flags: 0,
+            lo_file_name: [0; 64],
+            lo_crypt_name: [0; 64],
+            lo_encrypt_key: [0; 32],
+            lo_init: [0; 2],
+        }
+    }
+}
+
+/// `struct loop_config` (Linux 5.8 and newer).
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LoopConfig {
+    pub(crate) fd: u32,
+    pub(crate) block_size: u32,
+    pub(crate) info: LoopInfo64,
+    pub(crate) reserved: [u64; 8],
+}
+
+/// `struct fstrim_range`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TrimRange {
+    pub(crate) start: u64,
+    pub(crate) len: u64,
+    pub(crate) minlen: u64,
+}
+
+const _: () = assert!(size_of::<LoopInfo64>() == 232 && align_of::<LoopInfo64>() == 8);
+const _: () = assert!(std::mem::offset_of!(LoopInfo64, lo_file_name) == 56);
+const _: () = assert!(size_of::<LoopConfig>() == 304);
+const _: () = assert!(std::mem::offset_of!(LoopConfig, info) == 8);
+const _: () = assert!(size_of::<TrimRange>() == 24);
+
+fn fd(file: &File) -> RawFd {
+    file.as_raw_fd()
+}
+
+/// The index of a loop device that was free a moment ago; attaching may still find it taken.
+pub(crate) fn loop_get_free(control: &File) -> io::Result<u32> {
+    // SAFETY: no argument is passed and no memory is touched; the descriptor is open.
+    let index = unsafe { raw::loop_ctl_get_free(fd(control)) }?;
+    u32::try_from(index).map_err(io::Error::other)
+}
+
+/// Binds a file to a loop device in one step.
+pub(crate) fn loop_configure(device: &File, config: &LoopConfig) -> io::Result<()> {
+    // SAFETY: the kernel reads one `loop_config`, whose layout is asserted above, from a live
+    // reference of that type; both descriptors are open.
+    unsafe { raw::loop_configure(fd(device), config) }?;
+    Ok(())
+}
+
+/// Unbinds a loop device; while others have it open the kernel defers it to their last close.
+pub(crate) fn loop_clear(device: &File) -> io::Result<()> {
+    // SAFETY: no argument is passed and no memory is touched; the descriptor is open.
+    unsafe { raw::loop_clr_fd(fd(device)) }?;
+    Ok(())
+}
+
+/// What a loop device is bound to; `ENXIO` if to nothing.
+pub(crate) fn loop_status(device: &File) -> io::Result<LoopInfo64> {
+    let mut info = LoopInfo64::empty();
+    // SAFETY: the kernel writes one `loop_info64`, whose layout is asserted above and for which
+    // every bit pattern is valid, into a live exclusive reference.
+    unsafe { raw::loop_get_status64(fd(device), &raw mut info) }?;
+    Ok(info)
+}
+
+/// Makes a loop device as large as its file has become.
+pub(crate) fn loop_set_capacity(device: &File) -> io::Result<()> {
+    // SAFETY: no argument is passed and no memory is touched; the descriptor is open.
+    unsafe { raw::loop_set_capacity(fd(device)) }?;
+    Ok(())
+}
+
+/// Switches direct I/O of a loop device.
+pub(crate) fn loop_set_direct_io(device: &File, on: bool) -> io::Result<()> {
+    // SAFETY: the argument is an integer; no memory is touched; the descriptor is open.
+    unsafe { raw::loop_set_direct_io(fd(device), libc::c_int::from(on)) }?;
+    Ok(())
+}
+
+/// The size of a block device in bytes.
+pub(crate) fn device_size(device: &File) -> io::Result<u64> {
+    // `size_t` in the request number is a kernel quirk: 64 bits are written (`linux/fs.h`, 6.18).
+    let mut size = 0u64;
+    // SAFETY: the kernel writes 8 bytes into a live exclusive `u64`; on every target this crate
+    // builds for (checked below) `usize` is 8 bytes with the same alignment.
+    unsafe { raw::blkgetsize64(fd(device), (&raw mut size).cast::<usize>()) }?;
+    Ok(size)
+}
+
+const _: () = assert!(size_of::<usize>() == 8, "64-bit targets only");
+
+/// The logical block size of a block device in bytes.
+pub(crate) fn device_block_size(device: &File) -> io::Result<u64> {
+    let mut size: libc::c_int = 0;
+    // SAFETY: the kernel writes one `int` into a live exclusive reference.
+    unsafe { raw::blksszget(fd(device), &raw mut size) }?;
+    u64::try_from(size).map_err(io::Error::other)
+}
+
+/// Whether a block device refuses writes.
+pub(crate) fn device_read_only(device: &File) -> io::Result<bool> {
+    let mut flag: libc::c_int = 0;
+    // SAFETY: the kernel writes one `int` into a live exclusive reference.
+    unsafe { raw::blkroget(fd(device), &raw mut flag) }?;
+    Ok(flag != 0)
+}
+
+/// Writes back and drops what the host has cached of a block device.
+pub(crate) fn device_flush_cache(device: &File) -> io::Result<()> {
+    // SAFETY: no argument is passed and no memory is touched; the descriptor is open.
+    unsafe { raw::blkflsbuf(fd(device)) }?;
+    Ok(())
+}
+
+/// Makes `target` share all blocks of `source`.
+pub(crate) fn clone_file(source: &File, target: &File) -> io::Result<()> {
+    // SAFETY: the argument is the number of an open descriptor; no memory is touched.
+    unsafe { raw::ficlone(fd(target), fd(source)) }?;
+    Ok(())
+}
+
+/// Freezes the file system that holds `folder`; `EBUSY` if it is frozen already.
+pub(crate) fn freeze(folder: &File) -> io::Result<()> {
+    let mut unused: libc::c_int = 0;
+    // SAFETY: the kernel ignores the argument, which is a live exclusive `int` all the same.
+    unsafe { raw::fifreeze(fd(folder), &raw mut unused) }?;
+    Ok(())
+}
+
+/// Thaws the file system that holds `folder`; `EINVAL` if it is not frozen.
+pub(crate) fn thaw(folder: &File) -> io::Result<()> {
+    let mut unused: libc::c_int = 0;
+    // SAFETY: the kernel ignores the argument, which is a live exclusive `int` all the same.
+    unsafe { raw::fithaw(fd(folder), &raw mut unused) }?;
+    Ok(())
+}
+
+/// Discards what the file system that holds `folder` does not use; answers the bytes discarded.
+pub(crate) fn trim(folder: &File) -> io::Result<u64> {
+    let mut range = TrimRange {
+        start: 0,
+        len: u64::MAX,
+        minlen: 0,
+    };
+    // SAFETY: the kernel reads and writes one `fstrim_range`, whose layout is asserted above,
+    // through a live exclusive reference.
+    unsafe { raw::fitrim(fd(folder), &raw mut range) }?;
+    Ok(range.len)
+}

@@ -1,0 +1,233 @@
+//! Files of the machine this process runs on.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
+use nix::unistd::{Whence, lseek64};
+
+use super::{BlockIo, FileIo, FileKind, FileLock, FileStat, Files, FsSpace, OpenMode, ioctl};
+use crate::device::DeviceNumber;
+use crate::units::{Bytes, Sectors};
+
+/// The machine's files.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemFiles;
+
+/// An open file of the machine.
+#[derive(Debug)]
+struct SystemFile(fs::File);
+
+#[derive(Debug)]
+struct HeldLock(#[expect(dead_code, reason = "held for its Drop, which unlocks")] Flock<fs::File>);
+
+impl FileLock for HeldLock {}
+
+fn signed(offset: u64) -> io::Result<i64> {
+    i64::try_from(offset).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))
+}
+
+fn describe(meta: &fs::Metadata) -> FileStat {
+    let kind = meta.file_type();
+    let kind = if kind.is_file() {
+        FileKind::File
+    } else if kind.is_dir() {
+        FileKind::Directory
+    } else if kind.is_symlink() {
+        FileKind::Symlink
+    } else if kind.is_block_device() {
+        FileKind::BlockDevice
+    } else {
+        FileKind::Other
+    };
+    FileStat {
+        kind,
+        size: Bytes::new(meta.size()),
+        allocated: Sectors::new(meta.blocks()).to_bytes().unwrap_or(Bytes::MAX),
+        device: DeviceNumber::from_dev_t(meta.dev()),
+        inode: meta.ino(),
+        stands_for: (kind == FileKind::BlockDevice).then(|| DeviceNumber::from_dev_t(meta.rdev())),
+    }
+}
+
+impl BlockIo for SystemFile {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(buf, offset)
+    }
+
+    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(data, offset)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+
+    fn size(&self) -> io::Result<Bytes> {
+        let meta = self.0.metadata()?;
+        if meta.file_type().is_block_device() {
+            return ioctl::device_size(&self.0).map(Bytes::new);
+        }
+        Ok(Bytes::new(meta.len()))
+    }
+}
+
+impl FileIo for SystemFile {
+    fn set_len(&self, size: Bytes) -> io::Result<()> {
+        self.0.set_len(size.get())
+    }
+
+    fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        fallocate(
+            &self.0,
+            FallocateFlags::empty(),
+            signed(offset)?,
+            signed(len)?,
+        )?;
+        Ok(())
+    }
+
+    fn next_data(&self, offset: u64) -> io::Result<Option<(u64, u64)>> {
+        let start = match lseek64(&self.0, signed(offset)?, Whence::SeekData) {
+            Ok(start) => start,
+            Err(nix::Error::ENXIO) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let end = lseek64(&self.0, start, Whence::SeekHole)?;
+        Ok(Some((
+            u64::try_from(start).unwrap_or(0),
+            u64::try_from(end).unwrap_or(0),
+        )))
+    }
+
+    fn stat(&self) -> io::Result<FileStat> {
+        self.0.metadata().map(|meta| describe(&meta))
+    }
+}
+
+impl Files for SystemFiles {
+    fn stat(&self, path: &Path) -> io::Result<FileStat> {
+        fs::symlink_metadata(path).map(|meta| describe(&meta))
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<OsString>> {
+        let mut names = fs::read_dir(folder)?
+            .map(|entry| entry.map(|e| e.file_name()))
+            .collect::<io::Result<Vec<_>>>()?;
+        names.sort();
+        Ok(names)
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        fs::DirBuilder::new().mode(0o700).create(path)
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileIo>> {
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        options.custom_flags(libc::O_NOFOLLOW);
+        Ok(Box::new(SystemFile(options.open(path)?)))
+    }
+
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn FileIo>> {
+        let mut options = fs::OpenOptions::new();
+        options
+            .read(true)
+            .write(mode == OpenMode::ReadWrite)
+            .custom_flags(libc::O_NOFOLLOW);
+        Ok(Box::new(SystemFile(options.open(path)?)))
+    }
+
+    fn reflink(&self, source: &Path, target: &Path) -> io::Result<()> {
+        let from = fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(source)?;
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        let to = options.custom_flags(libc::O_NOFOLLOW).open(target)?;
+        ioctl::clone_file(&from, &to).inspect_err(|_| {
+            // Ours and empty: made three lines above with create_new.
+            let _ = fs::remove_file(target);
+        })
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+
+    fn sync_dir(&self, folder: &Path) -> io::Result<()> {
+        fs::File::open(folder)?.sync_all()
+    }
+
+    fn space(&self, folder: &Path) -> io::Result<FsSpace> {
+        let stat = nix::sys::statfs::statfs(folder)?;
+        let block = u64::try_from(stat.block_size()).unwrap_or(0);
+        let bytes = |blocks: u64| Bytes::new(blocks.saturating_mul(block));
+        Ok(FsSpace {
+            total: bytes(stat.blocks()),
+            available: bytes(stat.blocks_available()),
+            magic: u64::try_from(stat.filesystem_type().0).unwrap_or(0),
+            read_only: stat.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY),
+        })
+    }
+
+    fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn FileLock>>> {
+        let mut options = fs::OpenOptions::new();
+        options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600);
+        let file = options.custom_flags(libc::O_NOFOLLOW).open(path)?;
+        let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => lock,
+            Err((_, nix::Error::EWOULDBLOCK)) => return Ok(None),
+            Err((_, error)) => return Err(error.into()),
+        };
+        // A holder may have removed the file between our open and our lock: then this lock guards
+        // nothing that others see, and the caller has to try again.
+        let same = fs::symlink_metadata(path)
+            .and_then(|now| Ok((now, lock.metadata()?)))
+            .is_ok_and(|(now, held)| now.dev() == held.dev() && now.ino() == held.ino());
+        Ok(same.then(|| -> Box<dyn FileLock> { Box::new(HeldLock(lock)) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_excludes_a_second_holder_until_it_is_dropped() {
+        let path = std::env::temp_dir().join(format!("open-local-lock-{}", std::process::id()));
+        let held = SystemFiles.try_lock(&path).unwrap();
+        assert!(held.is_some());
+        assert!(SystemFiles.try_lock(&path).unwrap().is_none());
+        drop(held);
+        assert!(SystemFiles.try_lock(&path).unwrap().is_some());
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn links_are_not_followed() {
+        let link = std::env::temp_dir().join(format!("open-local-link-{}", std::process::id()));
+        std::os::unix::fs::symlink("/etc/hostname", &link).unwrap();
+        assert_eq!(SystemFiles.stat(&link).unwrap().kind, FileKind::Symlink);
+        assert!(SystemFiles.open(&link, OpenMode::Read).is_err());
+        assert!(SystemFiles.try_lock(&link).is_err());
+        fs::remove_file(&link).unwrap();
+    }
+}

@@ -1,0 +1,51 @@
+//! Embeddable node-local storage: pools, volumes, snapshots, clones, file systems and I/O limits.
+//!
+//! See the module docs; the front page is being written.
+
+pub mod error;
+pub mod host;
+pub mod state;
+pub mod units;
+
+#[cfg(feature = "fs")]
+pub mod fs;
+#[cfg(feature = "throttle")]
+pub mod throttle;
+
+mod backend;
+mod capability;
+mod change;
+mod device;
+mod ids;
+mod info;
+mod outcome;
+mod pool;
+mod registry;
+mod spec;
+mod token;
+
+#[cfg(feature = "snapshot")]
+mod snapshot;
+#[cfg(feature = "thin")]
+mod thin;
+
+pub use backend::Backend;
+pub use capability::{Capabilities, CopyMethod};
+pub use change::{Change, Plan};
+pub use device::DeviceNumber;
+pub use error::{Error, ErrorKind, Op, Report, Result, Subject};
+pub use ids::{MAX_ID_LEN, PoolId, SnapshotId, VolumeId};
+pub use info::{Attachment, Capacity, Health, Phase, PoolInfo, SnapshotInfo, VolumeInfo};
+pub use outcome::{Ensured, Grown, Removed};
+pub use pool::{Pool, PoolExt};
+pub use registry::Registry;
+#[cfg(feature = "snapshot")]
+pub use snapshot::Snapshots;
+pub use spec::{
+    MAX_TAG_KEY, MAX_TAG_VALUE, MAX_TAGS, PoolSpec, Provisioning, PublishSpec, SizeRange,
+    SnapshotSpec, Source, Tags, VolumeSource, VolumeSpec,
+};
+#[cfg(feature = "thin")]
+pub use thin::{FullPolicy, ThinPolicy, ThinProvisioning, ThinUsage};
+pub use token::{FormatToken, FormatTokens, FsKind, Uuid};
+pub use units::{Bytes, BytesPerSec, ExtentSize, Extents, Iops, Ratio, SECTOR_SIZE, Sectors};

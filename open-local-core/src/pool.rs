@@ -1,0 +1,179 @@
+//! The [`Pool`] trait: volumes of one pool.
+
+use std::fmt::Debug;
+
+use crate::capability::Capabilities;
+use crate::change::{Change, Plan};
+use crate::error::{Error, ErrorKind, Op, Result};
+use crate::ids::VolumeId;
+use crate::info::{Attachment, PoolInfo, VolumeInfo};
+use crate::outcome::{Ensured, Grown, Removed};
+use crate::spec::{PublishSpec, Source, VolumeSpec};
+use crate::token::FormatTokens;
+use crate::units::Bytes;
+
+#[cfg(feature = "snapshot")]
+use crate::snapshot::Snapshots;
+#[cfg(feature = "thin")]
+use crate::thin::ThinProvisioning;
+
+/// Volumes of one pool.
+///
+/// Synchronous and object-safe; every call may block for as long as its device takes, within the
+/// backend's deadlines. Calls from several threads and several processes are safe.
+///
+/// An interrupted call leaves a state that the same call, made again, finishes or undoes.
+pub trait Pool: Debug + Send + Sync {
+    /// The pool as it is now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if it was removed, [`ErrorKind::Corrupt`] if its state can't be read.
+    fn info(&self) -> Result<PoolInfo>;
+
+    /// What this pool can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// One volume as it is now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is none of this name.
+    fn volume(&self, id: &VolumeId) -> Result<VolumeInfo>;
+
+    /// All volumes, sorted by name, including those being filled or erased.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if the pool's state can't be read; one damaged volume is listed with
+    /// its health, not an error.
+    fn volumes(&self) -> Result<Vec<VolumeInfo>>;
+
+    /// Makes sure the volume exists; its content is zeroes or its source's.
+    ///
+    /// # Idempotency
+    /// The same specification again answers [`Ensured::Unchanged`], also after the volume grew.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] naming the field in which an existing volume differs,
+    /// [`ErrorKind::InvalidArgument`] as [`VolumeSpec::validate`], [`ErrorKind::OutOfSpace`],
+    /// [`ErrorKind::NotFound`] for a missing source, [`ErrorKind::Unsupported`] for a kind of
+    /// provisioning or source this pool has not, [`ErrorKind::Busy`] while the source's content
+    /// can't be held still.
+    fn ensure_volume(&self, spec: &VolumeSpec) -> Result<Ensured<VolumeInfo>>;
+
+    /// Makes the volume at least so large, online if it is published.
+    ///
+    /// # Idempotency
+    /// A size that is reached already answers [`Grown::AlreadyLarge`]; a volume never shrinks.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::InvalidArgument`] for a size that can't be,
+    /// [`ErrorKind::OutOfSpace`] (the volume stays as it was), [`ErrorKind::Unsupported`].
+    fn grow_volume(&self, id: &VolumeId, size: Bytes) -> Result<Grown<VolumeInfo>>;
+
+    /// Attaches a volume or snapshot as a block device on this host.
+    ///
+    /// # Idempotency
+    /// Published already in the same mode answers [`Ensured::Unchanged`] with the same device.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Conflict`] if it is published in the other mode or a
+    /// read-only snapshot is asked for writing, [`ErrorKind::Busy`] while it is being filled, and
+    /// what attaching a device can run into.
+    fn publish(&self, spec: &PublishSpec) -> Result<Ensured<Attachment>>;
+
+    /// Detaches the block device.
+    ///
+    /// # Idempotency
+    /// Not published (or unknown) answers [`Removed::WasAbsent`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] while the device is open or mounted; it stays published.
+    fn unpublish(&self, source: &Source) -> Result<Removed<Attachment>>;
+
+    /// Removes the volume and its content. Its snapshots stay.
+    ///
+    /// # Idempotency
+    /// An unknown volume answers [`Removed::WasAbsent`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] while it is published: nothing in use is ever removed.
+    fn remove_volume(&self, id: &VolumeId) -> Result<Removed<VolumeInfo>>;
+
+    /// The steps a change would take now, without taking any.
+    ///
+    /// # Errors
+    /// Those the change itself would give before its first step.
+    fn plan(&self, change: &Change) -> Result<Plan>;
+
+    /// The pool's format tokens, if it keeps them.
+    fn format_tokens(&self) -> Option<&dyn FormatTokens> {
+        None
+    }
+
+    /// The pool's snapshots, if it has any.
+    #[cfg(feature = "snapshot")]
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
+        None
+    }
+
+    /// The pool's thin provisioning, if it has any.
+    #[cfg(feature = "thin")]
+    fn thin(&self) -> Option<&dyn ThinProvisioning> {
+        None
+    }
+}
+
+/// Conveniences over any pool; nobody implements this by hand.
+pub trait PoolExt: Pool {
+    /// The volume, or `None` if there is none of this name.
+    ///
+    /// # Errors
+    /// As [`Pool::volume`], without [`ErrorKind::NotFound`].
+    fn find_volume(&self, id: &VolumeId) -> Result<Option<VolumeInfo>> {
+        match self.volume(id) {
+            Ok(volume) => Ok(Some(volume)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All volumes that carry this tag with this value, sorted by name.
+    ///
+    /// # Errors
+    /// As [`Pool::volumes`].
+    fn find_by_tag(&self, key: &str, value: &str) -> Result<Vec<VolumeInfo>> {
+        let mut found = self.volumes()?;
+        found.retain(|volume| volume.tags.get(key).is_some_and(|v| v == value));
+        Ok(found)
+    }
+
+    /// The pool's format tokens, or the error that says it keeps none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`].
+    fn require_format_tokens(&self) -> Result<&dyn FormatTokens> {
+        self.format_tokens()
+            .ok_or_else(|| self.lacks(Op::FormatToken, "format tokens"))
+    }
+
+    /// The pool's snapshots, or the error that says it has none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`].
+    #[cfg(feature = "snapshot")]
+    fn require_snapshots(&self) -> Result<&dyn Snapshots> {
+        self.snapshots()
+            .ok_or_else(|| self.lacks(Op::EnsureSnapshot, "snapshots"))
+    }
+
+    /// The error for something this pool has not.
+    fn lacks(&self, op: Op, what: &str) -> Error {
+        let message = format!("this pool has no {what}");
+        let error = match self.info() {
+            Ok(info) => Error::new(ErrorKind::Unsupported, op, info.id(), message),
+            Err(_) => Error::new(ErrorKind::Unsupported, op, crate::Subject::Host, message),
+        };
+        error.with_remedy("look at the pool's capabilities and choose another backend")
+    }
+}
+
+impl<P: Pool + ?Sized> PoolExt for P {}

@@ -1,0 +1,59 @@
+//! I/O limits of a process group on a device, through cgroup v1 and v2.
+
+mod limits;
+
+use std::fmt::Debug;
+
+use crate::device::DeviceNumber;
+use crate::error::Result;
+use crate::outcome::{Ensured, Removed};
+
+pub use limits::{CgroupTarget, IoLimits, LimitState, Reconciled, Support};
+
+/// Limits of bytes and I/Os a second.
+pub trait IoThrottle: Debug + Send + Sync {
+    /// Whether a limit on this device would take effect for this cgroup, and if not fully, why.
+    ///
+    /// # Errors
+    /// `NotFound` for a missing device, `Io`.
+    fn support(&self, target: &CgroupTarget, device: DeviceNumber) -> Result<Support>;
+
+    /// Sets the limits. An unset limit is lifted. On cgroup v1, which is not hierarchical, they
+    /// are written to every cgroup under the target. A target that does not exist yet is a
+    /// recorded wish.
+    ///
+    /// # Idempotency
+    /// The limits in force again answer [`Ensured::Unchanged`].
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a limit of zero, `NotFound` for a missing device, `Unsupported` where
+    /// no controller can limit, `PermissionDenied`, `Io`.
+    fn apply(
+        &self,
+        target: &CgroupTarget,
+        device: DeviceNumber,
+        limits: &IoLimits,
+    ) -> Result<Ensured<LimitState>>;
+
+    /// What is in force as the kernel says it, and what is wished; `None` if neither.
+    ///
+    /// # Errors
+    /// `Io`, `Corrupt`.
+    fn current(&self, target: &CgroupTarget, device: DeviceNumber) -> Result<Option<LimitState>>;
+
+    /// Lifts all limits of this cgroup on this device and forgets the wish.
+    ///
+    /// # Idempotency
+    /// No limit and no wish answers [`Removed::WasAbsent`].
+    ///
+    /// # Errors
+    /// `Io`; a cgroup or device that is gone is no error.
+    fn clear(&self, target: &CgroupTarget, device: DeviceNumber) -> Result<Removed<LimitState>>;
+
+    /// Brings every recorded wish to cgroups that have appeared since. Call it when something
+    /// starts in a cgroup and every few seconds while anything may.
+    ///
+    /// # Errors
+    /// `Io`; the other wishes are tried all the same.
+    fn reconcile(&self) -> Result<Reconciled>;
+}

@@ -1,0 +1,1 @@
+//! Fixtures and the test tiers that need a machine.

@@ -1,0 +1,3 @@
+//! Development tasks: test, demo, tidy, fuzz.
+
+fn main() {}
