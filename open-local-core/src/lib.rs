@@ -9,6 +9,8 @@ pub mod units;
 
 #[cfg(feature = "fs")]
 pub mod fs;
+#[cfg(feature = "sim")]
+pub mod sim;
 #[cfg(feature = "throttle")]
 pub mod throttle;
 
