@@ -92,7 +92,7 @@ impl FileBackend {
             loops: Arc::clone(&self.loops),
             quiescer: self.quiescer.clone(),
             options: self.options,
-            reflink: folder::can_reflink(&self.host, &known.location),
+            reflink: record.shares_blocks && record.host_fs == kind.name,
             copy_on_write: kind.copy_on_write,
             block_size: record.block_size,
             layout: Layout::new(known.location.clone()),
@@ -162,6 +162,8 @@ impl FileBackend {
             },
             overcommit: spec.overcommit,
             stop_at: Ratio::from_percent(80),
+            shares_blocks: false,
+            host_fs: folder::judge(&self.host, Op::EnsurePool, spec, root)?.kind.name.to_owned(),
             spec: bare,
         })
     }
