@@ -37,7 +37,7 @@ fn a_device_shows_its_file_at_the_size_it_had() {
         device.file_inode,
         files.stat(Path::new(FILE)).unwrap().inode
     );
-    assert_eq!(loops.list().unwrap(), [device.clone()]);
+    assert_eq!(loops.list().unwrap(), std::slice::from_ref(&device));
     let node = files.stat(&device.path).unwrap();
     assert_eq!(node.stands_for, Some(device.number));
     let file = files.open(Path::new(FILE), OpenMode::ReadWrite).unwrap();
@@ -154,7 +154,7 @@ fn devices_outlive_the_process_but_no_power_cut() {
     assert!(loops.list().is_err());
     files.revive();
     assert!(open.write_at(0, &[1; 512]).is_err());
-    assert_eq!(loops.list().unwrap(), [device.clone()]);
+    assert_eq!(loops.list().unwrap(), std::slice::from_ref(&device));
     let fork = files.fork(9);
     files.power_cut(1);
     assert!(loops.list().unwrap().is_empty());
@@ -162,7 +162,7 @@ fn devices_outlive_the_process_but_no_power_cut() {
     loops.reboot();
     assert!(loops.list().unwrap().is_empty());
     let forked = SimLoops::new(&fork).unwrap();
-    assert_eq!(forked.list().unwrap(), [device.clone()]);
+    assert_eq!(forked.list().unwrap(), std::slice::from_ref(&device));
     forked.detach(&device).unwrap();
 }
 
