@@ -74,6 +74,19 @@ mod room;
 mod state;
 mod step;
 
+#[cfg(feature = "fs")]
+mod filesystems;
+#[cfg(feature = "fs")]
+mod format;
+#[cfg(feature = "fs")]
+mod mounts;
+#[cfg(feature = "fs")]
+mod quiesce;
+#[cfg(feature = "fs")]
+mod superblock;
+#[cfg(feature = "throttle")]
+mod throttle;
+
 #[cfg(test)]
 mod tests;
 
@@ -82,3 +95,8 @@ pub use clock::SimClock;
 pub use faults::FailAt;
 pub use machine::Machine;
 pub use rng::SimEntropy;
+
+#[cfg(feature = "fs")]
+pub use filesystems::SimFilesystems;
+#[cfg(feature = "throttle")]
+pub use throttle::SimThrottle;
