@@ -67,7 +67,6 @@ mod files;
 #[cfg(feature = "file")]
 mod loops;
 mod machine;
-mod no_files;
 mod observe;
 mod plan;
 mod pool;
@@ -76,6 +75,19 @@ mod rng;
 mod room;
 mod state;
 mod step;
+
+#[cfg(feature = "fs")]
+mod filesystems;
+#[cfg(feature = "fs")]
+mod format;
+#[cfg(feature = "fs")]
+mod mounts;
+#[cfg(feature = "fs")]
+mod quiesce;
+#[cfg(feature = "fs")]
+mod superblock;
+#[cfg(feature = "throttle")]
+mod throttle;
 
 #[cfg(test)]
 mod tests;
@@ -88,3 +100,8 @@ pub use files::{SimFiles, sim_host};
 pub use loops::SimLoops;
 pub use machine::Machine;
 pub use rng::SimEntropy;
+
+#[cfg(feature = "fs")]
+pub use filesystems::SimFilesystems;
+#[cfg(feature = "throttle")]
+pub use throttle::SimThrottle;

@@ -151,7 +151,11 @@ impl FileBackend {
     fn new_record(&self, spec: &PoolSpec, known: &Registration) -> Result<PoolRecord> {
         let root = &known.location;
         let missing = self.host.files.stat(root).is_err();
-        let there = if missing { root.parent().unwrap_or(root) } else { root };
+        let there = if missing {
+            root.parent().unwrap_or(root)
+        } else {
+            root
+        };
         let mut bare = spec.clone();
         bare.location = None;
         Ok(PoolRecord {
@@ -370,7 +374,13 @@ impl Backend for FileBackend {
             _ => (Uuid::random(self.host.entropy.as_ref())?, Stage::Making),
         };
         let made_folder = ground == Ground::Missing;
-        let known = Registration { id: spec.id.clone(), uuid, location: root, made_folder, stage };
+        let known = Registration {
+            id: spec.id.clone(),
+            uuid,
+            location: root,
+            made_folder,
+            stage,
+        };
         self.host
             .checkpoints
             .before(op, &(&spec.id).into(), "register the pool")?;
