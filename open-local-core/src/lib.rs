@@ -11,6 +11,8 @@ pub mod units;
 pub mod conformance;
 #[cfg(feature = "fs")]
 pub mod fs;
+#[cfg(feature = "sim")]
+pub mod sim;
 #[cfg(feature = "throttle")]
 pub mod throttle;
 
