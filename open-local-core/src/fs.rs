@@ -13,9 +13,10 @@ use crate::token::FormatTokens;
 use crate::units::Bytes;
 
 pub use types::{
-    BindSpec, CheckOutcome, CheckPolicy, FormatSpec, FsIdentity, FsUsage, MountSpec, Mounted,
-    Probe, Signature,
+    BindSpec, CheckOutcome, CheckPolicy, FormatSpec, FsIdentity, FsUsage, MountSpec, Mounted, Probe,
 };
+
+pub use crate::raw::Signature;
 
 /// File systems on block devices of this host.
 pub trait Filesystems: Debug + Send + Sync {

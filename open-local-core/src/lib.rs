@@ -9,6 +9,8 @@ pub mod units;
 
 #[cfg(feature = "fs")]
 pub mod fs;
+#[cfg(feature = "raw")]
+pub mod raw;
 #[cfg(feature = "throttle")]
 pub mod throttle;
 

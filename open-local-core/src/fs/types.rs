@@ -4,35 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::device::DeviceNumber;
+use crate::raw::Signature;
 use crate::token::{FsKind, Uuid};
 use crate::units::Bytes;
-
-/// Something a device holds that must not be overwritten by mistake.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Signature {
-    /// What it is, in the words of the field: `ext4`, `xfs`, `LVM2 physical volume`, `swap`, …
-    pub name: &'static str,
-    /// Where its magic number stands.
-    pub offset: u64,
-    /// Its UUID, where it has one.
-    pub uuid: Option<Uuid>,
-    /// Its label, where it has one.
-    pub label: Option<String>,
-}
-
-impl Signature {
-    /// A signature without UUID and label.
-    #[must_use]
-    pub const fn new(name: &'static str, offset: u64) -> Self {
-        Self {
-            name,
-            offset,
-            uuid: None,
-            label: None,
-        }
-    }
-}
 
 /// What a device holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
