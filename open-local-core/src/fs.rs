@@ -1,5 +1,6 @@
 //! File systems on volumes: probe, format once, mount, grow, freeze, trim.
 
+mod format;
 mod types;
 
 use std::fmt::Debug;
