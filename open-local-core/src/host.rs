@@ -20,10 +20,14 @@ mod system_runner;
 
 #[cfg(feature = "raw")]
 mod devices;
+#[cfg(feature = "fs")]
+mod freezing;
 #[cfg(feature = "file")]
 mod loops;
 #[cfg(feature = "fs")]
 mod mounts;
+#[cfg(feature = "fs")]
+mod system_mounts;
 
 use std::sync::Arc;
 
@@ -45,10 +49,14 @@ pub use system_runner::SystemRunner;
 
 #[cfg(feature = "raw")]
 pub use devices::{DeviceAccess, DeviceHandle, Devices, SystemDevices};
+#[cfg(feature = "fs")]
+pub(crate) use freezing::{FreezeEnd, freeze_within};
 #[cfg(feature = "file")]
 pub use loops::{LoopDevice, LoopSpec, Loops, SystemLoops};
 #[cfg(feature = "fs")]
-pub use mounts::{MountCalls, MountFlags, SystemMounts};
+pub use mounts::{MountCalls, MountFlags};
+#[cfg(feature = "fs")]
+pub use system_mounts::SystemMounts;
 
 /// The machine as a backend sees it: one value a seam, each replaceable.
 ///

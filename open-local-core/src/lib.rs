@@ -7,10 +7,16 @@ pub mod host;
 pub mod state;
 pub mod units;
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+#[cfg(feature = "file")]
+pub mod file;
 #[cfg(feature = "fs")]
 pub mod fs;
 #[cfg(feature = "raw")]
 pub mod raw;
+#[cfg(feature = "sim")]
+pub mod sim;
 #[cfg(feature = "throttle")]
 pub mod throttle;
 
