@@ -5,7 +5,12 @@
 //! same call is made again. Nothing that was there before may be touched, and the end must be the
 //! same as without the cut.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -59,17 +64,24 @@ impl Lab {
     /// A pool with a volume of ones, a snapshot of it, and then a volume of twos.
     fn filled(reflink: bool, seed: u64) -> Self {
         let lab = Self::empty(reflink, seed);
-        let _ = lab.backend().ensure_pool(&PoolSpec::new(pool_id()).at(POOL)).unwrap();
+        let _ = lab
+            .backend()
+            .ensure_pool(&PoolSpec::new(pool_id()).at(POOL))
+            .unwrap();
         let pool = lab.open().unwrap();
         let shares = pool.capabilities().clones == open_local_core::CopyMethod::Shared;
         assert_eq!(shares, reflink, "the pool finds out what its folder can do");
-        let _ = pool.ensure_volume(&VolumeSpec::new(volume("old"), SIZE)).unwrap();
+        let _ = pool
+            .ensure_volume(&VolumeSpec::new(volume("old"), SIZE))
+            .unwrap();
         lab.write(pool.as_ref(), &volume("old").into(), 1);
         let spec = SnapshotSpec::new(snapshot("ones"), volume("old"));
         let _ = pool.snapshots().unwrap().ensure_snapshot(&spec).unwrap();
         lab.write(pool.as_ref(), &volume("old").into(), 2);
         let token = pool.format_tokens().unwrap();
-        token.set_format_token(&volume("old"), FormatToken::Spent).unwrap();
+        token
+            .set_format_token(&volume("old"), FormatToken::Spent)
+            .unwrap();
         lab
     }
 
@@ -78,9 +90,14 @@ impl Lab {
     }
 
     fn write(&self, pool: &dyn Pool, source: &Source, byte: u8) {
-        let at = pool.publish(&PublishSpec::new(source.clone())).unwrap().into_inner();
+        let at = pool
+            .publish(&PublishSpec::new(source.clone()))
+            .unwrap()
+            .into_inner();
         let device = self.loops.open(at.number).unwrap();
-        device.write_at(0, &vec![byte; usize::try_from(SIZE.get()).unwrap()]).unwrap();
+        device
+            .write_at(0, &vec![byte; usize::try_from(SIZE.get()).unwrap()])
+            .unwrap();
         device.flush().unwrap();
         drop(device);
         let _ = pool.unpublish(source).unwrap();
@@ -93,7 +110,9 @@ impl Lab {
             Err(e) if e.kind() == ErrorKind::NotFound => return None,
             Err(e) if e.kind() == ErrorKind::Conflict => {
                 // Published for writing by the change that was cut.
-                pool.publish(&PublishSpec::new(source.clone())).unwrap().into_inner()
+                pool.publish(&PublishSpec::new(source.clone()))
+                    .unwrap()
+                    .into_inner()
             }
             Err(e) => panic!("{}", e.report()),
         };
@@ -115,9 +134,15 @@ impl Lab {
         let volumes = pool.volumes().unwrap();
         for info in &volumes {
             assert_eq!(info.health, Health::Healthy, "{info:?}");
-            let token = (info.phase == Phase::Ready)
-                .then(|| pool.format_tokens().unwrap().format_token(&info.id).unwrap());
-            let content = self.read(pool.as_ref(), &info.id.clone().into()).map(|b| summary(&b));
+            let token = (info.phase == Phase::Ready).then(|| {
+                pool.format_tokens()
+                    .unwrap()
+                    .format_token(&info.id)
+                    .unwrap()
+            });
+            let content = self
+                .read(pool.as_ref(), &info.id.clone().into())
+                .map(|b| summary(&b));
             let published = info.attachment.is_some();
             lines.push(format!(
                 "{} {} {} {token:?} {content:?} {published}",
@@ -126,17 +151,32 @@ impl Lab {
         }
         for info in pool.snapshots().unwrap().list_snapshots(None).unwrap() {
             assert_eq!(info.health, Health::Healthy, "{info:?}");
-            let content = self.read(pool.as_ref(), &info.id.clone().into()).map(|b| summary(&b));
-            lines.push(format!("{} of {} {} {content:?}", info.id, info.volume, info.size));
+            let content = self
+                .read(pool.as_ref(), &info.id.clone().into())
+                .map(|b| summary(&b));
+            lines.push(format!(
+                "{} of {} {} {content:?}",
+                info.id, info.volume, info.size
+            ));
         }
         // A lock file too many or too few means nothing.
         let is_lock = |path: &Path| {
-            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+            let name = path
+                .file_name()
+                .and_then(|n| n.to_str())
+                .unwrap_or_default();
             let object = name.starts_with("volume-") || name.starts_with("snapshot-");
-            name == "lock" || name == ".lock" || (path.parent().is_some_and(|p| p.ends_with("locks")) && object)
+            name == "lock"
+                || name == ".lock"
+                || (path.parent().is_some_and(|p| p.ends_with("locks")) && object)
         };
         let paths = self.files.paths();
-        lines.extend(paths.iter().filter(|p| !is_lock(p)).map(|p| p.display().to_string()));
+        lines.extend(
+            paths
+                .iter()
+                .filter(|p| !is_lock(p))
+                .map(|p| p.display().to_string()),
+        );
         lines.push(format!("{} devices", self.loops.list().unwrap().len()));
         lines.join("\n")
     }
@@ -145,7 +185,9 @@ impl Lab {
 /// Content as runs of equal bytes.
 fn summary(bytes: &[u8]) -> String {
     let runs = bytes.chunk_by(|a, b| a == b);
-    runs.map(|run| format!("{}x{}", run.len(), run.first().unwrap())).collect::<Vec<_>>().join(" ")
+    runs.map(|run| format!("{}x{}", run.len(), run.first().unwrap()))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 type Change = fn(&FileBackend) -> Result<()>;
@@ -157,7 +199,10 @@ fn on_pool(backend: &FileBackend, change: impl FnOnce(&dyn Pool) -> Result<()>) 
 fn changes() -> Vec<(&'static str, Change)> {
     vec![
         ("ensure_volume", |b| {
-            on_pool(b, |p| p.ensure_volume(&VolumeSpec::new(volume("new"), SIZE)).map(drop))
+            on_pool(b, |p| {
+                p.ensure_volume(&VolumeSpec::new(volume("new"), SIZE))
+                    .map(drop)
+            })
         }),
         ("ensure_thick_volume", |b| {
             let spec = VolumeSpec::new(volume("new"), SIZE).with_provisioning(Provisioning::Thick);
@@ -174,24 +219,39 @@ fn changes() -> Vec<(&'static str, Change)> {
             on_pool(b, |p| p.ensure_volume(&spec).map(drop))
         }),
         ("grow", |b| {
-            on_pool(b, |p| p.grow_volume(&volume("old"), SIZE.checked_mul(3).unwrap()).map(drop))
+            on_pool(b, |p| {
+                p.grow_volume(&volume("old"), SIZE.checked_mul(3).unwrap())
+                    .map(drop)
+            })
         }),
         ("publish", |b| {
             on_pool(b, |p| p.publish(&PublishSpec::new(volume("old"))).map(drop))
         }),
         ("ensure_snapshot", |b| {
             let spec = SnapshotSpec::new(snapshot("twos"), volume("old"));
-            on_pool(b, |p| p.snapshots().unwrap().ensure_snapshot(&spec).map(drop))
+            on_pool(b, |p| {
+                p.snapshots().unwrap().ensure_snapshot(&spec).map(drop)
+            })
         }),
         ("roll_back", |b| {
             on_pool(b, |p| {
-                p.snapshots().unwrap().roll_back(&volume("old"), &snapshot("ones")).map(drop)
+                p.snapshots()
+                    .unwrap()
+                    .roll_back(&volume("old"), &snapshot("ones"))
+                    .map(drop)
             })
         }),
         ("remove_snapshot", |b| {
-            on_pool(b, |p| p.snapshots().unwrap().remove_snapshot(&snapshot("ones")).map(drop))
+            on_pool(b, |p| {
+                p.snapshots()
+                    .unwrap()
+                    .remove_snapshot(&snapshot("ones"))
+                    .map(drop)
+            })
         }),
-        ("remove_volume", |b| on_pool(b, |p| p.remove_volume(&volume("old")).map(drop))),
+        ("remove_volume", |b| {
+            on_pool(b, |p| p.remove_volume(&volume("old")).map(drop))
+        }),
         ("ensure_pool", |b| {
             let spec = PoolSpec::new(PoolId::new("q").unwrap()).at("/srv/second");
             let _ = b.ensure_pool(&spec)?;
@@ -219,26 +279,47 @@ enum Cut {
 
 /// What must hold before the call is repeated: nothing of the old volume is lost.
 fn check_untouched(lab: &Lab, name: &str, context: &str) {
-    let pool = lab.open().unwrap_or_else(|e| panic!("{context}: {}", e.report()));
-    let old = lab.read(pool.as_ref(), &volume("old").into()).map(|bytes| summary(&bytes));
+    let pool = lab
+        .open()
+        .unwrap_or_else(|e| panic!("{context}: {}", e.report()));
+    let old = lab
+        .read(pool.as_ref(), &volume("old").into())
+        .map(|bytes| summary(&bytes));
     let whole = SIZE.get();
     let expected: &[Option<String>] = match name {
         "remove_volume" => &[None, Some(format!("{whole}x2"))],
         "roll_back" => &[Some(format!("{whole}x1")), Some(format!("{whole}x2"))],
-        "grow" => &[Some(format!("{whole}x2")), Some(format!("{whole}x2 {}x0", 2 * whole))],
+        "grow" => &[
+            Some(format!("{whole}x2")),
+            Some(format!("{whole}x2 {}x0", 2 * whole)),
+        ],
         _ => &[Some(format!("{whole}x2"))],
     };
     if name == "remove_volume" && old.is_none() {
         return;
     }
-    assert!(expected.contains(&old), "{context}: the old volume is {old:?}");
-    let ones = lab.read(pool.as_ref(), &snapshot("ones").into()).map(|bytes| summary(&bytes));
+    assert!(
+        expected.contains(&old),
+        "{context}: the old volume is {old:?}"
+    );
+    let ones = lab
+        .read(pool.as_ref(), &snapshot("ones").into())
+        .map(|bytes| summary(&bytes));
     let kept = ones == Some(format!("{whole}x1"));
-    assert!(kept || (name == "remove_snapshot" && ones.is_none()), "{context}: {ones:?}");
+    assert!(
+        kept || (name == "remove_snapshot" && ones.is_none()),
+        "{context}: {ones:?}"
+    );
     for info in pool.volumes().unwrap() {
-        assert!(!matches!(info.health, Health::Failed(_)), "{context}: {info:?}");
+        assert!(
+            !matches!(info.health, Health::Failed(_)),
+            "{context}: {info:?}"
+        );
         if info.id == volume("new") && info.phase == Phase::Ready {
-            let new = lab.read(pool.as_ref(), &info.id.into()).map(|bytes| summary(&bytes)).unwrap();
+            let new = lab
+                .read(pool.as_ref(), &info.id.into())
+                .map(|bytes| summary(&bytes))
+                .unwrap();
             let half = match name {
                 "restore" => format!("{whole}x1 {whole}x0"),
                 "clone" => format!("{whole}x2"),
@@ -321,7 +402,12 @@ fn a_pool_whose_folder_is_away_is_neither_remade_nor_forgotten() {
     // As when the disk is not mounted: the folder is there and empty.
     let elsewhere = Lab::empty(true, 0);
     elsewhere.files.add_folder(POOL).unwrap();
-    for path in lab.files.paths().iter().filter(|p| p.starts_with("/var/lib/open-local")) {
+    for path in lab
+        .files
+        .paths()
+        .iter()
+        .filter(|p| p.starts_with("/var/lib/open-local"))
+    {
         use open_local_core::host::{FileKind, Files, OpenMode};
         if lab.files.stat(path).unwrap().kind == FileKind::Directory {
             let _ = elsewhere.files.add_folder(path);
@@ -340,7 +426,17 @@ fn a_pool_whose_folder_is_away_is_neither_remade_nor_forgotten() {
         backend.remove_pool(&pool_id()).map(drop).unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::NotFound, "{}", error.report());
-        assert!(error.remedy().is_some_and(|r| r.contains("mount")), "{}", error.report());
+        assert!(
+            error.remedy().is_some_and(|r| r.contains("mount")),
+            "{}",
+            error.report()
+        );
     }
-    assert!(!elsewhere.files.paths().iter().any(|p| p.starts_with(Path::new(POOL).join("volumes"))));
+    assert!(
+        !elsewhere
+            .files
+            .paths()
+            .iter()
+            .any(|p| p.starts_with(Path::new(POOL).join("volumes")))
+    );
 }

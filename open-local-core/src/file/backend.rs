@@ -77,6 +77,9 @@ impl FileBackend {
     }
 
     fn open(&self, op: Op, known: &Registration) -> Result<FilePool> {
+        if known.stage != Stage::Ready {
+            return Err(absent(op, known));
+        }
         let record = match folder::look(&self.host, op, &known.id, &known.location) {
             Ok(Ground::Pool(record)) => record,
             Ok(_) => return Err(absent(op, known)),
@@ -167,7 +170,10 @@ impl FileBackend {
             overcommit: spec.overcommit,
             stop_at: Ratio::from_percent(80),
             shares_blocks: false,
-            host_fs: folder::judge(&self.host, Op::EnsurePool, spec, root)?.kind.name.to_owned(),
+            host_fs: folder::judge(&self.host, Op::EnsurePool, spec, root)?
+                .kind
+                .name
+                .to_owned(),
             spec: bare,
         })
     }
@@ -397,8 +403,14 @@ impl Backend for FileBackend {
         let whole = known.made_folder;
         let mut info = self.info(id, Ok(known.clone()));
         match folder::look(&self.host, op, id, &known.location) {
+            // What is left of it was empty when its removal began.
+            Ok(Ground::Pool(record))
+                if record.uuid == known.uuid && known.stage == Stage::Removing =>
+            {
+                folder::remove(&self.host, op, id, &known.location, whole)?;
+            }
             Ok(Ground::Pool(record)) if record.uuid == known.uuid => {
-                let pool = self.open(op, &known)?;
+                let pool = self.open(op, &known.with_stage(Stage::Ready))?;
                 let _room = pool.lock_room(op)?;
                 refuse_filled(op, &pool)?;
                 info = pool.info()?;

@@ -133,7 +133,10 @@ pub(super) fn make(host: &Host, op: Op, record: &PoolRecord, root: &Path) -> Res
         }
     }
     step("find out whether files can share blocks here".into())?;
-    let record = PoolRecord { shares_blocks: can_reflink(host, op, &record.spec.id, &layout)?, ..record.clone() };
+    let record = PoolRecord {
+        shares_blocks: can_reflink(host, op, &record.spec.id, &layout)?,
+        ..record.clone()
+    };
     step("record the pool in its folder".into())?;
     record
         .to_record()
@@ -178,6 +181,8 @@ pub(super) fn remove(host: &Host, op: Op, id: &PoolId, root: &Path, whole: bool)
         host.checkpoints
             .before(op, &subject, "remove the pool's folder")?;
         gone(host.files.remove_dir(root)).map_err(failed(root))?;
+        let above = root.parent().unwrap_or(root);
+        gone(host.files.sync_dir(above)).map_err(failed(root))?;
     } else {
         gone(host.files.sync_dir(root)).map_err(failed(root))?;
     }
@@ -276,9 +281,9 @@ fn can_reflink(host: &Host, op: Op, id: &PoolId, layout: &Layout) -> Result<bool
     let shared = match host.files.reflink(&from, &to) {
         Ok(()) => true,
         Err(e) => match e.raw_os_error() {
-            Some(
-                libc::EOPNOTSUPP | libc::EINVAL | libc::EXDEV | libc::ENOTTY | libc::ENOSYS,
-            ) => false,
+            Some(libc::EOPNOTSUPP | libc::EINVAL | libc::EXDEV | libc::ENOTTY | libc::ENOSYS) => {
+                false
+            }
             _ => return Err(failed(e)),
         },
     };

@@ -105,7 +105,10 @@ impl FilePool {
             )
         })?;
         // A pool that can be opened is made: nobody is probing its folder any more.
-        for probe in names.iter().filter(|name| PROBES.iter().any(|probe| *name == *probe)) {
+        for probe in names
+            .iter()
+            .filter(|name| PROBES.iter().any(|probe| *name == *probe))
+        {
             let _ = self.host.files.remove_file(&folder.join(probe));
         }
         for file_name in names.iter().filter_map(|name| name.to_str()) {
