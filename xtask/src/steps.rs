@@ -130,6 +130,7 @@ fn checks(workspace: &Workspace) -> Vec<Step> {
     // The fuzz workspace builds into our folder: it shares what both need.
     let built_here = ["--target-dir".to_owned(), target];
     let deny = ["--", "-D", "warnings"];
+    let plain = ["--", "--color", "never"];
     let clippy = || Call::cargo(&["clippy", "--locked", "--all-targets"]);
     let most = Features::of(workspace, &[TIER_LOOP]);
     let packages = workspace
@@ -156,12 +157,16 @@ fn checks(workspace: &Workspace) -> Vec<Step> {
         check(
             "fmt",
             &[needs::RUSTFMT],
-            Action::Run(Call::cargo(&["fmt", "--all", "--check"])),
+            Action::Run(Call::cargo(&["fmt", "--all", "--check"]).args(plain)),
         ),
         check(
             "fmt of fuzz",
             &[needs::RUSTFMT],
-            Action::Run(Call::cargo(&["fmt", "--check"]).args(in_fuzz.clone())),
+            Action::Run(
+                Call::cargo(&["fmt", "--check"])
+                    .args(in_fuzz.clone())
+                    .args(plain),
+            ),
         ),
         check("tidy", &[], Action::Tidy),
         check(
