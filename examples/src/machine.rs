@@ -1,0 +1,99 @@
+//! The one place that makes backends, and what goes with them.
+
+use std::sync::Arc;
+
+use open_local_core::fs::Filesystems;
+use open_local_core::host::{Host, Progress, Quiescer, Roots};
+use open_local_core::throttle::IoThrottle;
+use open_local_core::{Backend, Error, ErrorKind, Op, Registry, Result, Subject};
+
+/// The name of the backend in memory.
+pub const SIM: &str = "sim";
+
+/// A backend with the file systems and I/O limits that work on its devices.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// The seams to the machine.
+    pub host: Host,
+    /// All backends.
+    pub registry: Registry,
+    /// The chosen one.
+    pub backend: Arc<dyn Backend>,
+    /// File systems on its devices.
+    pub filesystems: Option<Arc<dyn Filesystems>>,
+    /// I/O limits on its devices.
+    pub throttle: Option<Arc<dyn IoThrottle>>,
+    /// What freezes file systems on its devices.
+    pub quiescer: Option<Arc<dyn Quiescer>>,
+    /// The computer in memory, where the devices are in memory.
+    pub memory: Option<open_local_core::sim::Machine>,
+    /// Whether its devices are those of the kernel, which only root may handle.
+    pub real: bool,
+}
+
+impl Machine {
+    /// The machine for the backend of this name.
+    ///
+    /// # Errors
+    /// `NotFound` naming the backends there are.
+    pub fn open(name: &str, roots: Roots, progress: Arc<dyn Progress>) -> Result<Self> {
+        let host = Host::system().with_roots(roots).with_progress(progress);
+        let registry = Registry::new();
+        let backend = registry.get(name)?;
+        Ok(Self {
+            host,
+            registry,
+            backend,
+            filesystems: None,
+            throttle: None,
+            quiescer: None,
+            memory: None,
+            real: name != SIM,
+        })
+    }
+
+    /// The file systems.
+    ///
+    /// # Errors
+    /// `Unsupported` where this backend's devices can't carry any.
+    pub fn filesystems(&self) -> Result<&Arc<dyn Filesystems>> {
+        let lacking = || self.lacks(Op::Mount, "file systems");
+        self.filesystems.as_ref().ok_or_else(lacking)
+    }
+
+    /// The I/O limits.
+    ///
+    /// # Errors
+    /// `Unsupported` where this backend's devices can't be limited.
+    pub fn throttle(&self) -> Result<&Arc<dyn IoThrottle>> {
+        let lacking = || self.lacks(Op::ThrottleSupport, "I/O limits");
+        self.throttle.as_ref().ok_or_else(lacking)
+    }
+
+    /// Refuses to start what only root can finish.
+    ///
+    /// # Errors
+    /// `PermissionDenied` if the devices are the kernel's and this process is not root's.
+    pub fn require_root(&self, op: Op) -> Result<()> {
+        if !self.real || nix::unistd::geteuid().is_root() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::PermissionDenied,
+            op,
+            Subject::Backend(self.backend.name().to_owned()),
+            "only root may handle block devices and mounts",
+        )
+        .with_remedy("run it with sudo, or try it without root: --backend sim"))
+    }
+
+    fn lacks(&self, op: Op, what: &str) -> Error {
+        Error::new(
+            ErrorKind::Unsupported,
+            op,
+            Subject::Backend(self.backend.name().to_owned()),
+            format!("there are no {what} on the devices of this backend"),
+        )
+        .with_remedy("choose another backend")
+    }
+}
