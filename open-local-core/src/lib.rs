@@ -7,8 +7,12 @@ pub mod host;
 pub mod state;
 pub mod units;
 
+#[cfg(feature = "file")]
+pub mod file;
 #[cfg(feature = "fs")]
 pub mod fs;
+#[cfg(feature = "sim")]
+pub mod sim;
 #[cfg(feature = "throttle")]
 pub mod throttle;
 

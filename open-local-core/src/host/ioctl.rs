@@ -20,9 +20,9 @@ mod raw {
     nix::ioctl_none_bad!(loop_ctl_get_free, 0x4C82);
     nix::ioctl_write_ptr_bad!(loop_configure, 0x4C0A, super::LoopConfig);
     nix::ioctl_none_bad!(loop_clr_fd, 0x4C01);
+    nix::ioctl_write_ptr_bad!(loop_set_status64, 0x4C04, super::LoopInfo64);
     nix::ioctl_read_bad!(loop_get_status64, 0x4C05, super::LoopInfo64);
     nix::ioctl_none_bad!(loop_set_capacity, 0x4C07);
-    nix::ioctl_write_int_bad!(loop_set_direct_io, 0x4C08);
     nix::ioctl_read!(blkgetsize64, 0x12, 114, usize);
     nix::ioctl_read_bad!(blksszget, 0x1268, libc::c_int);
     nix::ioctl_read_bad!(blkroget, 0x125E, libc::c_int);
@@ -140,17 +140,18 @@ pub(crate) fn loop_status(device: &File) -> io::Result<LoopInfo64> {
     Ok(info)
 }
 
+/// Changes the flags of a bound loop device that may be changed (auto-clear among them).
+pub(crate) fn loop_set_status(device: &File, info: &LoopInfo64) -> io::Result<()> {
+    // SAFETY: the kernel reads one `loop_info64`, whose layout is asserted above, from a live
+    // reference of that type; the descriptor is open.
+    unsafe { raw::loop_set_status64(fd(device), info) }?;
+    Ok(())
+}
+
 /// Makes a loop device as large as its file has become.
 pub(crate) fn loop_set_capacity(device: &File) -> io::Result<()> {
     // SAFETY: no argument is passed and no memory is touched; the descriptor is open.
     unsafe { raw::loop_set_capacity(fd(device)) }?;
-    Ok(())
-}
-
-/// Switches direct I/O of a loop device.
-pub(crate) fn loop_set_direct_io(device: &File, on: bool) -> io::Result<()> {
-    // SAFETY: the argument is an integer; no memory is touched; the descriptor is open.
-    unsafe { raw::loop_set_direct_io(fd(device), libc::c_int::from(on)) }?;
     Ok(())
 }
 

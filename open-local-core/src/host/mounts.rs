@@ -82,3 +82,54 @@ pub trait MountCalls: Debug + Send + Sync {
 /// The machine's mounts.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemMounts;
+
+impl MountCalls for SystemMounts {
+    fn table(&self) -> io::Result<Vec<u8>> {
+        std::fs::read("/proc/self/mountinfo")
+    }
+
+    fn mount(
+        &self,
+        device: &Path,
+        target: &Path,
+        kind: &str,
+        _flags: MountFlags,
+        data: &str,
+    ) -> io::Result<()> {
+        use nix::mount::{MsFlags, mount};
+        Ok(mount(
+            Some(device),
+            target,
+            Some(kind),
+            MsFlags::empty(),
+            Some(data),
+        )?)
+    }
+
+    fn bind(&self, _source: &Path, _target: &Path, _flags: MountFlags) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(libc::ENOSYS))
+    }
+
+    fn unmount(&self, target: &Path, _lazy: bool) -> io::Result<()> {
+        Ok(nix::mount::umount2(
+            target,
+            nix::mount::MntFlags::UMOUNT_NOFOLLOW,
+        )?)
+    }
+
+    fn freeze(&self, _target: &Path) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(libc::ENOSYS))
+    }
+
+    fn thaw(&self, _target: &Path) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(libc::ENOSYS))
+    }
+
+    fn trim(&self, _target: &Path) -> io::Result<u64> {
+        Err(io::Error::from_raw_os_error(libc::ENOSYS))
+    }
+
+    fn space(&self, _target: &Path) -> io::Result<FsSpace> {
+        Err(io::Error::from_raw_os_error(libc::ENOSYS))
+    }
+}
