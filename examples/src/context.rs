@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use open_local_core::fs::Filesystems;
-use open_local_core::host::Roots;
+use open_local_core::host::{Host, Roots};
 use open_local_core::throttle::IoThrottle;
 use open_local_core::{
     Backend, Change, Error, ErrorKind, Op, Pool, PoolId, Result, Subject,
@@ -228,7 +228,7 @@ impl Context {
 /// The same machine, logging what is done through its backend, file systems and limits.
 #[must_use]
 pub fn observed(mut machine: Machine, ring: Option<Ring>) -> Machine {
-    let observer = Arc::new(Observer::new(&machine.host, ring));
+    let observer = Arc::new(Observer::new(&Host::system(), ring));
     let watch = || Arc::clone(&observer);
     machine.backend = Arc::new(ObservedBackend::new(machine.backend, watch()));
     machine.filesystems = machine

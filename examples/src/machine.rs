@@ -5,10 +5,17 @@ use std::sync::Arc;
 use open_local_core::fs::Filesystems;
 use open_local_core::host::{Host, Progress, Quiescer, Roots};
 use open_local_core::throttle::IoThrottle;
-use open_local_core::{Backend, Error, ErrorKind, Op, Registry, Result, Subject};
+use open_local_core::sim::{self, SimBackend};
+use open_local_core::{
+    Backend, Bytes, Error, ErrorKind, Op, PoolId, PoolSpec, Registry, Result, Subject,
+};
 
 /// The name of the backend in memory.
 pub const SIM: &str = "sim";
+/// The size of the pool that the computer in memory starts with, in GiB.
+const POOL_GIB: u64 = 10;
+/// All randomness of the computer in memory comes from this; two runs answer the same.
+const SEED: u64 = 1;
 
 /// A backend with the file systems and I/O limits that work on its devices.
 #[derive(Debug, Clone)]
@@ -38,8 +45,13 @@ impl Machine {
     /// `NotFound` naming the backends there are.
     pub fn open(name: &str, roots: Roots, progress: Arc<dyn Progress>) -> Result<Self> {
         let host = Host::system().with_roots(roots).with_progress(progress);
-        let registry = Registry::new();
+        let memory = sim::Machine::new(SEED);
+        let mut registry = Registry::new();
+        registry.register(Arc::new(SimBackend::new(&memory)))?;
         let backend = registry.get(name)?;
+        if name == SIM {
+            return Self::in_memory(memory, registry, backend);
+        }
         Ok(Self {
             host,
             registry,
@@ -48,7 +60,28 @@ impl Machine {
             throttle: None,
             quiescer: None,
             memory: None,
-            real: name != SIM,
+            real: true,
+        })
+    }
+
+    /// A computer in memory with one pool, so that there is something to look at and to use.
+    fn in_memory(
+        memory: sim::Machine,
+        registry: Registry,
+        backend: Arc<dyn Backend>,
+    ) -> Result<Self> {
+        let room = Bytes::from_gib(POOL_GIB).unwrap_or(Bytes::GIB);
+        let spec = PoolSpec::new(PoolId::new(SIM)?).with_capacity(room);
+        let _ = backend.ensure_pool(&spec)?;
+        Ok(Self {
+            host: memory.host(),
+            registry,
+            backend,
+            filesystems: None,
+            throttle: None,
+            quiescer: None,
+            memory: Some(memory),
+            real: false,
         })
     }
 

@@ -1,6 +1,6 @@
 //! `open-local completions` and `open-local man`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
@@ -42,12 +42,19 @@ fn page(command: clap::Command) -> Result<Vec<u8>> {
     Ok(page)
 }
 
-/// Every command with its page's name; hidden ones are left out.
-fn pages(command: &clap::Command, name: &str, out: &mut Vec<(String, clap::Command)>) {
-    out.push((name.to_owned(), command.clone().name(name.to_owned()).bin_name(name.replace('-', " ").replacen("open local", "open-local", 1))));
-    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
-        pages(sub, &format!("{name}-{}", sub.get_name()), out);
-    }
+/// Writes the page of a command and of all below it; hidden ones are left out.
+fn write_pages(command: &clap::Command, folder: &Path, written: &mut Vec<String>) -> Result<()> {
+    let path = folder.join(clap_mangen::Man::new(command.clone()).get_filename());
+    std::fs::write(&path, page(command.clone())?).map_err(|e| {
+        let about = Subject::path(&path);
+        Error::from_io(Op::RunProgram, about, "can't write the page", e)
+            .with_remedy("name a folder that exists and may be written")
+    })?;
+    written.push(path.display().to_string());
+    let below = command.get_subcommands().filter(|sub| !sub.is_hide_set());
+    below
+        .into_iter()
+        .try_for_each(|sub| write_pages(sub, folder, written))
 }
 
 /// The manual page on standard output, or all pages in a folder.
@@ -55,22 +62,13 @@ fn pages(command: &clap::Command, name: &str, out: &mut Vec<(String, clap::Comma
 /// # Errors
 /// `Io`, `NotFound` or `PermissionDenied` if a page can't be written.
 pub fn man(arguments: &ManArguments) -> Result<Answer> {
-    let mut root = Cli::command();
+    let mut root = Cli::command().disable_help_subcommand(true);
     root.build();
     let Some(folder) = &arguments.out else {
         return Ok(Answer::raw(String::from_utf8_lossy(&page(root)?)));
     };
-    let mut all = Vec::new();
-    pages(&root, "open-local", &mut all);
     let mut written = Vec::new();
-    for (name, command) in all {
-        let path = folder.join(format!("{name}.1"));
-        std::fs::write(&path, page(command)?).map_err(|e| {
-            Error::from_io(Op::RunProgram, Subject::path(&path), "can't write the page", e)
-                .with_remedy("name a folder that exists and may be written")
-        })?;
-        written.push(path.display().to_string());
-    }
+    write_pages(&root, folder, &mut written)?;
     let text = written.join("\n");
     Ok(Answer::new(json!({ "pages": written }), text))
 }

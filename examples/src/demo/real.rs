@@ -67,7 +67,7 @@ impl RealStage {
 
     /// Remembers whose loop device an attachment is, to look for it at the end.
     fn remember(&self, device: &Attachment) {
-        let found = SystemLoops.list().unwrap_or_default();
+        let found = SystemLoops::default().list().unwrap_or_default();
         let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
         for device in found.iter().filter(|found| found.number == device.number) {
             if !device.tag.is_empty() && !tags.contains(&device.tag) {
@@ -201,7 +201,7 @@ impl Stage for RealStage {
             left.push(self.cgroup.to_string());
         }
         let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
-        let loops = SystemLoops.list();
+        let loops = SystemLoops::default().list();
         let loops = loops.map_err(failed(Op::Recover, &host.roots.dev, "can't list loop devices"))?;
         for device in loops.iter().filter(|device| tags.contains(&device.tag)) {
             left.push(format!("device {}", device.path.display()));

@@ -1,6 +1,6 @@
 //! Capabilities and backends.
 
-use open_local_core::{Backend, Capabilities};
+use open_local_core::{Capabilities, Registry};
 use serde_json::{Map, Value, json};
 
 use super::Grid;
@@ -31,8 +31,9 @@ pub fn words(capabilities: &Capabilities) -> String {
 
 /// `{"backends": [{"name", "capabilities"}]}`.
 #[must_use]
-pub fn backends_json<'a>(backends: impl Iterator<Item = &'a dyn Backend>) -> Value {
-    let list: Vec<Value> = backends
+pub fn backends_json(registry: &Registry) -> Value {
+    let list: Vec<Value> = registry
+        .iter()
         .map(|b| json!({ "name": b.name(), "capabilities": json(&b.capabilities()) }))
         .collect();
     json!({ "backends": list })
@@ -40,12 +41,12 @@ pub fn backends_json<'a>(backends: impl Iterator<Item = &'a dyn Backend>) -> Val
 
 /// One row a backend.
 #[must_use]
-pub fn backends_table<'a>(backends: impl Iterator<Item = &'a dyn Backend>) -> String {
+pub fn backends_table(registry: &Registry) -> String {
     let mut grid = Grid::new(
         &["NAME", "SNAPSHOTS", "CLONES", "CAN"],
         "no backend is registered",
     );
-    for backend in backends {
+    for backend in registry.iter() {
         let can = backend.capabilities();
         grid.row([
             backend.name().to_owned(),

@@ -25,8 +25,8 @@ pub(super) fn all(context: &Context) -> Vec<Item> {
     let mut bag = Bag::default();
     let host = &context.machine.host;
     bag.json("versions.json", &versions(context));
-    let all = context.machine.registry.iter().map(AsRef::as_ref);
-    bag.json("backends.json", &view::capability::backends_json(all));
+    let backends = view::capability::backends_json(&context.machine.registry);
+    bag.json("backends.json", &backends);
     bag.pools(context);
     for (name, path) in [
         ("kernel.txt", "version"),
@@ -143,7 +143,7 @@ impl Bag {
 
     fn loops(&mut self) {
         use open_local_core::host::{Loops, SystemLoops};
-        let listed = SystemLoops.list();
+        let listed = SystemLoops::default().list();
         let devices: Vec<Value> = self
             .keep("loop devices", listed)
             .unwrap_or_default()

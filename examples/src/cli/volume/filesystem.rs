@@ -7,7 +7,7 @@ use open_local_core::fs::{CheckOutcome, CheckPolicy, FormatSpec, MountSpec};
 use open_local_core::{
     Attachment, Error, ErrorKind, Op, Pool, PoolExt, Result, Subject, VolumeId,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Format, Mount};
 use crate::answer::Answer;
