@@ -7,6 +7,8 @@ pub mod host;
 pub mod state;
 pub mod units;
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 #[cfg(feature = "file")]
 pub mod file;
 #[cfg(feature = "fs")]

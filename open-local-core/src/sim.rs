@@ -63,6 +63,9 @@ mod clock;
 mod content;
 mod device;
 mod faults;
+mod files;
+#[cfg(feature = "file")]
+mod loops;
 mod machine;
 mod no_files;
 mod observe;
@@ -80,5 +83,8 @@ mod tests;
 pub use backend::SimBackend;
 pub use clock::SimClock;
 pub use faults::FailAt;
+pub use files::{SimFiles, sim_host};
+#[cfg(feature = "file")]
+pub use loops::SimLoops;
 pub use machine::Machine;
 pub use rng::SimEntropy;

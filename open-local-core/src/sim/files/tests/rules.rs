@@ -1,0 +1,1 @@
+//! What the simulation promises beyond the results of single calls.
