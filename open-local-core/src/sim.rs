@@ -77,6 +77,19 @@ mod room;
 mod state;
 mod step;
 
+#[cfg(feature = "fs")]
+mod filesystems;
+#[cfg(feature = "fs")]
+mod format;
+#[cfg(feature = "fs")]
+mod mounts;
+#[cfg(feature = "fs")]
+mod quiesce;
+#[cfg(feature = "fs")]
+mod superblock;
+#[cfg(feature = "throttle")]
+mod throttle;
+
 #[cfg(test)]
 mod tests;
 
@@ -88,3 +101,8 @@ pub use files::{SimFiles, sim_host};
 pub use loops::SimLoops;
 pub use machine::Machine;
 pub use rng::SimEntropy;
+
+#[cfg(feature = "fs")]
+pub use filesystems::SimFilesystems;
+#[cfg(feature = "throttle")]
+pub use throttle::SimThrottle;

@@ -29,6 +29,9 @@ struct Inner {
     checkpoints: Arc<Switchable>,
     /// Held by whoever carries out a change, from its plan to its last step.
     turn: Mutex<()>,
+    /// The same for file systems, whose changes may contain changes of a pool.
+    #[cfg(feature = "fs")]
+    fs_turn: Mutex<()>,
     world: Mutex<World>,
 }
 
@@ -48,6 +51,8 @@ impl Machine {
             entropy: Arc::new(SimEntropy::new(seed)),
             checkpoints: Arc::new(Switchable::default()),
             turn: Mutex::new(()),
+            #[cfg(feature = "fs")]
+            fs_turn: Mutex::new(()),
             world: Mutex::new(World::new(disk)),
         }))
     }
@@ -117,6 +122,8 @@ impl Machine {
     /// and mounts stay, faults are disarmed.
     pub fn restart(&self) {
         self.disarm();
+        let mut world = self.world();
+        world.restarts = world.restarts.wrapping_add(1);
     }
 
     /// Its state. Never held while a checkpoint is called.
@@ -124,7 +131,14 @@ impl Machine {
         self.0.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The right to carry out a change, one at a time.
+    /// The right to change file systems and mounts, one at a time. Taken before [`Self::turn`].
+    #[cfg(feature = "fs")]
+    pub(super) fn fs_turn(&self) -> MutexGuard<'_, ()> {
+        let turn = self.0.fs_turn.lock();
+        turn.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The right to carry out a change of a pool, one at a time.
     pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
         self.0.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
