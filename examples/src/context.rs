@@ -7,9 +7,7 @@ use clap::{Args, ValueEnum};
 use open_local_core::fs::Filesystems;
 use open_local_core::host::{Host, Roots};
 use open_local_core::throttle::IoThrottle;
-use open_local_core::{
-    Backend, Change, Error, ErrorKind, Op, Pool, PoolId, Result, Subject,
-};
+use open_local_core::{Backend, Change, Error, ErrorKind, Op, Pool, PoolId, Result, Subject};
 
 use crate::answer::{Answer, OutputFormat};
 use crate::machine::Machine;
@@ -51,7 +49,12 @@ pub enum LogLevel {
 pub struct Globals {
     /// The kind of pools: file (directories and loop devices) or sim (in memory, without root;
     /// forgotten when the process ends)
-    #[arg(long, global = true, default_value = "file", env = "OPEN_LOCAL_BACKEND")]
+    #[arg(
+        long,
+        global = true,
+        default_value = "file",
+        env = "OPEN_LOCAL_BACKEND"
+    )]
     pub backend: String,
     /// The pool; may be left out where there is only one
     #[arg(long, global = true, env = "OPEN_LOCAL_POOL")]
@@ -176,13 +179,10 @@ impl Context {
         let about = Subject::Backend(backend.name().to_owned());
         match pools.as_slice() {
             [only] => Ok(only.id().clone()),
-            [] => Err(Error::new(
-                ErrorKind::NotFound,
-                Op::OpenPool,
-                about,
-                "there is no pool",
-            )
-            .with_remedy("make one: open-local pool create NAME")),
+            [] => Err(
+                Error::new(ErrorKind::NotFound, Op::OpenPool, about, "there is no pool")
+                    .with_remedy("make one: open-local pool create NAME"),
+            ),
             several => {
                 let names: Vec<&str> = several.iter().map(|p| p.id().as_str()).collect();
                 Err(Error::new(
@@ -219,9 +219,7 @@ impl Context {
     #[must_use]
     pub fn planned_steps(&self, subject: Subject, steps: &[String]) -> Option<Answer> {
         let plan = || open_local_core::Plan::new(subject, steps);
-        self.globals
-            .dry_run
-            .then(|| view::change::answer(&plan()))
+        self.globals.dry_run.then(|| view::change::answer(&plan()))
     }
 }
 
@@ -231,9 +229,9 @@ pub fn observed(mut machine: Machine, ring: Option<Ring>) -> Machine {
     let observer = Arc::new(Observer::new(&Host::system(), ring));
     let watch = || Arc::clone(&observer);
     machine.backend = Arc::new(ObservedBackend::new(machine.backend, watch()));
-    machine.filesystems = machine
-        .filesystems
-        .map(|inner| -> Arc<dyn Filesystems> { Arc::new(ObservedFilesystems::new(inner, watch())) });
+    machine.filesystems = machine.filesystems.map(|inner| -> Arc<dyn Filesystems> {
+        Arc::new(ObservedFilesystems::new(inner, watch()))
+    });
     machine.throttle = machine
         .throttle
         .map(|inner| -> Arc<dyn IoThrottle> { Arc::new(ObservedThrottle::new(inner, watch())) });

@@ -92,7 +92,10 @@ pub fn table() -> Vec<ExitCode> {
 pub fn epilogue() -> String {
     let mut text = String::from("Exit codes:");
     for row in table() {
-        text.push_str(&format!("\n  {:>2}  {:18} {}", row.code, row.name, row.meaning));
+        text.push_str(&format!(
+            "\n  {:>2}  {:18} {}",
+            row.code, row.name, row.meaning
+        ));
     }
     text
 }

@@ -28,7 +28,9 @@ pub fn next_command(error: &Error) -> Option<&'static str> {
         (ErrorKind::NotFound, Subject::Snapshot(_)) => "open-local snapshot list",
         (ErrorKind::NotFound, Subject::Pool(_)) => "open-local pool list",
         (ErrorKind::OutOfSpace, _) => "open-local pool show",
-        (ErrorKind::Busy | ErrorKind::Conflict, Subject::Volume(_)) => "open-local volume show NAME",
+        (ErrorKind::Busy | ErrorKind::Conflict, Subject::Volume(_)) => {
+            "open-local volume show NAME"
+        }
         (ErrorKind::Busy | ErrorKind::Conflict, Subject::Snapshot(_)) => {
             "open-local snapshot show NAME"
         }
@@ -90,10 +92,15 @@ mod tests {
     #[test]
     fn people_see_the_cause_the_remedy_and_the_next_command() {
         let id = VolumeId::new("data").unwrap();
-        let error = Error::new(ErrorKind::NotFound, Op::Publish, &id, "there is no such volume")
-            .with_source(std::io::Error::other("disk on fire"))
-            .with_remedy("make it first")
-            .with_operation_id("0badcafe");
+        let error = Error::new(
+            ErrorKind::NotFound,
+            Op::Publish,
+            &id,
+            "there is no such volume",
+        )
+        .with_source(std::io::Error::other("disk on fire"))
+        .with_remedy("make it first")
+        .with_operation_id("0badcafe");
         let shown = text(&error);
         for part in [
             "error: publish: volume data: there is no such volume: disk on fire",

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use open_local_core::file::FileBackend;
 use open_local_core::fs::Filesystems;
-use open_local_core::host::{Host, Progress, Quiescer, Roots};
-use open_local_core::throttle::IoThrottle;
-use open_local_core::sim::{self, SimBackend};
+use open_local_core::host::{Host, Progress, Quiescer, Roots, SystemLoops};
+use open_local_core::sim::{self, SimBackend, SimFilesystems, SimThrottle};
+use open_local_core::throttle::{HostThrottle, IoThrottle};
 use open_local_core::{
     Backend, Bytes, Error, ErrorKind, Op, PoolId, PoolSpec, Registry, Result, Subject,
 };
@@ -44,42 +45,50 @@ impl Machine {
     /// # Errors
     /// `NotFound` naming the backends there are.
     pub fn open(name: &str, roots: Roots, progress: Arc<dyn Progress>) -> Result<Self> {
-        let host = Host::system().with_roots(roots).with_progress(progress);
         let memory = sim::Machine::new(SEED);
         let mut registry = Registry::new();
         registry.register(Arc::new(SimBackend::new(&memory)))?;
-        let backend = registry.get(name)?;
         if name == SIM {
-            return Self::in_memory(memory, registry, backend);
+            registry.register(file(&Self::seams(roots.clone(), &progress), None))?;
+            let host = memory.host().with_roots(roots).with_progress(progress);
+            return Self::in_memory(memory, host, registry);
         }
+        let host = Self::seams(roots, &progress);
+        let quiescer: Option<Arc<dyn Quiescer>> = None;
+        registry.register(file(&host, quiescer.clone()))?;
+        let backend = registry.get(name)?;
         Ok(Self {
+            throttle: Some(Arc::new(HostThrottle::new(host.clone()))),
             host,
             registry,
             backend,
             filesystems: None,
-            throttle: None,
-            quiescer: None,
+            quiescer,
             memory: None,
             real: true,
         })
     }
 
+    fn seams(roots: Roots, progress: &Arc<dyn Progress>) -> Host {
+        Host::system()
+            .with_roots(roots)
+            .with_progress(Arc::clone(progress))
+    }
+
     /// A computer in memory with one pool, so that there is something to look at and to use.
-    fn in_memory(
-        memory: sim::Machine,
-        registry: Registry,
-        backend: Arc<dyn Backend>,
-    ) -> Result<Self> {
+    fn in_memory(memory: sim::Machine, host: Host, registry: Registry) -> Result<Self> {
+        let backend = registry.get(SIM)?;
         let room = Bytes::from_gib(POOL_GIB).unwrap_or(Bytes::GIB);
         let spec = PoolSpec::new(PoolId::new(SIM)?).with_capacity(room);
         let _ = backend.ensure_pool(&spec)?;
+        let filesystems = Arc::new(SimFilesystems::new(&memory));
         Ok(Self {
-            host: memory.host(),
+            host,
             registry,
             backend,
-            filesystems: None,
-            throttle: None,
-            quiescer: None,
+            filesystems: Some(filesystems.clone()),
+            throttle: Some(Arc::new(SimThrottle::new(&memory))),
+            quiescer: Some(filesystems),
             memory: Some(memory),
             real: false,
         })
@@ -129,4 +138,13 @@ impl Machine {
         )
         .with_remedy("choose another backend")
     }
+}
+
+/// The backend whose pools are folders.
+fn file(host: &Host, quiescer: Option<Arc<dyn Quiescer>>) -> Arc<dyn Backend> {
+    let backend = FileBackend::new(host.clone(), Arc::new(SystemLoops::new(&host.roots)));
+    Arc::new(match quiescer {
+        Some(quiescer) => backend.with_quiescer(quiescer),
+        None => backend,
+    })
 }

@@ -125,11 +125,17 @@ mod tests {
 
     #[test]
     fn the_id_in_the_error_is_the_id_in_the_ring_file() {
-        let folder = std::env::temp_dir().join(format!("open-local-observe-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("open-local-observe-{}", std::process::id()));
         let ring = Ring::in_folder(&folder);
         let observer = Observer::new(&Host::system(), Some(ring.clone()));
         let failed = observer.run(Op::Publish, &Subject::Host, None, || {
-            Err::<Done<()>, _>(Error::new(ErrorKind::Busy, Op::Publish, Subject::Host, "no"))
+            Err::<Done<()>, _>(Error::new(
+                ErrorKind::Busy,
+                Op::Publish,
+                Subject::Host,
+                "no",
+            ))
         });
         let Err(error) = failed else {
             panic!("the operation fails")

@@ -15,14 +15,14 @@ pub fn destruction(globals: &Globals, op: Op, subject: Subject, what: &str) -> R
         return Ok(());
     }
     let refuse = |message: &str| {
-        Err(Error::new(ErrorKind::Refused, op, subject, message)
+        Err(Error::new(ErrorKind::Refused, op, subject.clone(), message)
             .with_remedy("add --yes if you mean it"))
     };
     let input = std::io::stdin();
     if !input.is_terminal() {
-        return refuse(&format!("{what}; this was not confirmed"));
+        return refuse(&format!("{what}, and was not confirmed"));
     }
-    let asked = write!(std::io::stderr(), "{what}. Go on? [y/N] ");
+    let asked = write!(std::io::stderr(), "{subject}: {what}. Go on? [y/N] ");
     let mut reply = String::new();
     match asked.and_then(|()| input.lock().read_line(&mut reply)) {
         Ok(_) if matches!(reply.trim(), "y" | "Y" | "yes") => Ok(()),

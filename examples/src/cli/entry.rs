@@ -51,7 +51,11 @@ fn show(error: &Error, format: OutputFormat) -> u8 {
 /// Shows what the argument parser says; a value that one of our own types refused is shown like
 /// any other error of ours, with its remedy.
 fn complain(error: &clap::Error, json: bool) -> u8 {
-    let format = if json { OutputFormat::Json } else { OutputFormat::Table };
+    let format = if json {
+        OutputFormat::Json
+    } else {
+        OutputFormat::Table
+    };
     if matches!(
         error.kind(),
         ClapKind::DisplayHelp
@@ -61,16 +65,29 @@ fn complain(error: &clap::Error, json: bool) -> u8 {
         // Nobody can be told that standard output is closed.
         let _ = error.print();
         let asked = error.kind() != ClapKind::DisplayHelpOnMissingArgumentOrSubcommand;
-        return if asked { exit::SUCCESS } else { exit::code_of(ErrorKind::InvalidArgument) };
+        return if asked {
+            exit::SUCCESS
+        } else {
+            exit::code_of(ErrorKind::InvalidArgument)
+        };
     }
     let ours = std::error::Error::source(error).and_then(|e| e.downcast_ref::<Error>());
     match ours {
         Some(ours) => show(ours, format),
         None if json => {
             let said = error.render().to_string();
-            let message = said.trim_start_matches("error: ").lines().next().unwrap_or("");
-            let usage = Error::new(ErrorKind::InvalidArgument, Op::Parse, Subject::Host, message)
-                .with_remedy("look at open-local --help");
+            let message = said
+                .trim_start_matches("error: ")
+                .lines()
+                .next()
+                .unwrap_or("");
+            let usage = Error::new(
+                ErrorKind::InvalidArgument,
+                Op::Parse,
+                Subject::Host,
+                message,
+            )
+            .with_remedy("look at open-local --help");
             show(&usage, format)
         }
         None => {

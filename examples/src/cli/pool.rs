@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use open_local_core::{
-    Bytes, Op, PoolId, PoolSpec, Ratio, Removed, Result, Subject,
-};
+use open_local_core::{Bytes, Op, PoolId, PoolSpec, Ratio, Removed, Result, Subject};
 use serde_json::{Value, json};
 
 use super::{confirm, values};
@@ -140,7 +138,7 @@ fn remove(context: &Context, id: &PoolId) -> Result<Answer> {
     if let Some(answer) = context.planned_steps(subject.clone(), &steps) {
         return Ok(answer);
     }
-    let what = format!("This removes pool {id}");
+    let what = format!("this removes pool {id}");
     confirm::destruction(&context.globals, Op::RemovePool, subject, &what)?;
     let done = context.backend().remove_pool(id)?;
     let word = done.word();

@@ -29,7 +29,12 @@ pub struct ManArguments {
 /// The completion script of a shell.
 pub fn completions(arguments: &CompletionArguments) -> Answer {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "open-local", &mut script);
+    clap_complete::generate(
+        arguments.shell,
+        &mut Cli::command(),
+        "open-local",
+        &mut script,
+    );
     Answer::raw(String::from_utf8_lossy(&script))
 }
 
@@ -37,7 +42,12 @@ fn page(command: clap::Command) -> Result<Vec<u8>> {
     let mut page = Vec::new();
     let rendered = clap_mangen::Man::new(command).render(&mut page);
     rendered.map_err(|e| {
-        Error::from_io(Op::RunProgram, Subject::Host, "the manual page can't be made", e)
+        Error::from_io(
+            Op::RunProgram,
+            Subject::Host,
+            "the manual page can't be made",
+            e,
+        )
     })?;
     Ok(page)
 }

@@ -134,7 +134,10 @@ fn create(context: &Context, arguments: Create) -> Result<Answer> {
     let (word, snapshot) = (done.word(), done.get());
     Ok(Answer::new(
         json!({ "outcome": word, "snapshot": shown::json(snapshot) }),
-        format!("snapshot {}: {word} (of volume {})", snapshot.id, snapshot.volume),
+        format!(
+            "snapshot {}: {word} (of volume {})",
+            snapshot.id, snapshot.volume
+        ),
     ))
 }
 
@@ -146,7 +149,13 @@ fn restore(
 ) -> Result<Answer> {
     let size = match size {
         Some(size) => size,
-        None => context.pool()?.require_snapshots()?.snapshot(&snapshot)?.size,
+        None => {
+            context
+                .pool()?
+                .require_snapshots()?
+                .snapshot(&snapshot)?
+                .size
+        }
     };
     let spec = VolumeSpec::new(name, size).from_source(VolumeSource::Snapshot(snapshot));
     volume::ensure(context, &spec)
@@ -158,7 +167,7 @@ fn roll_back(context: &Context, id: &VolumeId, snapshot: &SnapshotId) -> Result<
     if let Some(answer) = context.planned(pool.as_ref(), &change)? {
         return Ok(answer);
     }
-    let what = format!("This discards what was written to volume {id} since snapshot {snapshot}");
+    let what = format!("this discards what was written to volume {id} since snapshot {snapshot}");
     confirm::destruction(&context.globals, Op::RollBack, Subject::from(id), &what)?;
     let volume = pool.require_snapshots()?.roll_back(id, snapshot)?;
     Ok(Answer::new(
@@ -173,8 +182,13 @@ fn remove(context: &Context, id: &SnapshotId) -> Result<Answer> {
     if let Some(answer) = context.planned(pool.as_ref(), &change)? {
         return Ok(answer);
     }
-    let what = format!("This removes snapshot {id}");
-    confirm::destruction(&context.globals, Op::RemoveSnapshot, Subject::from(id), &what)?;
+    let what = format!("this removes snapshot {id}");
+    confirm::destruction(
+        &context.globals,
+        Op::RemoveSnapshot,
+        Subject::from(id),
+        &what,
+    )?;
     let done = pool.require_snapshots()?.remove_snapshot(id)?;
     let (word, last) = (done.word(), done.object().map(shown::json));
     Ok(Answer::new(

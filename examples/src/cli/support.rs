@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use open_local_core::host::{Clock, SystemClock};
 use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 use serde_json::json;
 
@@ -47,11 +48,14 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Answer> {
         return Ok(answer);
     }
     let items = collect::all(context);
-    let modified = time::unix(context.machine.host.clock.now());
+    let modified = time::unix(SystemClock.now());
     write(&path, &items, modified)?;
     let bytes = fs::metadata(&path).map_or(0, |meta| meta.len());
     let names: Vec<&str> = items.iter().map(|item| item.name.as_str()).collect();
-    let (shown, length) = (path.display(), size::human(open_local_core::Bytes::new(bytes)));
+    let (shown, length) = (
+        path.display(),
+        size::human(open_local_core::Bytes::new(bytes)),
+    );
     Ok(Answer::new(
         json!({ "archive": path.to_string_lossy(), "bytes": bytes, "files": names }),
         format!(
@@ -66,7 +70,12 @@ fn write(path: &Path, items: &[Item], modified: u64) -> Result<()> {
     options.write(true).create_new(true).mode(0o600);
     let file = options.open(path).map_err(|e| {
         let exists = e.kind() == io::ErrorKind::AlreadyExists;
-        let error = Error::from_io(Op::WriteState, Subject::path(path), "can't make the archive", e);
+        let error = Error::from_io(
+            Op::WriteState,
+            Subject::path(path),
+            "can't make the archive",
+            e,
+        );
         if exists {
             error
                 .with_kind(ErrorKind::Conflict)
@@ -81,7 +90,12 @@ fn write(path: &Path, items: &[Item], modified: u64) -> Result<()> {
         let _ = fs::remove_file(path);
     }
     written.map_err(|e| {
-        Error::from_io(Op::WriteState, Subject::path(path), "can't write the archive", e)
+        Error::from_io(
+            Op::WriteState,
+            Subject::path(path),
+            "can't write the archive",
+            e,
+        )
     })
 }
 

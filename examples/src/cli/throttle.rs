@@ -96,8 +96,10 @@ impl On {
         }
         let Some(id) = &self.volume else {
             let message = "neither a device nor a volume is named";
-            return Err(Error::new(ErrorKind::InvalidArgument, op, Subject::Host, message)
-                .with_remedy("add --volume NAME or --device MAJOR:MINOR"));
+            return Err(
+                Error::new(ErrorKind::InvalidArgument, op, Subject::Host, message)
+                    .with_remedy("add --volume NAME or --device MAJOR:MINOR"),
+            );
         };
         let attachment = context.pool()?.volume(id)?.attachment.ok_or_else(|| {
             let message = "it has no block device: it is not published";
@@ -123,7 +125,11 @@ pub fn run(context: &Context, command: Command) -> Result<Answer> {
             let support = context.throttle()?.support(&on.cgroup, device)?;
             Ok(Answer::new(
                 json!({ "support": shown::support_json(&support) }),
-                format!("{} on {device}: {}", on.cgroup, shown::support_text(&support)),
+                format!(
+                    "{} on {device}: {}",
+                    on.cgroup,
+                    shown::support_text(&support)
+                ),
             ))
         }
     }
@@ -144,7 +150,10 @@ fn apply(context: &Context, on: &On, limits: &IoLimits) -> Result<Answer> {
     let (word, state) = (done.word(), done.get());
     Ok(Answer::new(
         json!({ "outcome": word, "limits": shown::state_json(state) }),
-        format!("{target} on {device}: {word}\n{}", shown::state_facts(state)),
+        format!(
+            "{target} on {device}: {word}\n{}",
+            shown::state_facts(state)
+        ),
     ))
 }
 

@@ -143,7 +143,11 @@ pub struct Format {
     #[arg(long)]
     pub label: Option<String>,
     /// One more argument for mkfs; may be repeated
-    #[arg(long = "mkfs-option", value_name = "ARGUMENT", allow_hyphen_values = true)]
+    #[arg(
+        long = "mkfs-option",
+        value_name = "ARGUMENT",
+        allow_hyphen_values = true
+    )]
     pub options: Vec<String>,
     /// Seconds after which mkfs is killed
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
@@ -281,7 +285,12 @@ fn list(context: &Context, tag: Option<&(String, String)>) -> Result<Answer> {
     Ok(Answer::new(json, shown::table(&volumes)))
 }
 
-fn clone(context: &Context, source: VolumeId, name: VolumeId, size: Option<Bytes>) -> Result<Answer> {
+fn clone(
+    context: &Context,
+    source: VolumeId,
+    name: VolumeId,
+    size: Option<Bytes>,
+) -> Result<Answer> {
     let size = match size {
         Some(size) => size,
         None => context.pool()?.volume(&source)?.size,
@@ -350,7 +359,7 @@ fn remove(context: &Context, id: &VolumeId) -> Result<Answer> {
     if let Some(answer) = context.planned(pool.as_ref(), &change)? {
         return Ok(answer);
     }
-    let what = format!("This removes volume {id} and its content");
+    let what = format!("this removes volume {id} and its content");
     confirm::destruction(&context.globals, Op::RemoveVolume, Subject::from(id), &what)?;
     let done = pool.remove_volume(id)?;
     let (word, last) = (done.word(), done.object().map(shown::json));

@@ -9,19 +9,26 @@ use open_local_core::host::{Host, poll_until};
 use open_local_core::throttle::{CgroupTarget, find_controllers};
 use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 
-/// The folder of a cgroup in the hierarchy that limits I/O: v2 if its root lists the controller
-/// `io`, else v1 `blkio`.
+/// The folder of a cgroup in the hierarchy that limits I/O: v1 `blkio` where it is mounted, else
+/// v2 if its root lists the controller `io`.
 ///
 /// # Errors
 /// `Unsupported` if there is neither, `Io` if the mounts can't be read.
 pub(super) fn folder(host: &Host, target: &CgroupTarget) -> Result<PathBuf> {
     let path = host.roots.proc.join("self/mountinfo");
     let table = fs::read(&path).map_err(|e| {
-        Error::from_io(Op::ThrottleSupport, Subject::path(&path), "can't read the mounts", e)
+        Error::from_io(
+            Op::ThrottleSupport,
+            Subject::path(&path),
+            "can't read the mounts",
+            e,
+        )
     })?;
     let found = find_controllers(&table);
     let v2 = found.v2.filter(|mount| lists_io(&mount.point));
-    v2.or(found.v1_blkio)
+    found
+        .v1_blkio
+        .or(v2)
         .and_then(|mount| mount.folder(target.as_path()))
         .ok_or_else(|| {
             Error::new(
@@ -48,8 +55,10 @@ pub(super) fn make(host: &Host, target: &CgroupTarget) -> Result<()> {
     match fs::create_dir(&path) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
             let about = Subject::path(&path);
-            Err(Error::from_io(Op::ApplyLimits, about, "can't make the cgroup", e)
-                .with_remedy("run it where cgroups can be made, or add --skip-limit"))
+            Err(
+                Error::from_io(Op::ApplyLimits, about, "can't make the cgroup", e)
+                    .with_remedy("run it where cgroups can be made, or add --skip-limit"),
+            )
         }
         _ => Ok(()),
     }
@@ -64,20 +73,27 @@ pub(super) fn remove(host: &Host, target: &CgroupTarget) -> Result<()> {
         return Ok(());
     };
     let mut last = None;
-    let removed = poll_until(host.clock.as_ref(), Duration::from_secs(5), || {
-        match fs::remove_dir(&path) {
+    let removed = poll_until(
+        host.clock.as_ref(),
+        Duration::from_secs(5),
+        || match fs::remove_dir(&path) {
             Ok(()) => Ok(Some(())),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Some(())),
             Err(e) => {
                 last = Some(e);
                 Ok(None)
             }
-        }
-    })?;
+        },
+    )?;
     match (removed, last) {
         (None, Some(e)) => {
             let about = Subject::path(&path);
-            Err(Error::from_io(Op::ClearLimits, about, "can't remove the cgroup", e))
+            Err(Error::from_io(
+                Op::ClearLimits,
+                about,
+                "can't remove the cgroup",
+                e,
+            ))
         }
         _ => Ok(()),
     }

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use open_local_core::host::poll_until;
-use open_local_core::{
-    ErrorKind, Pool, PoolId, PoolSpec, Result, Snapshots, Source, VolumeInfo,
-};
+use open_local_core::{ErrorKind, Pool, PoolId, PoolSpec, Result, Snapshots, Source, VolumeInfo};
 
 use super::stage::Stage;
 

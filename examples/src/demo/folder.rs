@@ -47,8 +47,13 @@ impl RunFolder {
         let run = Self::take(host, dir, &name).map_err(|e| e.with_remedy(remedy))?;
         let run = run.ok_or_else(|| {
             let about = Subject::path(dir);
-            Error::new(ErrorKind::Busy, Op::Lock, about, "another run took the same name")
-                .with_remedy("run it again")
+            Error::new(
+                ErrorKind::Busy,
+                Op::Lock,
+                about,
+                "another run took the same name",
+            )
+            .with_remedy("run it again")
         })?;
         fs::DirBuilder::new()
             .mode(0o700)
@@ -126,7 +131,10 @@ pub(super) fn mounted_below(host: &Host, folder: &Path) -> Result<bool> {
     let path = host.roots.proc.join("self/mountinfo");
     let table = fs::read_to_string(&path).map_err(failed(&path, "can't read the mounts"))?;
     // Spaces and backslashes stand in the table as octal numbers (proc(5)).
-    let shown = folder.to_string_lossy().replace('\\', "\\134").replace(' ', "\\040");
+    let shown = folder
+        .to_string_lossy()
+        .replace('\\', "\\134")
+        .replace(' ', "\\040");
     let below = format!("{shown}/");
     Ok(table
         .lines()

@@ -162,7 +162,10 @@ impl<'a> Play<'a> {
             return Err(self.wrong(Op::Format, "it was not formatted exactly once".to_owned()));
         }
         let uuid = made.get().uuid;
-        Ok(((), format!("{}, UUID {uuid}; a second call changed nothing", self.kind)))
+        Ok((
+            (),
+            format!("{}, UUID {uuid}; a second call changed nothing", self.kind),
+        ))
     }
 
     fn mount(&self, device: &Attachment, name: &str, read_only: bool) -> Told<()> {
@@ -172,7 +175,10 @@ impl<'a> Play<'a> {
         }
         let filesystems = self.stage.machine().filesystems()?;
         let mounted = filesystems.ensure_mounted(&spec)?.into_inner();
-        Ok(((), format!("{} at {}", mounted.kind, mounted.target.display())))
+        Ok((
+            (),
+            format!("{} at {}", mounted.kind, mounted.target.display()),
+        ))
     }
 
     fn write_file(&self, device: &Attachment) -> Told<()> {
@@ -208,7 +214,10 @@ impl<'a> Play<'a> {
         let spec = SnapshotSpec::new(self.snapshot.clone(), self.data.clone());
         let taken = pool.require_snapshots()?.ensure_snapshot(&spec)?;
         let by = pool.capabilities().snapshots.as_str();
-        Ok(((), format!("{} of {}, read-only, by {by}", taken.get().id, self.data)))
+        Ok((
+            (),
+            format!("{} of {}, read-only, by {by}", taken.get().id, self.data),
+        ))
     }
 
     fn clone_volume(&self, pool: &dyn Pool) -> Told<Attachment> {
@@ -244,7 +253,10 @@ impl<'a> Play<'a> {
             .roll_back(&self.data, &self.snapshot)?;
         let (device, _) = self.publish(pool, &self.data)?;
         self.mount(&device, "data", false)?;
-        let told = format!("unmounted, unpublished, {} restored, mounted", self.snapshot);
+        let told = format!(
+            "unmounted, unpublished, {} restored, mounted",
+            self.snapshot
+        );
         Ok((device, told))
     }
 
@@ -288,12 +300,18 @@ impl<'a> Play<'a> {
         };
         report.measured = Some(held.rate());
         if held.rate().get() > TOLERATED {
-            let message = format!("the limit is {LIMIT} and the writer reached {}", held.rate());
+            let message = format!(
+                "the limit is {LIMIT} and the writer reached {}",
+                held.rate()
+            );
             return Err(self.wrong(Op::ApplyLimits, message));
         }
         let (rate, limit) = (size::rate(held.rate()), size::rate(LIMIT));
         let effect = shown::support_text(&support);
-        Ok(((), format!("measured {rate}, limit {limit} (effect {effect})")))
+        Ok((
+            (),
+            format!("measured {rate}, limit {limit} (effect {effect})"),
+        ))
     }
 
     fn read_back(&self, throttle: &dyn IoThrottle, copy: &Attachment) -> Result<()> {

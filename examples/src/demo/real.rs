@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use open_local_core::host::{Invocation, Loops, Progress, Roots, Silent, SystemLoops};
 use open_local_core::throttle::CgroupTarget;
-use open_local_core::{
-    Attachment, Bytes, Error, ErrorKind, Op, PoolId, PoolSpec, Result, Subject,
-};
+use open_local_core::{Attachment, Bytes, Error, ErrorKind, Op, PoolId, PoolSpec, Result, Subject};
 use serde_json::Value;
 
 use super::folder::{self, RunFolder};
@@ -151,7 +149,8 @@ impl Stage for RealStage {
         let path = target.join(name);
         let limit = u64::try_from(length).unwrap_or(u64::MAX).saturating_add(1);
         let mut content = Vec::with_capacity(length);
-        let read = fs::File::open(&path).and_then(|file| file.take(limit).read_to_end(&mut content));
+        let read =
+            fs::File::open(&path).and_then(|file| file.take(limit).read_to_end(&mut content));
         read.map_err(failed(Op::ReadDevice, &path, "can't read the file"))?;
         Ok(content)
     }
@@ -161,8 +160,11 @@ impl Stage for RealStage {
     }
 
     fn write_in_cgroup(&self, device: &Attachment, bytes: Bytes) -> Result<Option<Written>> {
-        let program = std::env::current_exe()
-            .map_err(failed(Op::RunProgram, Path::new("/proc/self/exe"), "can't find this program"))?;
+        let program = std::env::current_exe().map_err(failed(
+            Op::RunProgram,
+            Path::new("/proc/self/exe"),
+            "can't find this program",
+        ))?;
         let join = cgroup::folder(&self.machine.host, &self.cgroup)?.join("cgroup.procs");
         let run = Invocation::new(&program)
             .args(["demo-writer", "--join"])
@@ -202,7 +204,11 @@ impl Stage for RealStage {
         }
         let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
         let loops = SystemLoops::default().list();
-        let loops = loops.map_err(failed(Op::Recover, &host.roots.dev, "can't list loop devices"))?;
+        let loops = loops.map_err(failed(
+            Op::Recover,
+            &host.roots.dev,
+            "can't list loop devices",
+        ))?;
         for device in loops.iter().filter(|device| tags.contains(&device.tag)) {
             left.push(format!("device {}", device.path.display()));
         }

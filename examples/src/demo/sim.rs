@@ -9,9 +9,7 @@ use std::sync::Arc;
 use open_local_core::host::{Progress, Roots};
 use open_local_core::sim;
 use open_local_core::throttle::CgroupTarget;
-use open_local_core::{
-    Attachment, Bytes, Error, ErrorKind, Op, PoolId, PoolSpec, Result, Subject,
-};
+use open_local_core::{Attachment, Bytes, Error, ErrorKind, Op, PoolId, PoolSpec, Result, Subject};
 
 use super::stage::{Stage, Written};
 use crate::context::observed;
@@ -25,6 +23,7 @@ const AT: u64 = 16 << 20;
 pub(super) struct SimStage {
     machine: Machine,
     memory: sim::Machine,
+    cgroups: sim::SimThrottle,
     cgroup: CgroupTarget,
     pool: PoolId,
     folder: PathBuf,
@@ -39,10 +38,16 @@ impl SimStage {
         let machine = Machine::open(SIM, roots, progress)?;
         let memory = machine.memory.clone().ok_or_else(|| {
             let message = "this backend is not in memory";
-            Error::new(ErrorKind::Unsupported, Op::OpenBackend, Subject::Host, message)
+            Error::new(
+                ErrorKind::Unsupported,
+                Op::OpenBackend,
+                Subject::Host,
+                message,
+            )
         })?;
         Ok(Self {
             machine: observed(machine, None),
+            cgroups: sim::SimThrottle::new(&memory),
             memory,
             cgroup: CgroupTarget::new("open-local-demo")?,
             pool: PoolId::new("demo")?,
@@ -93,12 +98,16 @@ impl Stage for SimStage {
         length: usize,
     ) -> Result<Vec<u8>> {
         let mut content = vec![0; length];
-        let read = self.memory.open(device).and_then(|block| block.read_at(AT, &mut content));
+        let read = self
+            .memory
+            .open(device)
+            .and_then(|block| block.read_at(AT, &mut content));
         read.map_err(failed(Op::ReadDevice, device, "can't read"))?;
         Ok(content)
     }
 
     fn make_cgroup(&self) -> Result<()> {
+        self.cgroups.add_cgroup(&self.cgroup);
         Ok(())
     }
 
@@ -107,6 +116,7 @@ impl Stage for SimStage {
     }
 
     fn remove(&self) -> Result<()> {
+        self.cgroups.remove_cgroup(&self.cgroup);
         Ok(())
     }
 

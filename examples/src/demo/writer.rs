@@ -45,7 +45,12 @@ pub fn write(arguments: &WriterArguments) -> Result<Answer> {
         .filter(|_| arguments.bytes.is_multiple_of(arguments.block));
     let Some(block) = block else {
         let message = "the size is no multiple of the block, or the block none of 4096 bytes";
-        let error = Error::new(ErrorKind::InvalidArgument, Op::WriteDevice, Subject::Host, message);
+        let error = Error::new(
+            ErrorKind::InvalidArgument,
+            Op::WriteDevice,
+            Subject::Host,
+            message,
+        );
         return Err(error.with_remedy("use blocks of 4KiB to 16MiB"));
     };
     if let Some(join) = &arguments.join {

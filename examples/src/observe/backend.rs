@@ -46,13 +46,15 @@ impl Backend for ObservedBackend {
 
     fn ensure_pool(&self, spec: &PoolSpec) -> Result<Ensured<PoolInfo>> {
         let subject = Subject::from(&spec.id);
-        self.observer
-            .run(Op::EnsurePool, &subject, None, || self.inner.ensure_pool(spec))
+        self.observer.run(Op::EnsurePool, &subject, None, || {
+            self.inner.ensure_pool(spec)
+        })
     }
 
     fn remove_pool(&self, id: &PoolId) -> Result<Removed<PoolInfo>> {
         let subject = Subject::from(id);
-        self.observer
-            .run(Op::RemovePool, &subject, None, || self.inner.remove_pool(id))
+        self.observer.run(Op::RemovePool, &subject, None, || {
+            self.inner.remove_pool(id)
+        })
     }
 }

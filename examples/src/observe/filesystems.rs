@@ -48,8 +48,9 @@ impl Filesystems for ObservedFilesystems {
 
     fn ensure_mounted(&self, spec: &MountSpec) -> Result<Ensured<Mounted>> {
         let subject = Subject::path(&spec.target);
-        self.observer
-            .run(Op::Mount, &subject, None, || self.inner.ensure_mounted(spec))
+        self.observer.run(Op::Mount, &subject, None, || {
+            self.inner.ensure_mounted(spec)
+        })
     }
 
     fn ensure_bound(&self, spec: &BindSpec) -> Result<Ensured<Mounted>> {
@@ -67,8 +68,9 @@ impl Filesystems for ObservedFilesystems {
 
     fn grow(&self, target: &Path) -> Result<Grown<FsUsage>> {
         let subject = Subject::path(target);
-        self.observer
-            .run(Op::GrowFilesystem, &subject, None, || self.inner.grow(target))
+        self.observer.run(Op::GrowFilesystem, &subject, None, || {
+            self.inner.grow(target)
+        })
     }
 
     fn usage(&self, target: &Path) -> Result<FsUsage> {

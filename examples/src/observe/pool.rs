@@ -61,7 +61,11 @@ impl Pool for ObservedPool {
         self.change(Op::EnsureVolume, &change, |p| p.ensure_volume(spec))
     }
 
-    fn grow_volume(&self, id: &VolumeId, size: open_local_core::Bytes) -> Result<Grown<VolumeInfo>> {
+    fn grow_volume(
+        &self,
+        id: &VolumeId,
+        size: open_local_core::Bytes,
+    ) -> Result<Grown<VolumeInfo>> {
         let change = Change::GrowVolume(id.clone(), size);
         self.change(Op::GrowVolume, &change, |p| p.grow_volume(id, size))
     }
@@ -86,7 +90,9 @@ impl Pool for ObservedPool {
     }
 
     fn format_tokens(&self) -> Option<&dyn FormatTokens> {
-        self.inner.format_tokens().map(|_| self as &dyn FormatTokens)
+        self.inner
+            .format_tokens()
+            .map(|_| self as &dyn FormatTokens)
     }
 
     fn snapshots(&self) -> Option<&dyn Snapshots> {

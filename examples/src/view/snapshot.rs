@@ -24,14 +24,20 @@ pub fn json(snapshot: &SnapshotInfo) -> Value {
 }
 
 fn mode(snapshot: &SnapshotInfo) -> &'static str {
-    if snapshot.writable { "writable" } else { "read-only" }
+    if snapshot.writable {
+        "writable"
+    } else {
+        "read-only"
+    }
 }
 
 /// Snapshots, one a row.
 #[must_use]
 pub fn table(snapshots: &[SnapshotInfo]) -> String {
     let mut grid = Grid::new(
-        &["NAME", "VOLUME", "SIZE>", "TAKEN>", "MODE", "CREATED", "PHASE", "DEVICE"],
+        &[
+            "NAME", "VOLUME", "SIZE>", "TAKEN>", "MODE", "CREATED", "PHASE", "DEVICE",
+        ],
         "there is no snapshot; take one: open-local snapshot create NAME --volume VOLUME",
     );
     for snapshot in snapshots {

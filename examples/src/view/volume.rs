@@ -34,7 +34,9 @@ pub fn json(volume: &VolumeInfo) -> Value {
 #[must_use]
 pub fn table(volumes: &[VolumeInfo]) -> String {
     let mut grid = Grid::new(
-        &["NAME", "SIZE>", "TAKEN>", "KIND", "PHASE", "DEVICE", "HEALTH"],
+        &[
+            "NAME", "SIZE>", "TAKEN>", "KIND", "PHASE", "DEVICE", "HEALTH",
+        ],
         "there is no volume; make one: open-local volume create NAME --size 1GiB",
     );
     for volume in volumes {

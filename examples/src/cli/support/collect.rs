@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
+use open_local_core::host::{Clock, Loops, SystemClock, SystemLoops};
 use open_local_core::state::MAX_RECORD;
 use open_local_core::throttle::find_controllers;
 use open_local_core::{Error, PoolExt, Result};
@@ -57,7 +58,7 @@ fn versions(context: &Context) -> Value {
         "state": roots.state.to_string_lossy(),
         "run": roots.run.to_string_lossy(),
         "root": nix::unistd::geteuid().is_root(),
-        "time": view::time::rfc3339(context.machine.host.clock.now()),
+        "time": view::time::rfc3339(SystemClock.now()),
     })
 }
 
@@ -89,7 +90,8 @@ impl Bag {
 
     fn file(&mut self, name: &str, path: &Path) {
         let mut content = Vec::new();
-        let read = fs::File::open(path).and_then(|file| file.take(MAX_TEXT).read_to_end(&mut content));
+        let read =
+            fs::File::open(path).and_then(|file| file.take(MAX_TEXT).read_to_end(&mut content));
         if self.keep(&path.display().to_string(), read).is_some() {
             self.put(name, content);
         }
@@ -111,11 +113,14 @@ impl Bag {
             for volume in found.unwrap_or_default() {
                 volumes.push(json!({ "pool": id.as_str(), "volume": view::volume::json(&volume) }));
             }
-            let found = pool.require_snapshots().and_then(|s| s.list_snapshots(None));
+            let found = pool
+                .require_snapshots()
+                .and_then(|s| s.list_snapshots(None));
             let found = self.keep(&format!("snapshots of {id}"), found);
             for snapshot in found.unwrap_or_default() {
-                snapshots
-                    .push(json!({ "pool": id.as_str(), "snapshot": view::snapshot::json(&snapshot) }));
+                snapshots.push(
+                    json!({ "pool": id.as_str(), "snapshot": view::snapshot::json(&snapshot) }),
+                );
             }
             if let Some(location) = info.spec.location.as_ref().filter(|_| context.machine.real) {
                 self.records(&format!("pools/{id}"), location, MAX_DEPTH);
@@ -132,7 +137,9 @@ impl Bag {
         };
         let found = find_controllers(&text);
         let place = |mount: Option<&open_local_core::throttle::CgroupMount>| {
-            mount.map(|m| json!({ "point": m.point.to_string_lossy(), "root": m.root.to_string_lossy() }))
+            mount.map(
+                |m| json!({ "point": m.point.to_string_lossy(), "root": m.root.to_string_lossy() }),
+            )
         };
         let shown = json!({
             "v1_blkio": place(found.v1_blkio.as_ref()),
@@ -142,7 +149,6 @@ impl Bag {
     }
 
     fn loops(&mut self) {
-        use open_local_core::host::{Loops, SystemLoops};
         let listed = SystemLoops::default().list();
         let devices: Vec<Value> = self
             .keep("loop devices", listed)
@@ -177,7 +183,8 @@ impl Bag {
                 continue;
             };
             if self.items.len() >= MAX_RECORDS {
-                self.errors.push(format!("more than {MAX_RECORDS} files: {inner} left out"));
+                self.errors
+                    .push(format!("more than {MAX_RECORDS} files: {inner} left out"));
                 return;
             }
             if meta.is_dir() && depth > 0 {

@@ -4,9 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use open_local_core::fs::{CheckOutcome, CheckPolicy, FormatSpec, MountSpec};
-use open_local_core::{
-    Attachment, Error, ErrorKind, Op, Pool, PoolExt, Result, Subject, VolumeId,
-};
+use open_local_core::{Attachment, Error, ErrorKind, Op, Pool, PoolExt, Result, Subject, VolumeId};
 use serde_json::json;
 
 use super::{Format, Mount};
@@ -34,15 +32,19 @@ pub(super) fn format(context: &Context, arguments: &Format) -> Result<Answer> {
     let device = device(pool.as_ref(), id, Op::Format)?;
     let tokens = pool.require_format_tokens()?;
     let steps = [
-        format!("probe {} and read the format token", device.device.display()),
-        format!("if the token is unused and the device is blank: write a UUID into the token, run mkfs for {kind}, probe, remove the token"),
+        format!(
+            "probe {} and read the format token",
+            device.device.display()
+        ),
+        format!(
+            "if the token is unused and the device is blank: write a UUID into the token, run mkfs for {kind}, probe, remove the token"
+        ),
     ];
     if let Some(answer) = context.planned_steps(Subject::from(id), &steps) {
         return Ok(answer);
     }
     context.machine.require_root(Op::Format)?;
-    let mut spec =
-        FormatSpec::new(kind).with_deadline(Duration::from_secs(arguments.deadline));
+    let mut spec = FormatSpec::new(kind).with_deadline(Duration::from_secs(arguments.deadline));
     if let Some(label) = &arguments.label {
         spec = spec.with_label(label);
     }
@@ -125,7 +127,7 @@ pub(super) fn allow_format(context: &Context, id: &VolumeId) -> Result<Answer> {
     if let Some(answer) = context.planned_steps(Subject::from(id), &steps) {
         return Ok(answer);
     }
-    let what = format!("The next format of volume {id} will destroy what it holds");
+    let what = format!("the next format of volume {id} will destroy what it holds");
     confirm::destruction(&context.globals, Op::AllowFormat, Subject::from(id), &what)?;
     tokens.allow_format(id)?;
     Ok(Answer::new(
