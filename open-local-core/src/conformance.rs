@@ -36,8 +36,11 @@
 
 mod case;
 mod cases;
+mod interrupt;
 mod lab;
+mod observation;
 mod pattern;
+mod race;
 mod report;
 mod run;
 mod worker;

@@ -1,5 +1,6 @@
 //! File systems on volumes: probe, format once, mount, grow, freeze, trim.
 
+mod format;
 mod types;
 
 use std::fmt::Debug;
@@ -13,9 +14,10 @@ use crate::token::FormatTokens;
 use crate::units::Bytes;
 
 pub use types::{
-    BindSpec, CheckOutcome, CheckPolicy, FormatSpec, FsIdentity, FsUsage, MountSpec, Mounted,
-    Probe, Signature,
+    BindSpec, CheckOutcome, CheckPolicy, FormatSpec, FsIdentity, FsUsage, MountSpec, Mounted, Probe,
 };
+
+pub use crate::raw::Signature;
 
 /// File systems on block devices of this host.
 pub trait Filesystems: Debug + Send + Sync {

@@ -13,6 +13,8 @@ pub mod conformance;
 pub mod file;
 #[cfg(feature = "fs")]
 pub mod fs;
+#[cfg(feature = "raw")]
+pub mod raw;
 #[cfg(feature = "sim")]
 pub mod sim;
 #[cfg(feature = "throttle")]

@@ -67,7 +67,6 @@ mod files;
 #[cfg(feature = "file")]
 mod loops;
 mod machine;
-mod no_files;
 mod observe;
 mod plan;
 mod pool;

@@ -1,6 +1,11 @@
 //! The conformance suite on the `file` backend over a simulated machine.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::io;
 use std::path::Path;
@@ -32,7 +37,10 @@ fn machine(reflink: bool) -> (Arc<SimFiles>, SimLoops) {
 
 impl SimFolder {
     fn new(reflink: bool) -> Self {
-        Self { reflink, machine: Mutex::new(machine(reflink)) }
+        Self {
+            reflink,
+            machine: Mutex::new(machine(reflink)),
+        }
     }
 
     fn backend(&self, checkpoints: Arc<dyn Checkpoints>) -> FileBackend {
@@ -48,7 +56,11 @@ fn id() -> PoolId {
 
 impl Fixture for SimFolder {
     fn name(&self) -> &str {
-        if self.reflink { "file (simulated, shared blocks)" } else { "file (simulated, copies)" }
+        if self.reflink {
+            "file (simulated, shared blocks)"
+        } else {
+            "file (simulated, copies)"
+        }
     }
 
     fn fresh(&self, wish: &PoolWish) -> Result<Arc<dyn Pool>> {
@@ -77,13 +89,23 @@ impl Fixture for SimFolder {
         let (files, loops) = self.machine.lock().unwrap().clone();
         let pool = self.backend(Arc::new(Unchecked)).open_pool(&id())?;
         let volumes = pool.volumes()?;
-        let snapshots = pool.snapshots().map_or(Ok(Vec::new()), |s| s.list_snapshots(None))?;
+        let snapshots = pool
+            .snapshots()
+            .map_or(Ok(Vec::new()), |s| s.list_snapshots(None))?;
         let known: Vec<String> = volumes
             .iter()
             .map(|v| ("volume", "volumes", v.id.to_string()))
-            .chain(snapshots.iter().map(|s| ("snapshot", "snapshots", s.id.to_string())))
+            .chain(
+                snapshots
+                    .iter()
+                    .map(|s| ("snapshot", "snapshots", s.id.to_string())),
+            )
             .flat_map(|(kind, folder, id)| {
-                [format!("locks/{kind}-{id}"), format!("{folder}/{id}.meta"), format!("{folder}/{id}.img")]
+                [
+                    format!("locks/{kind}-{id}"),
+                    format!("{folder}/{id}.meta"),
+                    format!("{folder}/{id}.img"),
+                ]
             })
             .chain(["", "locks", "volumes", "snapshots", "pool.meta", "lock"].map(String::from))
             .collect();
@@ -101,7 +123,9 @@ impl Fixture for SimFolder {
             .collect();
         let devices = loops.list().unwrap();
         let devices = devices.iter().filter(|d| !attached.contains(&d.number));
-        Ok(stray.chain(devices.map(|d| format!("device {}", d.path.display()))).collect())
+        Ok(stray
+            .chain(devices.map(|d| format!("device {}", d.path.display())))
+            .collect())
     }
 }
 

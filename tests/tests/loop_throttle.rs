@@ -340,3 +340,27 @@ fn all_four_limits_read_back_as_they_were_set() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(throttle.clear(&target, number).unwrap().changed());
 }
+
+#[test]
+fn a_partition_is_refused_and_its_disk_is_named() {
+    let scratch = Scratch::new("throttle-part");
+    let device = scratch.loop_device("disk", disk());
+    let node = device.path().as_os_str();
+    let add = ["1".as_ref(), "2048".as_ref(), "8192".as_ref()];
+    let arguments: Vec<_> = std::iter::once(node).chain(add).collect();
+    open_local_tests::scratch::run("addpart", &arguments);
+    let name = format!("loop{}", device.device.index);
+    let number = fs::read_to_string(format!("/sys/block/{name}/{name}p1/dev")).unwrap();
+    let number: DeviceNumber = number.trim().parse().unwrap();
+    let throttle = HostThrottle::new(scratch.host());
+    let target = CgroupTarget::new(scratch.run_id()).unwrap();
+    let error = throttle.apply(&target, number, &limit()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    let disk = device.device.number.to_string();
+    assert!(error.remedy().unwrap().ends_with(&disk), "{error:?}");
+    match throttle.support(&target, number).unwrap() {
+        Support::None(why) => assert!(why.ends_with(&disk), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    open_local_tests::scratch::run("delpart", &[node, "1".as_ref()]);
+}

@@ -52,9 +52,10 @@ fn number_before(result: &str, word: &str) -> u64 {
         .unwrap_or(0)
 }
 
-/// The lines of ignored tests.
-pub(crate) fn ignored(output: &str) -> Vec<&str> {
-    let is_test = |line: &&str| line.starts_with("test ") && line.contains(" ... ignored");
+/// The lines of tests that ended so: `ignored` or `FAILED`.
+pub(crate) fn named<'a>(output: &'a str, ending: &str) -> Vec<&'a str> {
+    let ending = format!(" ... {ending}");
+    let is_test = |line: &&str| line.starts_with("test ") && line.contains(&ending);
     output.lines().filter(is_test).collect()
 }
 
@@ -102,8 +103,12 @@ mke2fs 1.47.0test result: ok. 12 passed; 0 failed; 0 ignored; 0 measured; 7 filt
     }
 
     #[test]
-    fn ignored_tests_are_named() {
-        assert_eq!(ignored(OUTPUT), ["test a::d ... ignored, needs time"]);
+    fn tests_are_named_by_their_ending() {
+        assert_eq!(
+            named(OUTPUT, "ignored"),
+            ["test a::d ... ignored, needs time"]
+        );
+        assert_eq!(named(OUTPUT, "FAILED"), ["test a::c ... FAILED"]);
     }
 
     #[test]

@@ -95,7 +95,8 @@ impl Call {
         let err = out.try_clone().map_err(about)?;
         let started = Instant::now();
         let mut command = self.command();
-        command.env("CARGO_TERM_COLOR", "never");
+        // Backtraces would push the failed assertions out of the lines that are shown.
+        command.envs([("CARGO_TERM_COLOR", "never"), ("RUST_BACKTRACE", "0")]);
         let mut child = command
             .stdout(out)
             .stderr(err)

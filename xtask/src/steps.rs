@@ -136,7 +136,23 @@ fn checks(workspace: &Workspace) -> Vec<Step> {
         .published()
         .flat_map(|p| ["-p".to_owned(), p.name.clone()]);
     let package = Call::cargo(&["package", "--locked", "--allow-dirty"]).args(packages);
-    vec![
+    let bare = workspace.published().map(|p| {
+        let args = [
+            "clippy",
+            "--locked",
+            "--lib",
+            "--no-default-features",
+            "-p",
+            &p.name,
+        ];
+        let name = format!("clippy, {} without features", p.name);
+        check(
+            &name,
+            &[needs::CLIPPY],
+            Action::Run(Call::cargo(&args).args(deny)),
+        )
+    });
+    let steps = vec![
         check(
             "fmt",
             &[needs::RUSTFMT],
@@ -173,7 +189,8 @@ fn checks(workspace: &Workspace) -> Vec<Step> {
             ),
         ),
         check("package", &[], Action::Run(package)),
-    ]
+    ];
+    steps.into_iter().chain(bare).collect()
 }
 
 /// None, each alone, default, all: built and tested.

@@ -1,12 +1,27 @@
 //! The cases, one module a subject.
 
 mod capacity;
+mod clones;
 mod content;
+mod errors;
+#[cfg(feature = "fs")]
+mod format_once;
+#[cfg(feature = "snapshot")]
+mod frozen;
 mod growth;
 mod identity;
+mod interruption;
+mod plans;
 mod publishing;
+mod races;
 mod restart;
+#[cfg(feature = "snapshot")]
+mod restores;
 mod sizes;
+#[cfg(feature = "snapshot")]
+mod snapshots;
+mod thin;
+mod tokens;
 mod volumes;
 
 use super::case::Case;
@@ -22,6 +37,21 @@ pub(super) fn all() -> Vec<Case> {
         restart::CASES,
         capacity::CASES,
         growth::CASES,
+        thin::CASES,
+        plans::CASES,
+        errors::CASES,
+        #[cfg(feature = "snapshot")]
+        snapshots::CASES,
+        #[cfg(feature = "snapshot")]
+        frozen::CASES,
+        clones::CASES,
+        #[cfg(feature = "snapshot")]
+        restores::CASES,
+        tokens::CASES,
+        #[cfg(feature = "fs")]
+        format_once::CASES,
+        races::CASES,
+        interruption::CASES,
     ];
     modules.concat()
 }

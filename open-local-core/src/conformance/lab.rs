@@ -110,6 +110,14 @@ impl<'a> Context<'a> {
         })
     }
 
+    /// The pool there is, as a new process sees it.
+    pub(crate) fn found(&self) -> Checked<Lab<'_>> {
+        Ok(Lab {
+            context: self,
+            pool: self.fixture.reopen(Arc::new(Unchecked))?,
+        })
+    }
+
     /// At least so many MiB, in whole units.
     pub(crate) fn mib(&self, count: u64) -> Checked<Bytes> {
         Bytes::from_mib(count)

@@ -77,6 +77,9 @@ impl FileBackend {
     }
 
     fn open(&self, op: Op, known: &Registration) -> Result<FilePool> {
+        if known.stage != Stage::Ready {
+            return Err(absent(op, known));
+        }
         let record = match folder::look(&self.host, op, &known.id, &known.location) {
             Ok(Ground::Pool(record)) => record,
             Ok(_) => return Err(absent(op, known)),
@@ -92,7 +95,7 @@ impl FileBackend {
             loops: Arc::clone(&self.loops),
             quiescer: self.quiescer.clone(),
             options: self.options,
-            reflink: folder::can_reflink(&self.host, &known.location),
+            reflink: record.shares_blocks && record.host_fs == kind.name,
             copy_on_write: kind.copy_on_write,
             block_size: record.block_size,
             layout: Layout::new(known.location.clone()),
@@ -151,7 +154,11 @@ impl FileBackend {
     fn new_record(&self, spec: &PoolSpec, known: &Registration) -> Result<PoolRecord> {
         let root = &known.location;
         let missing = self.host.files.stat(root).is_err();
-        let there = if missing { root.parent().unwrap_or(root) } else { root };
+        let there = if missing {
+            root.parent().unwrap_or(root)
+        } else {
+            root
+        };
         let mut bare = spec.clone();
         bare.location = None;
         Ok(PoolRecord {
@@ -162,6 +169,11 @@ impl FileBackend {
             },
             overcommit: spec.overcommit,
             stop_at: Ratio::from_percent(80),
+            shares_blocks: false,
+            host_fs: folder::judge(&self.host, Op::EnsurePool, spec, root)?
+                .kind
+                .name
+                .to_owned(),
             spec: bare,
         })
     }
@@ -368,7 +380,13 @@ impl Backend for FileBackend {
             _ => (Uuid::random(self.host.entropy.as_ref())?, Stage::Making),
         };
         let made_folder = ground == Ground::Missing;
-        let known = Registration { id: spec.id.clone(), uuid, location: root, made_folder, stage };
+        let known = Registration {
+            id: spec.id.clone(),
+            uuid,
+            location: root,
+            made_folder,
+            stage,
+        };
         self.host
             .checkpoints
             .before(op, &(&spec.id).into(), "register the pool")?;
@@ -385,8 +403,14 @@ impl Backend for FileBackend {
         let whole = known.made_folder;
         let mut info = self.info(id, Ok(known.clone()));
         match folder::look(&self.host, op, id, &known.location) {
+            // What is left of it was empty when its removal began.
+            Ok(Ground::Pool(record))
+                if record.uuid == known.uuid && known.stage == Stage::Removing =>
+            {
+                folder::remove(&self.host, op, id, &known.location, whole)?;
+            }
             Ok(Ground::Pool(record)) if record.uuid == known.uuid => {
-                let pool = self.open(op, &known)?;
+                let pool = self.open(op, &known.with_stage(Stage::Ready))?;
                 let _room = pool.lock_room(op)?;
                 refuse_filled(op, &pool)?;
                 info = pool.info()?;

@@ -132,6 +132,11 @@ pub(super) fn make(host: &Host, op: Op, record: &PoolRecord, root: &Path) -> Res
             make_folders(host, op, &folder)?;
         }
     }
+    step("find out whether files can share blocks here".into())?;
+    let record = PoolRecord {
+        shares_blocks: can_reflink(host, op, &record.spec.id, &layout)?,
+        ..record.clone()
+    };
     step("record the pool in its folder".into())?;
     record
         .to_record()
@@ -176,6 +181,8 @@ pub(super) fn remove(host: &Host, op: Op, id: &PoolId, root: &Path, whole: bool)
         host.checkpoints
             .before(op, &subject, "remove the pool's folder")?;
         gone(host.files.remove_dir(root)).map_err(failed(root))?;
+        let above = root.parent().unwrap_or(root);
+        gone(host.files.sync_dir(above)).map_err(failed(root))?;
     } else {
         gone(host.files.sync_dir(root)).map_err(failed(root))?;
     }
@@ -243,27 +250,43 @@ pub(super) fn disk_block_size(host: &Host, root: &Path) -> Bytes {
     Bytes::new(fit.unwrap_or(512))
 }
 
-/// Whether files in a folder can share blocks, found out by trying.
-pub(super) fn can_reflink(host: &Host, root: &Path) -> bool {
-    let mut number = [0u8; 8];
-    if host.entropy.fill(&mut number).is_err() {
-        return false;
-    }
-    let text = format!("{:016x}", u64::from_ne_bytes(number));
-    let layout = Layout::new(root.to_path_buf());
-    // In the folder of locks, whose sweep knows no such names; removed in any case below.
-    let (from, to) = (
-        layout.locks().join(format!(".a{text}")),
-        layout.locks().join(format!(".b{text}")),
-    );
-    let shared = host.files.create_new(&from).and_then(|file| {
+/// Names used while it is found out whether files can share blocks.
+pub(super) const PROBES: [&str; 2] = [".probe-from", ".probe-to"];
+
+/// Whether files in a pool's folder can share blocks, found out by trying. The caller holds the
+/// lock of the pool's making.
+///
+/// # Errors
+/// `OutOfSpace` or `Io` if it can't be tried.
+fn can_reflink(host: &Host, op: Op, id: &PoolId, layout: &Layout) -> Result<bool> {
+    let [from, to] = PROBES.map(|name| layout.locks().join(name));
+    let failed = |e| Error::from_io(op, id, "can't find out whether files can share blocks", e);
+    let clean = || {
+        for path in [&from, &to] {
+            match host.files.remove_file(path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
+                _ => {}
+            }
+        }
+        Ok(())
+    };
+    // What a cut attempt left.
+    clean()?;
+    let source = host.files.create_new(&from).and_then(|file| {
         // Block-sized: an inline file has no block to share (btrfs, Linux 6.18).
         file.write_at(0, &[1; 4096])?;
-        file.flush()?;
-        host.files.reflink(&from, &to)
+        file.flush()
     });
-    for path in [&from, &to] {
-        let _ = host.files.remove_file(path);
-    }
-    shared.is_ok()
+    source.map_err(failed)?;
+    let shared = match host.files.reflink(&from, &to) {
+        Ok(()) => true,
+        Err(e) => match e.raw_os_error() {
+            Some(libc::EOPNOTSUPP | libc::EINVAL | libc::EXDEV | libc::ENOTTY | libc::ENOSYS) => {
+                false
+            }
+            _ => return Err(failed(e)),
+        },
+    };
+    clean()?;
+    Ok(shared)
 }

@@ -240,7 +240,7 @@ pub(super) fn ensure_volume(
                     let fixed = source
                         .and_then(|(_, s)| s.record.as_ref())
                         .is_some_and(|s| !s.writable);
-                    if fixed && !facts.reflink && seen.image.is_some() {
+                    if fixed && !facts.reflink && !done.is_zero() && seen.image.is_some() {
                         start = done;
                     } else if seen.image.is_some() {
                         steps.push(Step::Drop(Target::Image(key.clone())));

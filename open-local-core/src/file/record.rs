@@ -27,6 +27,10 @@ pub(super) struct PoolRecord {
     /// In force; set apart from the specification by `set_thin_policy`.
     pub(super) overcommit: Ratio,
     pub(super) stop_at: Ratio,
+    /// Whether images can share blocks, found out by trying when the pool was made, and on which
+    /// kind of host file system: on another one it is not believed.
+    pub(super) shares_blocks: bool,
+    pub(super) host_fs: String,
 }
 
 impl PoolRecord {
@@ -39,7 +43,9 @@ impl PoolRecord {
             .with("asked-overcommit", self.spec.overcommit)
             .with("block-size", self.block_size)
             .with("overcommit", self.overcommit)
-            .with("stop-at", self.stop_at);
+            .with("stop-at", self.stop_at)
+            .with("shares-blocks", self.shares_blocks)
+            .with("host-fs", &self.host_fs);
         for (key, value) in &self.spec.parameters {
             record = record.with(&format!("parameter/{key}"), value);
         }
@@ -58,6 +64,8 @@ impl PoolRecord {
             block_size: record.parsed("block-size")?,
             overcommit: record.parsed("overcommit")?,
             stop_at: record.parsed("stop-at")?,
+            shares_blocks: record.parsed("shares-blocks")?,
+            host_fs: record.parsed("host-fs")?,
         })
     }
 }
@@ -335,6 +343,8 @@ mod tests {
             block_size: Bytes::new(4096),
             overcommit: Ratio::from_percent(200),
             stop_at: Ratio::from_percent(90),
+            shares_blocks: true,
+            host_fs: "xfs".into(),
         };
         let record = Record::parse(&pool.to_record().to_bytes(), POOL, VERSION).unwrap();
         assert_eq!(PoolRecord::from_record(&record).unwrap(), pool);

@@ -3,6 +3,7 @@
 //! Objects that are locked belong to a call at work and are left alone; so is content that is
 //! half filled, which the same call finishes and `remove` takes away.
 
+use super::folder::PROBES;
 use super::layout::{Entry, Family, classify};
 use super::planner;
 use super::pool::FilePool;
@@ -103,6 +104,13 @@ impl FilePool {
                 e,
             )
         })?;
+        // A pool that can be opened is made: nobody is probing its folder any more.
+        for probe in names
+            .iter()
+            .filter(|name| PROBES.iter().any(|probe| *name == *probe))
+        {
+            let _ = self.host.files.remove_file(&folder.join(probe));
+        }
         for file_name in names.iter().filter_map(|name| name.to_str()) {
             let key = match file_name.split_once('-') {
                 Some(("volume", name)) => Family::Volumes.key(name),

@@ -40,8 +40,6 @@ impl FormatTokens for FilePool {
             let allowed = match (record.token, token) {
                 (now, wanted) if now == wanted => true,
                 (FormatToken::Spent, _) | (_, FormatToken::Unused) => false,
-                // The UUID chosen first is the one a killed mkfs may have written.
-                (FormatToken::Started { .. }, FormatToken::Started { .. }) => false,
                 _ => true,
             };
             if !allowed {

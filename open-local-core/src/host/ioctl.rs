@@ -5,12 +5,17 @@
 
 #![expect(
     unsafe_code,
-    reason = "ioctl(2) has no safe form; each block states why it is sound"
+    reason = "these calls have no safe form; each block states why it is sound"
 )]
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+#[cfg(feature = "fs")]
+use std::{
+    ffi::CStr,
+    os::fd::{FromRawFd, OwnedFd},
+};
 
 mod raw {
     //! Bindings made by `nix`'s macros from request numbers.
@@ -224,4 +229,60 @@ pub(crate) fn trim(folder: &File) -> io::Result<u64> {
     // through a live exclusive reference.
     unsafe { raw::fitrim(fd(folder), &raw mut range) }?;
     Ok(range.len)
+}
+
+/// Makes `source` visible at `target` too, as one change: with these attributes (`MOUNT_ATTR_…`
+/// of `linux/mount.h`) from the first moment on. Links are followed in neither. `ENOSYS` before
+/// Linux 5.12.
+#[cfg(feature = "fs")]
+pub(crate) fn bind_mount(source: &CStr, target: &CStr, attributes: u64) -> io::Result<()> {
+    let flags = libc::OPEN_TREE_CLONE | libc::O_CLOEXEC.cast_unsigned();
+    let flags = flags | libc::AT_SYMLINK_NOFOLLOW.cast_unsigned();
+    // SAFETY: the path is a NUL-terminated string that lives across the call; the rest are
+    // integers of the width the call takes.
+    let tree =
+        unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, source.as_ptr(), flags) };
+    if tree < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let tree = RawFd::try_from(tree).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just given us this descriptor, which nobody else closes.
+    let tree = unsafe { OwnedFd::from_raw_fd(tree) };
+    let attr = libc::mount_attr {
+        attr_set: attributes,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    // SAFETY: the descriptor is open, the empty path is a static NUL-terminated string, and the
+    // kernel reads one `mount_attr` of the size given from a live reference.
+    let set = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attr,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if set < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is open and both paths are NUL-terminated strings that live across
+    // the call; the rest are integers.
+    let moved = unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_FDCWD,
+            target.as_ptr(),
+            libc::MOVE_MOUNT_F_EMPTY_PATH,
+        )
+    };
+    if moved < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }

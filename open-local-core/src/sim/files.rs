@@ -81,6 +81,15 @@ impl SimFiles {
         }
     }
 
+    /// A copy of the machine as it is now, with a new process, a seed of its own, no planned faults
+    /// and the count of calls at zero: arrange once, then try many cuts.
+    #[must_use]
+    pub fn fork(&self, seed: u64) -> Self {
+        Self {
+            shared: Shared::new(self.shared.lock().copied(seed)),
+        }
+    }
+
     /// Sets the size of the file system; what is taken stays taken.
     pub fn set_total(&self, total: Bytes) {
         self.shared.lock().tree.room.set_total(total.get());

@@ -1,14 +1,18 @@
 //! Loop devices over simulated files.
 
+mod open;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
-use super::files::{Key, Pass, Shared, SimFiles, SimMachine, errno};
+use super::files::{Key, Shared, SimFiles, SimMachine, errno};
 use crate::device::DeviceNumber;
-use crate::host::{BlockIo, FileIo, FileKind, FileStat, LoopDevice, LoopSpec, Loops};
+use crate::host::{BlockIo, FileStat, LoopDevice, LoopSpec, Loops};
 use crate::units::{Bytes, SECTOR_SIZE};
+
+pub(super) use open::open_node;
 
 /// The kernel's major number of loop devices (Linux 6.18, `linux/major.h`).
 const LOOP_MAJOR: u32 = 7;
@@ -43,6 +47,25 @@ impl LoopTable {
             devices: DEVICES,
             direct_io: true,
             nodes: BTreeSet::new(),
+        }
+    }
+
+    /// The same table for a machine that was copied, where nothing is open.
+    pub(super) fn copied(&self) -> Self {
+        let copy = |(index, from): (&u32, &Attached)| {
+            let device = from.device.clone();
+            let attached = Attached {
+                key: from.key,
+                device,
+                holds: from.holds,
+                openers: Vec::new(),
+            };
+            (*index, attached)
+        };
+        Self {
+            attached: self.attached.iter().map(copy).collect(),
+            nodes: self.nodes.clone(),
+            ..*self
         }
     }
 
@@ -149,7 +172,8 @@ fn check(spec: &LoopSpec<'_>) -> io::Result<()> {
 }
 
 impl SimLoops {
-    /// The loop devices of this machine: eight, with direct I/O, none attached.
+    /// The loop devices of this machine: eight, with direct I/O, none attached, until told
+    /// otherwise.
     ///
     /// # Errors
     /// `ENOTDIR` or `EISDIR` if something is in the way of the nodes in `/dev`.
@@ -157,7 +181,8 @@ impl SimLoops {
         let loops = Self {
             shared: files.shared.clone(),
         };
-        loops.set_devices(DEVICES)?;
+        let devices = loops.shared.lock().loops.devices;
+        loops.set_devices(devices)?;
         Ok(loops)
     }
 
@@ -240,7 +265,7 @@ impl SimLoops {
     pub fn open(&self, number: DeviceNumber) -> io::Result<Box<dyn BlockIo>> {
         let mut machine = self.shared.lock();
         machine.check_alive()?;
-        Ok(Box::new(open_device(
+        Ok(Box::new(open::SimLoop::open(
             &self.shared,
             &mut machine,
             number,
@@ -307,145 +332,5 @@ impl Loops for SimLoops {
     }
 }
 
-/// An open loop device.
-#[derive(Debug)]
-struct SimLoop {
-    shared: Shared,
-    index: u32,
-    process: u64,
-    writable: bool,
-    /// Alive while the device is open.
-    opener: Arc<()>,
-}
-
-/// Opens the device node of a loop device.
-pub(super) fn open(
-    shared: &Shared,
-    machine: &mut SimMachine,
-    number: DeviceNumber,
-    writable: bool,
-) -> io::Result<Box<dyn FileIo>> {
-    let device = open_device(shared, machine, number, writable)?;
-    if writable && machine.loops.get(device.index)?.device.read_only {
-        return Err(errno(libc::EACCES));
-    }
-    Ok(Box::new(device))
-}
-
-fn open_device(
-    shared: &Shared,
-    machine: &mut SimMachine,
-    number: DeviceNumber,
-    writable: bool,
-) -> io::Result<SimLoop> {
-    if number.major() != LOOP_MAJOR {
-        return Err(errno(libc::ENXIO));
-    }
-    let opener = Arc::new(());
-    let process = machine.process();
-    let attached = machine.loops.get_mut(number.minor())?;
-    attached
-        .openers
-        .retain(|(_, opener)| opener.strong_count() > 0);
-    attached.openers.push((process, Arc::downgrade(&opener)));
-    Ok(SimLoop {
-        shared: shared.clone(),
-        index: number.minor(),
-        process,
-        writable,
-        opener,
-    })
-}
-
-impl SimLoop {
-    /// What this descriptor is open on; `ENXIO` once the device was detached or stolen.
-    fn attached<'a>(&self, machine: &'a SimMachine) -> io::Result<&'a Attached> {
-        machine.check_process(self.process)?;
-        let attached = machine.loops.get(self.index)?;
-        let mine = |(_, opener): &(u64, Weak<()>)| opener.as_ptr() == Arc::as_ptr(&self.opener);
-        if attached.openers.iter().any(mine) {
-            Ok(attached)
-        } else {
-            Err(errno(libc::ENXIO))
-        }
-    }
-}
-
-fn fits(offset: u64, len: usize, size: Bytes) -> bool {
-    let len = u64::try_from(len).unwrap_or(u64::MAX);
-    offset.checked_add(len).is_some_and(|end| end <= size.get())
-}
-
-impl BlockIo for SimLoop {
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.shared.look(|machine| {
-            let attached = self.attached(machine)?;
-            if !fits(offset, buf.len(), attached.device.size) {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            let file = machine.file(attached.key)?;
-            if !fits(offset, buf.len(), file.size) {
-                return Err(errno(libc::EIO));
-            }
-            machine.read(attached.key, offset, buf)
-        })
-    }
-
-    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.shared.change(|machine, pass: Pass| {
-            let attached = self.attached(machine)?;
-            if !self.writable {
-                return Err(errno(libc::EBADF));
-            }
-            if attached.device.read_only {
-                return Err(errno(libc::EPERM));
-            }
-            if !fits(offset, data.len(), attached.device.size) {
-                return Err(errno(libc::ENOSPC));
-            }
-            let key = attached.key;
-            machine.write(key, offset, data, pass)
-        })
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        self.shared.change(|machine, pass| {
-            let key = self.attached(machine)?.key;
-            if pass.applies() {
-                machine.flush(key)?;
-            }
-            Ok(())
-        })
-    }
-
-    fn size(&self) -> io::Result<Bytes> {
-        self.shared
-            .look(|machine| Ok(self.attached(machine)?.device.size))
-    }
-}
-
-impl FileIo for SimLoop {
-    fn set_len(&self, _size: Bytes) -> io::Result<()> {
-        Err(errno(libc::EINVAL))
-    }
-
-    fn allocate(&self, _offset: u64, _len: u64) -> io::Result<()> {
-        Err(errno(libc::EOPNOTSUPP))
-    }
-
-    fn next_data(&self, offset: u64) -> io::Result<Option<(u64, u64)>> {
-        let size = self.size()?.get();
-        Ok((offset < size).then_some((offset, size)))
-    }
-
-    fn stat(&self) -> io::Result<FileStat> {
-        self.shared.look(|machine| {
-            let device = &self.attached(machine)?.device;
-            machine.node_of(&device.path).map(|stat| FileStat {
-                kind: FileKind::BlockDevice,
-                stands_for: Some(device.number),
-                ..stat
-            })
-        })
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -82,7 +82,7 @@ impl Files for SimFiles {
             #[cfg(feature = "file")]
             Body::Device(number) => {
                 let number = *number;
-                return crate::sim::loops::open(&self.shared, &mut machine, number, writable);
+                return crate::sim::loops::open_node(&self.shared, &mut machine, number, writable);
             }
             #[cfg(not(feature = "file"))]
             Body::Device(_) => return Err(errno(libc::ENXIO)),

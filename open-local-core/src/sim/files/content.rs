@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::random::{Fate, Style};
-use super::room::{Retaken, Room, Taken};
+use super::room::{Recounted, Retaken, Room, Taken};
 
 /// Bytes in a block.
 pub(super) const BLOCK: u64 = 4096;
@@ -60,8 +60,10 @@ impl Slot {
         Arc::make_mut(page)
     }
 
+    /// Zeroes the end; a page that has nothing there stays shared.
     fn zero_from(&mut self, start: usize) {
-        if self.page.is_some()
+        let tail = self.page.as_ref().and_then(|page| page.get(start..));
+        if tail.is_some_and(|tail| tail.iter().any(|byte| *byte != 0))
             && let Some(tail) = self.bytes_mut().get_mut(start..)
         {
             tail.fill(0);
@@ -70,7 +72,7 @@ impl Slot {
 }
 
 /// One file's bytes now, and those that are durable.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Content {
     len: u64,
     blocks: BTreeMap<u64, Slot>,
@@ -259,6 +261,13 @@ impl Content {
     pub(super) fn give_back_room(&mut self) {
         for slot in self.blocks.values_mut() {
             slot.taken = None;
+        }
+    }
+
+    /// For a copied machine: takes room there for what is taken here.
+    pub(super) fn recount(&mut self, room: &Room, known: &mut Recounted) {
+        for slot in self.blocks.values_mut() {
+            slot.taken = slot.taken.as_ref().map(|taken| room.recount(taken, known));
         }
     }
 

@@ -12,7 +12,7 @@ use super::room::Retaken;
 use super::tree::{Body, Key, Node, Place, ROOT, Tree};
 
 /// A change of folders that is not durable yet.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Pending {
     pub(super) entries: Vec<(Place, Option<Key>)>,
     inodes: Vec<u64>,

@@ -74,3 +74,26 @@ pub fn sim_host(files: Arc<SimFiles>, seed: u64) -> Host {
         roots: Roots::system(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::poll_until;
+
+    #[test]
+    fn a_simulated_host_repeats_itself_and_waits_without_waiting() {
+        let draw = |seed| {
+            let host = sim_host(Arc::new(SimFiles::new(0)), seed);
+            let mut bytes = [0; 20];
+            host.entropy.fill(&mut bytes).unwrap();
+            bytes
+        };
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
+        let host = sim_host(Arc::new(SimFiles::new(0)), 1);
+        let hour = Duration::from_secs(3600);
+        let never = poll_until(host.clock.as_ref(), hour, || Ok(None::<()>));
+        assert!(never.unwrap().is_none());
+        assert_eq!(host.clock.monotonic(), hour);
+    }
+}

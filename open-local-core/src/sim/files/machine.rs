@@ -79,6 +79,19 @@ impl Machine {
         }
     }
 
+    /// A copy with a new process and a seed of its own.
+    pub(super) fn copied(&self, seed: u64) -> Self {
+        let mut copy = Self {
+            tree: self.tree.copied(),
+            faults: Faults::new(seed),
+            #[cfg(feature = "file")]
+            loops: self.loops.copied(),
+            ..*self
+        };
+        copy.bury_process();
+        copy
+    }
+
     /// The process that lives now.
     pub(in crate::sim) const fn process(&self) -> u64 {
         self.faults.process

@@ -20,6 +20,9 @@ impl Drop for Taken {
 /// Blocks that a power cut brought back, by the slot that holds them.
 pub(super) type Retaken = BTreeMap<(u64, usize), Arc<Taken>>;
 
+/// Blocks of a copied machine, by those they are copies of.
+pub(super) type Recounted = BTreeMap<usize, Arc<Taken>>;
+
 #[derive(Debug)]
 pub(super) struct Room {
     used: Arc<AtomicU64>,
@@ -64,6 +67,20 @@ impl Room {
         }
         self.next_slot += 1;
         Ok(Slot::new(self.next_slot, self.taken()))
+    }
+
+    /// The same with nothing taken.
+    pub(super) fn empty(&self) -> Self {
+        Self {
+            used: Arc::new(AtomicU64::new(0)),
+            ..*self
+        }
+    }
+
+    /// Takes a block as it is taken elsewhere; once for all that share it there.
+    pub(super) fn recount(&self, elsewhere: &Arc<Taken>, known: &mut Recounted) -> Arc<Taken> {
+        let address = Arc::as_ptr(elsewhere).addr();
+        Arc::clone(known.entry(address).or_insert_with(|| self.taken()))
     }
 
     /// Takes a block again that the disk holds after a power cut; once for all that share it.

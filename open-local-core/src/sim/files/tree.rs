@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::content::Content;
 use super::durable::Pending;
-use super::room::Room;
+use super::room::{Recounted, Room};
 use crate::device::DeviceNumber;
 use crate::host::{FileKind, FileStat};
 use crate::units::Bytes;
@@ -27,13 +27,13 @@ pub(in crate::sim) fn errno(number: i32) -> io::Error {
     io::Error::from_raw_os_error(number)
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Folder {
     pub(super) now: BTreeMap<OsString, Key>,
     pub(super) durable: BTreeMap<OsString, Key>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Body {
     File(Content),
     Folder(Folder),
@@ -41,7 +41,7 @@ pub(super) enum Body {
     Device(DeviceNumber),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) inode: u64,
     /// Names it has now.
@@ -125,6 +125,25 @@ impl Tree {
             node.links = 1;
         }
         tree
+    }
+
+    /// The same tree with room of its own.
+    pub(super) fn copied(&self) -> Self {
+        let room = self.room.empty();
+        let mut known = Recounted::new();
+        let mut nodes = self.nodes.clone();
+        for node in nodes.values_mut() {
+            if let Body::File(content) = &mut node.body {
+                content.recount(&room, &mut known);
+            }
+        }
+        Self {
+            nodes,
+            pending: self.pending.clone(),
+            room,
+            free_inodes: self.free_inodes.clone(),
+            ..*self
+        }
     }
 
     pub(super) fn node(&self, key: Key) -> io::Result<&Node> {

@@ -65,9 +65,11 @@ fn a_format_cut_anywhere_is_finished_by_the_next_call_and_never_repeated() {
         bench.format(FsKind::Xfs).unwrap_err();
         bench.machine.disarm();
         let before = bench.fs.probe(&bench.device.device).unwrap();
+        let rest = Arc::new(CountSteps::default());
+        bench.machine.arm(rest.clone());
         let made = bench.format(FsKind::Xfs).unwrap().into_inner();
         if let Probe::Filesystem(before) = before {
-            assert_eq!(before, made);
+            assert_eq!((before, rest.steps()), (made, 1), "mkfs ran twice");
         }
         assert_eq!(bench.token(), FormatToken::Spent);
         assert!(!bench.format(FsKind::Xfs).unwrap().changed());

@@ -12,10 +12,10 @@ use crate::throttle::plan::{self, Write};
 use crate::throttle::wish::{Wish, Wishes};
 
 impl HostThrottle {
-    /// What [`IoThrottle::apply`] would do; changes nothing.
+    /// What [`apply`](crate::throttle::IoThrottle::apply) would do; changes nothing.
     ///
     /// # Errors
-    /// As [`IoThrottle::apply`].
+    /// As [`apply`](crate::throttle::IoThrottle::apply).
     pub fn plan_apply(
         &self,
         target: &CgroupTarget,
