@@ -11,6 +11,7 @@ pub mod demo;
 pub mod exit;
 pub mod failure;
 pub mod machine;
+pub mod mounts;
 pub mod observe;
 pub mod progress;
 pub mod view;

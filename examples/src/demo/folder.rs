@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use open_local_core::host::{FileLock, Host};
 use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 
+use crate::mounts;
+
 /// What the names of run folders start with.
 const PREFIX: &str = "open-local-demo-";
 /// What the names of their locks end with.
@@ -105,7 +107,7 @@ impl RunFolder {
     /// # Errors
     /// `Busy` if something is, otherwise as the operating system gives them.
     pub(super) fn remove(&self, host: &Host) -> Result<()> {
-        if mounted_below(host, &self.path)? {
+        if mounts::any_below(host, &self.path)? {
             let message = "something is still mounted below it";
             let about = Subject::path(&self.path);
             return Err(Error::new(ErrorKind::Busy, Op::Unmount, about, message)
@@ -121,25 +123,6 @@ impl RunFolder {
         }
         Ok(())
     }
-}
-
-/// Whether the mount table names a mount point at or below a folder.
-///
-/// # Errors
-/// `Io` if the table can't be read.
-pub(super) fn mounted_below(host: &Host, folder: &Path) -> Result<bool> {
-    let path = host.roots.proc.join("self/mountinfo");
-    let table = fs::read_to_string(&path).map_err(failed(&path, "can't read the mounts"))?;
-    // Spaces and backslashes stand in the table as octal numbers (proc(5)).
-    let shown = folder
-        .to_string_lossy()
-        .replace('\\', "\\134")
-        .replace(' ', "\\040");
-    let below = format!("{shown}/");
-    Ok(table
-        .lines()
-        .filter_map(|line| line.split(' ').nth(4))
-        .any(|point| point == shown || point.starts_with(&below)))
 }
 
 #[cfg(test)]
@@ -165,12 +148,5 @@ mod tests {
         assert!(RunFolder::dead(&host, &dir).unwrap().is_empty());
         assert!(dir.join("open-local-demo-of-mine").exists());
         fs::remove_dir_all(dir).unwrap();
-    }
-
-    #[test]
-    fn mount_points_are_found_at_and_below_a_folder() {
-        let host = Host::system();
-        assert!(mounted_below(&host, Path::new("/proc")).unwrap());
-        assert!(!mounted_below(&host, Path::new("/pro")).unwrap());
     }
 }

@@ -12,11 +12,12 @@ use open_local_core::throttle::CgroupTarget;
 use open_local_core::{Attachment, Bytes, Error, ErrorKind, Op, PoolId, PoolSpec, Result, Subject};
 use serde_json::Value;
 
-use super::folder::{self, RunFolder};
+use super::folder::RunFolder;
 use super::stage::{Stage, Written};
 use super::{cgroup, clean};
 use crate::context::{Globals, absolute, observed};
 use crate::machine::Machine;
+use crate::mounts;
 
 /// After this long a writer is killed: five times what it needs under the limit.
 const WRITER: Duration = Duration::from_secs(30);
@@ -193,7 +194,7 @@ impl Stage for RealStage {
     fn leftovers(&self) -> Result<Vec<String>> {
         let (host, path) = (&self.machine.host, &self.folder.path);
         let mut left = Vec::new();
-        if folder::mounted_below(host, path)? {
+        if mounts::any_below(host, path)? {
             left.push(format!("a mount below {}", path.display()));
         }
         if path.exists() {

@@ -122,7 +122,15 @@ impl Stage for SimStage {
 
     fn leftovers(&self) -> Result<Vec<String>> {
         let pools = self.machine.backend.list_pools()?;
-        let left = pools.iter().filter(|pool| pool.id() == &self.pool);
-        Ok(left.map(|pool| format!("pool {}", pool.id())).collect())
+        let pools = pools.iter().filter(|pool| pool.id() == &self.pool);
+        let mut left: Vec<String> = pools.map(|pool| format!("pool {}", pool.id())).collect();
+        for name in super::clean::TARGETS {
+            let target = self.folder.join(name);
+            // Usage can be read only where something is mounted.
+            if self.machine.filesystems()?.usage(&target).is_ok() {
+                left.push(format!("a mount at {}", target.display()));
+            }
+        }
+        Ok(left)
     }
 }

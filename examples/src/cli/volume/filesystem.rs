@@ -11,6 +11,7 @@ use super::{Format, Mount};
 use crate::answer::Answer;
 use crate::cli::confirm;
 use crate::context::{Context, absolute};
+use crate::mounts;
 use crate::view::{OutcomeWord, filesystem as shown, size};
 
 /// The block device of a volume, which must have been published before.
@@ -197,5 +198,27 @@ pub(super) fn grow_mounted(
     device: &Attachment,
     answer: &mut Answer,
 ) -> Result<()> {
+    let machine = &context.machine;
+    // Nothing in memory is in this machine's mount table.
+    if !machine.real {
+        return Ok(());
+    }
+    let Some(target) = mounts::target_of(&machine.host, device)? else {
+        return Ok(());
+    };
+    let done = context.filesystems()?.grow(&target)?;
+    let (word, usage) = (done.word(), done.get());
+    let (at, total) = (target.display(), size::human(usage.total));
+    answer
+        .text
+        .push_str(&format!("\nfile system at {at}: {word} ({total})"));
+    if let Some(object) = answer.json.as_object_mut() {
+        let grown = json!({
+            "outcome": word,
+            "target": target.to_string_lossy(),
+            "usage": shown::usage_json(usage),
+        });
+        object.insert("filesystem".to_owned(), grown);
+    }
     Ok(())
 }
