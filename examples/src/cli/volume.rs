@@ -327,9 +327,13 @@ pub(super) fn publish(context: &Context, spec: PublishSpec) -> Result<Answer> {
     let done = pool.publish(&spec)?;
     let (word, device) = (done.word(), done.get());
     let (source, path) = (&spec.source, device.device.display());
+    let how = match done.changed() {
+        true => "published",
+        false => "published already",
+    };
     Ok(Answer::new(
         json!({ "outcome": word, "attachment": view::attachment(Some(device)) }),
-        format!("{source}: {word} as {path} ({})", device.number),
+        format!("{source}: {how} as {path} ({})", device.number),
     ))
 }
 
@@ -347,9 +351,13 @@ pub(super) fn unpublish(context: &Context, source: &Source) -> Result<Answer> {
     let done = pool.unpublish(source)?;
     let word = done.word();
     let last: Option<&Attachment> = done.object();
+    let how = match last {
+        Some(_) => "unpublished",
+        None => "was not published",
+    };
     Ok(Answer::new(
         json!({ "outcome": word, "attachment": view::attachment(last) }),
-        format!("{source}: device {word}"),
+        format!("{source}: {how}"),
     ))
 }
 

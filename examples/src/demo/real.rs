@@ -41,7 +41,7 @@ impl RealStage {
     pub(super) fn open(globals: &Globals, dir: &Path, progress: Arc<dyn Progress>) -> Result<Self> {
         let dir = absolute(dir)?;
         let machine = Machine::open(&globals.backend, Roots::system(), Arc::new(Silent))?;
-        machine.require_root(Op::RunProgram)?;
+        machine.require_root(Op::OpenBackend)?;
         let folder = RunFolder::make(&machine.host, &dir)?;
         let stage = Self::of(globals, folder, progress)?;
         fs::create_dir(stage.folder.path.join("pool")).map_err(|e| {
@@ -83,7 +83,7 @@ impl RealStage {
 pub(super) fn sweep(globals: &Globals, dir: &Path) -> Result<Vec<String>> {
     let dir = absolute(dir)?;
     let machine = Machine::open(&globals.backend, Roots::system(), Arc::new(Silent))?;
-    machine.require_root(Op::RunProgram)?;
+    machine.require_root(Op::OpenBackend)?;
     let mut swept = Vec::new();
     for folder in RunFolder::dead(&machine.host, &dir)? {
         let name = folder.name.clone();
