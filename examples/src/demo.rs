@@ -4,15 +4,20 @@ mod cgroup;
 mod clean;
 mod folder;
 mod play;
+mod privilege;
 mod real;
 mod report;
 mod sim;
 mod stage;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 
 use clap::Args;
+use open_local_core::host::Roots;
 use open_local_core::{Error, ErrorKind, FsKind, Op, Result, Subject};
 
 use crate::answer::{Answer, OutputFormat};
@@ -27,9 +32,10 @@ pub use writer::{WriterArguments, write};
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The kind of file system: ext4, xfs or btrfs
-    #[arg(long = "fs", value_name = "KIND", default_value = "ext4")]
-    pub kind: FsKind,
+    /// The kind of file system: ext4, xfs or btrfs [default: ext4, or xfs where this process may
+    /// not grow an ext4 while it is mounted]
+    #[arg(long = "fs", value_name = "KIND")]
+    pub kind: Option<FsKind>,
     /// The folder in which the run makes a folder of its own
     #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
     pub dir: PathBuf,
@@ -53,22 +59,38 @@ pub fn run(globals: &Globals, arguments: &Arguments) -> Result<Answer> {
     let progress = Bars::if_terminal(!globals.no_progress);
     if globals.backend == crate::machine::SIM {
         let stage = sim::SimStage::open(globals.roots()?, progress)?;
-        return Ok(perform(&stage, globals, arguments));
+        let kind = arguments.kind.unwrap_or(FsKind::Ext4);
+        return Ok(perform(&stage, globals, kind, arguments.skip_limit, None));
     }
+    let (kind, note) = privilege::choose(&Roots::system(), arguments.kind)?;
     let swept = real::sweep(globals, &arguments.dir)?;
     if !swept.is_empty() {
         tracing::warn!(runs = swept.join(", "), "removed what killed runs left");
     }
     let stage = real::RealStage::open(globals, &arguments.dir, progress)?;
-    Ok(perform(&stage, globals, arguments))
+    Ok(perform(&stage, globals, kind, arguments.skip_limit, note))
 }
 
 /// Plays, cleans up whatever happened, and checks that nothing is left.
-fn perform(stage: &dyn Stage, globals: &Globals, arguments: &Arguments) -> Answer {
+fn perform(
+    stage: &dyn Stage,
+    globals: &Globals,
+    kind: FsKind,
+    skip_limit: bool,
+    note: Option<String>,
+) -> Answer {
     let live = globals.output == OutputFormat::Table;
-    let mut report = Report::new(stage, arguments.kind, live);
-    let played = Play::new(stage, arguments.kind, arguments.skip_limit)
-        .and_then(|mut play| play.perform(&mut report));
+    let mut report = Report::new(stage, kind, live);
+    if let Some(note) = note {
+        report.note(note);
+    }
+    let played = Play::new(stage, kind, skip_limit).and_then(|play| play.perform(&mut report));
+    let failure = finish(stage, &mut report, played);
+    report.answer(failure)
+}
+
+/// Cleans up and looks for what is left; answers what went wrong first.
+fn finish(stage: &dyn Stage, report: &mut Report, played: Result<()>) -> Option<Error> {
     let cleaned = report.step("clean up", |_| clean::all(stage));
     let left = report.step("check that nothing is left", |report| {
         let left = stage.leftovers()?;
@@ -85,10 +107,9 @@ fn perform(stage: &dyn Stage, globals: &Globals, arguments: &Arguments) -> Answe
         .with_remedy("run the demo again, which removes what earlier runs left"))
     });
     let tidy = cleaned.and(left);
-    let failure = match (played, tidy) {
+    match (played, tidy) {
         (Ok(()), Ok(())) => None,
         (Err(error), Ok(())) | (Ok(()), Err(error)) => Some(error),
         (Err(error), Err(second)) => Some(error.with_failed_rollback(second)),
-    };
-    report.answer(failure)
+    }
 }

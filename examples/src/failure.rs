@@ -22,17 +22,17 @@ fn causes(error: &Error) -> Vec<String> {
 
 /// The next command worth a try, where there is one.
 #[must_use]
-pub fn next_command(error: &Error) -> Option<&'static str> {
-    Some(match (error.kind(), error.subject()) {
+pub fn next_command(error: &Error) -> Option<String> {
+    let fixed = match (error.kind(), error.subject()) {
         (ErrorKind::NotFound, Subject::Volume(_)) => "open-local volume list",
         (ErrorKind::NotFound, Subject::Snapshot(_)) => "open-local snapshot list",
         (ErrorKind::NotFound, Subject::Pool(_)) => "open-local pool list",
         (ErrorKind::OutOfSpace, _) => "open-local pool show",
-        (ErrorKind::Busy | ErrorKind::Conflict, Subject::Volume(_)) => {
-            "open-local volume show NAME"
+        (ErrorKind::Busy | ErrorKind::Conflict, Subject::Volume(id)) => {
+            return Some(format!("open-local volume show {id}"));
         }
-        (ErrorKind::Busy | ErrorKind::Conflict, Subject::Snapshot(_)) => {
-            "open-local snapshot show NAME"
+        (ErrorKind::Busy | ErrorKind::Conflict, Subject::Snapshot(id)) => {
+            return Some(format!("open-local snapshot show {id}"));
         }
         (ErrorKind::Unsupported, _) if error.op() != Op::OpenBackend => "open-local backends",
         (ErrorKind::Indeterminate, _) => "the same command again, or open-local recover",
@@ -40,7 +40,8 @@ pub fn next_command(error: &Error) -> Option<&'static str> {
             "open-local support --out support.tar.gz, for a bug report"
         }
         _ => return None,
-    })
+    };
+    Some(fixed.to_owned())
 }
 
 /// `error: …`, then `help: …` lines.

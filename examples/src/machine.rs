@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use open_local_core::file::FileBackend;
-use open_local_core::fs::Filesystems;
-use open_local_core::host::{Host, Progress, Quiescer, Roots, SystemLoops};
+use open_local_core::fs::{Filesystems, HostFilesystems};
+use open_local_core::host::{Host, Progress, Quiescer, Roots, SystemLoops, SystemMounts};
 use open_local_core::sim::{self, SimBackend, SimFilesystems, SimThrottle};
 use open_local_core::throttle::{HostThrottle, IoThrottle};
 use open_local_core::{
@@ -54,16 +54,17 @@ impl Machine {
             return Self::in_memory(memory, host, registry);
         }
         let host = Self::seams(roots, &progress);
-        let quiescer: Option<Arc<dyn Quiescer>> = None;
-        registry.register(file(&host, quiescer.clone()))?;
+        let filesystems = Arc::new(HostFilesystems::new(host.clone(), Arc::new(SystemMounts)));
+        let quiescer: Arc<dyn Quiescer> = filesystems.clone();
+        registry.register(file(&host, Some(Arc::clone(&quiescer))))?;
         let backend = registry.get(name)?;
         Ok(Self {
             throttle: Some(Arc::new(HostThrottle::new(host.clone()))),
             host,
             registry,
             backend,
-            filesystems: None,
-            quiescer,
+            filesystems: Some(filesystems),
+            quiescer: Some(quiescer),
             memory: None,
             real: true,
         })

@@ -26,12 +26,12 @@ impl Bars {
         }
     }
 
-    fn start(&self, name: &str) -> ProgressBar {
+    fn start(&self, name: &str, total: Bytes) -> ProgressBar {
         let template = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {eta}";
         let style = ProgressStyle::with_template(template)
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("=> ");
-        let bar = ProgressBar::new(0).with_style(style);
+        let bar = ProgressBar::new(total.get()).with_style(style);
         bar.set_message(name.to_owned());
         self.screen.add(bar)
     }
@@ -47,7 +47,9 @@ impl Progress for Bars {
             }
             return;
         }
-        let bar = bars.entry(name).or_insert_with_key(|name| self.start(name));
+        let bar = bars
+            .entry(name)
+            .or_insert_with_key(|name| self.start(name, total));
         bar.set_length(total.get());
         bar.set_position(done.get());
     }

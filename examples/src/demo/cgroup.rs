@@ -64,6 +64,22 @@ pub(super) fn make(host: &Host, target: &CgroupTarget) -> Result<()> {
     }
 }
 
+/// Waits until no process is left in the cgroup. A writer of a run that was killed may still be
+/// at work; it ends by itself.
+///
+/// # Errors
+/// None but those of the clock; a writer that does not end shows as a busy device later.
+pub(super) fn wait_until_empty(host: &Host, target: &CgroupTarget) -> Result<()> {
+    let Ok(path) = folder(host, target) else {
+        return Ok(());
+    };
+    let _ = poll_until(host.clock.as_ref(), Duration::from_secs(30), || {
+        let list = fs::read(path.join("cgroup.procs")).unwrap_or_default();
+        Ok(list.is_empty().then_some(()))
+    })?;
+    Ok(())
+}
+
 /// Removes the cgroup if it is there. The kernel may need a moment after its last process ended.
 ///
 /// # Errors

@@ -32,9 +32,12 @@ pub(super) fn all(stage: &dyn Stage) -> Result<((), String)> {
     let PoolSpec { id, .. } = stage.pool();
     let pools = machine.backend.list_pools()?;
     if pools.iter().any(|pool| pool.id() == &id) {
-        let pool = machine.backend.open_pool(&id)?;
-        empty(stage, pool.as_ref())?;
-        drop(pool);
+        match machine.backend.open_pool(&id) {
+            Ok(pool) => empty(stage, pool.as_ref())?,
+            // Opening undoes what was half made, which may be all there was.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
         remove_pool(stage, &id)?;
         done.push("removed its volumes, snapshots and pool".to_owned());
     }

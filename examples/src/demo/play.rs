@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::report::Report;
 use super::stage::{Stage, Written};
-use crate::view::{size, throttle as shown};
+use crate::view::size;
 
 /// What is done, in order; `--dry-run` prints it.
 pub const STEPS: [&str; 17] = [
@@ -72,7 +72,20 @@ impl<'a> Play<'a> {
     /// # Errors
     /// `Io` if there is no randomness.
     pub fn new(stage: &'a dyn Stage, kind: FsKind, skip_limit: bool) -> Result<Self> {
-        let mut content = vec![0; FILE];
+        Self::with_file(stage, kind, skip_limit, FILE)
+    }
+
+    /// The same with a file of another length.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_file(
+        stage: &'a dyn Stage,
+        kind: FsKind,
+        skip_limit: bool,
+        length: usize,
+    ) -> Result<Self> {
+        let mut content = vec![0; length];
         stage.machine().host.entropy.fill(&mut content)?;
         Ok(Self {
             stage,
@@ -90,7 +103,7 @@ impl<'a> Play<'a> {
     ///
     /// # Errors
     /// That of the failed step.
-    pub fn perform(&mut self, report: &mut Report) -> Result<()> {
+    pub fn perform(&self, report: &mut Report) -> Result<()> {
         let pool = report.step("create pool", |_| self.create_pool())?;
         let pool = pool.as_ref();
         report.step("create volume", |_| self.create_volume(pool))?;
@@ -206,7 +219,7 @@ impl<'a> Play<'a> {
             return Err(self.wrong(Op::ReadDevice, message));
         }
         let short = found.get(..16).unwrap_or_default();
-        let length = size::human(Bytes::new(u64::try_from(FILE).unwrap_or(0)));
+        let length = size::human(Bytes::new(u64::try_from(self.content.len()).unwrap_or(0)));
         Ok(((), format!("{length}, SHA-256 {short}..., as written")))
     }
 
@@ -238,9 +251,16 @@ impl<'a> Play<'a> {
     }
 
     fn verify_clone(&self, copy: &Attachment) -> Told<()> {
-        self.mount(copy, "clone", true)?;
-        let told = self.verify(copy, "clone")?;
         let filesystems = self.stage.machine().filesystems()?;
+        match self.mount(copy, "clone", true) {
+            // Before Linux 6.7 a btrfs can't be mounted beside a copy of itself.
+            Err(e) if self.kind == FsKind::Btrfs && e.kind() == ErrorKind::Unsupported => {
+                let _ = filesystems.ensure_unmounted(&self.target("data"))?;
+                self.mount(copy, "clone", true)?
+            }
+            other => other?,
+        };
+        let told = self.verify(copy, "clone")?;
         let _ = filesystems.ensure_unmounted(&self.target("clone"))?;
         Ok(told)
     }
@@ -306,11 +326,11 @@ impl<'a> Play<'a> {
             );
             return Err(self.wrong(Op::ApplyLimits, message));
         }
-        let (rate, limit) = (size::rate(held.rate()), size::rate(LIMIT));
-        let effect = shown::support_text(&support);
+        let [held, limit] = [held.rate(), LIMIT].map(size::rate);
+        let free = report.unlimited.map_or_else(String::new, size::rate);
         Ok((
             (),
-            format!("measured {rate}, limit {limit} (effect {effect})"),
+            format!("measured {held}, limit {limit}, without it {free}"),
         ))
     }
 

@@ -88,6 +88,7 @@ pub(super) fn sweep(globals: &Globals, dir: &Path) -> Result<Vec<String>> {
     for folder in RunFolder::dead(&machine.host, &dir)? {
         let name = folder.name.clone();
         let stage = RealStage::of(globals, folder, Arc::new(Silent))?;
+        cgroup::wait_until_empty(&stage.machine.host, &stage.cgroup)?;
         if let Some(quiescer) = &stage.machine.quiescer {
             quiescer.sweep()?;
         }

@@ -29,6 +29,7 @@ pub struct Report {
     backend: String,
     run: String,
     kind: FsKind,
+    notes: Vec<String>,
     steps: Vec<Step>,
     /// The checksum of the file, once it is written.
     pub checksum: Option<String>,
@@ -53,6 +54,7 @@ impl Report {
             backend: machine.backend.name().to_owned(),
             run: stage.run().to_owned(),
             kind,
+            notes: Vec::new(),
             steps: Vec::new(),
             checksum: None,
             limit: None,
@@ -60,6 +62,12 @@ impl Report {
             measured: None,
             leftovers: Vec::new(),
         }
+    }
+
+    /// Says something a person should know before the steps.
+    pub fn note(&mut self, note: String) {
+        self.line(&format!("note: {note}"));
+        self.notes.push(note);
     }
 
     /// Does one step, which answers its result and a few words for people.
@@ -93,13 +101,18 @@ impl Report {
     }
 
     fn print(&self, step: &Step) {
-        if !self.live {
-            return;
-        }
         let (mark, span) = (mark(step.ok), time::duration(step.span));
-        let line = format!("{mark:6} {span:>7}  {}: {}", step.name, step.detail);
-        // A reader that went away must not stop the demo before it has cleaned up.
-        let _ = writeln!(std::io::stdout(), "{line}");
+        self.line(&format!(
+            "{mark:6} {span:>7}  {}: {}",
+            step.name, step.detail
+        ));
+    }
+
+    fn line(&self, line: &str) {
+        if self.live {
+            // A reader that went away must not stop the demo before it has cleaned up.
+            let _ = writeln!(std::io::stdout(), "{line}");
+        }
     }
 
     /// The summary.
@@ -122,6 +135,7 @@ impl Report {
             "backend": self.backend,
             "run": self.run,
             "filesystem": self.kind.as_str(),
+            "notes": self.notes,
             "steps": steps,
             "checksum": self.checksum,
             "limit_bps": self.limit.map(|n| n.get()),

@@ -56,6 +56,14 @@ impl SimStage {
     }
 }
 
+#[cfg(test)]
+impl SimStage {
+    /// The computer in memory, for faults.
+    pub(super) fn memory(&self) -> &sim::Machine {
+        &self.memory
+    }
+}
+
 fn failed(op: Op, device: &Attachment, what: &'static str) -> impl FnOnce(std::io::Error) -> Error {
     let about = Subject::device(&device.device);
     move |e| Error::from_io(op, about, what, e)
