@@ -72,9 +72,12 @@ fn cut_before_every_step_the_next_call_finishes() {
     let counter = Arc::new(CountSteps::default());
     let bench = Bench::new("count", FsKind::Ext4);
     let host = bench.scratch.host().with_checkpoints(counter.clone());
-    bench
-        .format_with(&bench.fs_of(host), &FormatSpec::new(FsKind::Ext4))
-        .unwrap();
+    assert!(
+        bench
+            .format_with(&bench.fs_of(host), &FormatSpec::new(FsKind::Ext4))
+            .unwrap()
+            .changed()
+    );
     for at in 1..=counter.steps() {
         let bench = Bench::new("cut", FsKind::Ext4);
         let host = bench
@@ -136,7 +139,7 @@ fn a_mounted_or_claimed_device_is_not_written() {
         prove_writable(&host, &devices, &table, path, number, &|_| true)
     };
     assert!(prove().is_ok());
-    bench.fs().ensure_mounted(&bench.mount()).unwrap();
+    assert!(bench.fs().ensure_mounted(&bench.mount()).unwrap().changed());
     let error = prove().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy);
     assert!(error.message().contains("target"), "{error}");
@@ -158,4 +161,38 @@ fn a_snapshot_of_a_volume_under_format_is_not_formatted_again() {
     let error = bench.format(FsKind::Ext4).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert_eq!(bench.token_now(), token);
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "stands for a mkfs whose caller was killed"
+)]
+fn a_device_that_somebody_still_writes_is_not_formatted() {
+    use std::io::Read;
+    let bench = Bench::new("writer", FsKind::Btrfs);
+    let script = format!(
+        "exec 3<>{}; echo open; exec sleep 300",
+        bench.disk.path().display()
+    );
+    let mut writer = std::process::Command::new("/bin/sh")
+        .args(["-c", &script])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    writer
+        .stdout
+        .take()
+        .unwrap()
+        .read_exact(&mut [0; 4])
+        .unwrap();
+    let error = bench.format(FsKind::Btrfs).unwrap_err();
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Busy, "{}", error.report());
+    assert!(
+        error.message().contains(&writer.id().to_string()),
+        "{error}"
+    );
+    assert!(bench.format(FsKind::Btrfs).unwrap().changed());
 }

@@ -40,7 +40,7 @@ fn each_kind_is_frozen_and_thawed() {
         let fs = bench.fs();
         let error = fs.freeze_device(&bench.device(), WAIT).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Busy, "not mounted");
-        fs.ensure_mounted(&bench.mount()).unwrap();
+        assert!(fs.ensure_mounted(&bench.mount()).unwrap().changed());
         let frozen = fs.freeze_device(&bench.device(), WAIT).unwrap();
         assert_eq!(frozen.targets, [bench.target()]);
         assert!(is_frozen(&bench.target()), "{kind}");
@@ -61,7 +61,7 @@ fn each_kind_is_frozen_and_thawed() {
 fn what_somebody_else_froze_stays_frozen() {
     let bench = Bench::formatted("theirs", FsKind::Ext4);
     let fs = bench.fs();
-    fs.ensure_mounted(&bench.mount()).unwrap();
+    assert!(fs.ensure_mounted(&bench.mount()).unwrap().changed());
     tool("fsfreeze", &[&"-f", &bench.target()]);
     let error = fs.freeze_device(&bench.device(), WAIT).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy);
@@ -126,7 +126,7 @@ impl MountCalls for Slow {
 #[test]
 fn a_freeze_that_takes_too_long_is_undone_when_it_comes_about() {
     let bench = Bench::formatted("slow", FsKind::Ext4);
-    bench.fs().ensure_mounted(&bench.mount()).unwrap();
+    assert!(bench.fs().ensure_mounted(&bench.mount()).unwrap().changed());
     let slow = Arc::new(Slow(Duration::from_millis(500)));
     let fs = HostFilesystems::new(bench.scratch.host(), slow);
     let error = fs
@@ -188,7 +188,7 @@ fn killed_at(bench: &Bench, step: u64) {
 fn a_process_killed_at_any_step_leaves_nothing_frozen_after_the_sweep() {
     let bench = Bench::formatted("kill", FsKind::Ext4);
     let fs = bench.fs();
-    fs.ensure_mounted(&bench.mount()).unwrap();
+    assert!(fs.ensure_mounted(&bench.mount()).unwrap().changed());
     // Steps: write the intent, freeze, thaw, remove the intent.
     for (step, left, frozen) in [(1, 0, false), (2, 1, false), (3, 1, true), (4, 1, false)] {
         killed_at(&bench, step);
@@ -207,7 +207,7 @@ fn a_file_system_unmounted_while_frozen_is_thawed_by_the_sweep() {
     for kind in FsKind::ALL {
         let bench = Bench::formatted("unmounted", kind);
         let fs = bench.fs();
-        fs.ensure_mounted(&bench.mount()).unwrap();
+        assert!(fs.ensure_mounted(&bench.mount()).unwrap().changed());
         killed_at(&bench, 3);
         tool("umount", &[&bench.target()]);
         assert_eq!(fs.sweep().unwrap().len(), 1, "{kind}");
@@ -222,7 +222,7 @@ fn a_file_system_unmounted_while_frozen_is_thawed_by_the_sweep() {
 fn intents_of_another_boot_are_forgotten() {
     let bench = Bench::formatted("boot", FsKind::Ext4);
     let fs = bench.fs();
-    fs.ensure_mounted(&bench.mount()).unwrap();
+    assert!(fs.ensure_mounted(&bench.mount()).unwrap().changed());
     killed_at(&bench, 3);
     let folder = bench.scratch.join("run/frozen");
     let name = fs::read_dir(&folder)

@@ -53,7 +53,7 @@ fn something_else_or_another_mode_at_the_target_is_a_conflict() {
     let bench = Bench::formatted("other", FsKind::Ext4);
     let other = Bench::formatted("other2", FsKind::Ext4);
     let fs = bench.fs();
-    fs.ensure_mounted(&bench.mount()).unwrap();
+    assert!(fs.ensure_mounted(&bench.mount()).unwrap().changed());
     let spec = MountSpec::new(other.disk.path(), bench.target());
     let error = fs.ensure_mounted(&spec).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
@@ -93,7 +93,7 @@ fn a_blank_or_foreign_device_is_not_mounted() {
 fn a_busy_target_stays_mounted_and_its_users_are_named() {
     let bench = Bench::formatted("busy", FsKind::Ext4);
     let fs = bench.fs();
-    fs.ensure_mounted(&bench.mount()).unwrap();
+    assert!(fs.ensure_mounted(&bench.mount()).unwrap().changed());
     let open = fs::File::create(bench.target().join("open")).unwrap();
     let error = fs.ensure_unmounted(&bench.target()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy);
@@ -108,7 +108,7 @@ fn a_busy_target_stays_mounted_and_its_users_are_named() {
 fn stacked_mounts_are_all_taken_away() {
     let bench = Bench::formatted("stacked", FsKind::Ext4);
     let fs = bench.fs();
-    fs.ensure_mounted(&bench.mount()).unwrap();
+    assert!(fs.ensure_mounted(&bench.mount()).unwrap().changed());
     tool("mount", &[&"-t", &"tmpfs", &"tmpfs", &bench.target()]);
     assert_eq!(
         fs.ensure_mounted(&bench.mount()).unwrap_err().kind(),
@@ -125,7 +125,7 @@ fn stacked_mounts_are_all_taken_away() {
 fn a_folder_is_bound_read_only_from_the_first_moment() {
     let bench = Bench::formatted("bind", FsKind::Ext4);
     let fs = bench.fs();
-    fs.ensure_mounted(&bench.mount()).unwrap();
+    assert!(fs.ensure_mounted(&bench.mount()).unwrap().changed());
     let second = bench.scratch.join("second");
     let spec = BindSpec::new(bench.target(), &second).read_only();
     let Ensured::Created(bound) = fs.ensure_bound(&spec).unwrap() else {
@@ -175,7 +175,7 @@ fn a_copy_is_mounted_beside_its_original() {
     for kind in FsKind::ALL {
         let bench = Bench::formatted("twin", kind);
         let fs = bench.fs();
-        fs.ensure_mounted(&bench.mount()).unwrap();
+        assert!(fs.ensure_mounted(&bench.mount()).unwrap().changed());
         fs::write(bench.target().join("x"), b"old").unwrap();
         let device = bench.device();
         let frozen = fs
