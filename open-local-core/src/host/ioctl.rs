@@ -15,6 +15,8 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 #[cfg(feature = "fs")]
 use std::{
     ffi::CStr,
@@ -288,4 +290,16 @@ pub(crate) fn bind_mount(source: &CStr, target: &CStr, attributes: u64) -> io::R
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Has the kernel kill the program when the thread that started it ends, however it ends: so that
+/// nothing works on a device on behalf of a caller that was killed.
+pub(crate) fn end_with_parent(command: &mut Command) {
+    let set = || {
+        nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes one system call, which is
+    // async-signal-safe; it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(set) };
 }
