@@ -10,6 +10,7 @@ mod deadline;
 mod entropy;
 mod files;
 mod ioctl;
+mod mount_table;
 mod progress;
 mod quiesce;
 mod roots;
@@ -17,10 +18,16 @@ mod runner;
 mod system_files;
 mod system_runner;
 
+#[cfg(feature = "raw")]
+mod devices;
+#[cfg(feature = "fs")]
+mod freezing;
 #[cfg(feature = "file")]
 mod loops;
 #[cfg(feature = "fs")]
 mod mounts;
+#[cfg(feature = "fs")]
+mod system_mounts;
 
 use std::sync::Arc;
 
@@ -29,7 +36,10 @@ pub use checkpoints::{Checkpoints, CountSteps, KillAt, StopAt, Unchecked};
 pub use clock::{Clock, SystemClock};
 pub use deadline::{Deadline, poll_until};
 pub use entropy::{Entropy, SystemEntropy};
-pub use files::{FileIo, FileKind, FileLock, FileStat, Files, FsSpace, OpenMode};
+pub use files::{FileIo, FileKind, FileLock, FileStat, Files, FsSpace, OpenMode, read_small};
+#[cfg(feature = "raw")]
+pub(crate) use mount_table::unescape;
+pub use mount_table::{MountEntry, mounted_at, parse_mountinfo};
 pub use progress::{Progress, Silent};
 pub use quiesce::{Frozen, Quiescer};
 pub use roots::Roots;
@@ -37,10 +47,16 @@ pub use runner::{Invocation, Output, ProgramRunner, find_program};
 pub use system_files::SystemFiles;
 pub use system_runner::SystemRunner;
 
+#[cfg(feature = "raw")]
+pub use devices::{DeviceAccess, DeviceHandle, Devices, SystemDevices};
+#[cfg(feature = "fs")]
+pub(crate) use freezing::{FreezeEnd, freeze_within};
 #[cfg(feature = "file")]
 pub use loops::{LoopDevice, LoopSpec, Loops, SystemLoops};
 #[cfg(feature = "fs")]
-pub use mounts::{MountCalls, MountFlags, SystemMounts};
+pub use mounts::{MountCalls, MountFlags};
+#[cfg(feature = "fs")]
+pub use system_mounts::SystemMounts;
 
 /// The machine as a backend sees it: one value a seam, each replaceable.
 ///

@@ -9,8 +9,12 @@ pub mod units;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "file")]
+pub mod file;
 #[cfg(feature = "fs")]
 pub mod fs;
+#[cfg(feature = "raw")]
+pub mod raw;
 #[cfg(feature = "sim")]
 pub mod sim;
 #[cfg(feature = "throttle")]

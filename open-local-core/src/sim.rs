@@ -63,8 +63,10 @@ mod clock;
 mod content;
 mod device;
 mod faults;
+mod files;
+#[cfg(feature = "file")]
+mod loops;
 mod machine;
-mod no_files;
 mod observe;
 mod plan;
 mod pool;
@@ -74,11 +76,32 @@ mod room;
 mod state;
 mod step;
 
+#[cfg(feature = "fs")]
+mod filesystems;
+#[cfg(feature = "fs")]
+mod format;
+#[cfg(feature = "fs")]
+mod mounts;
+#[cfg(feature = "fs")]
+mod quiesce;
+#[cfg(feature = "fs")]
+mod superblock;
+#[cfg(feature = "throttle")]
+mod throttle;
+
 #[cfg(test)]
 mod tests;
 
 pub use backend::SimBackend;
 pub use clock::SimClock;
 pub use faults::FailAt;
+pub use files::{SimFiles, sim_host};
+#[cfg(feature = "file")]
+pub use loops::SimLoops;
 pub use machine::Machine;
 pub use rng::SimEntropy;
+
+#[cfg(feature = "fs")]
+pub use filesystems::SimFilesystems;
+#[cfg(feature = "throttle")]
+pub use throttle::SimThrottle;

@@ -1,6 +1,33 @@
 //! I/O limits of a process group on a device, through cgroup v1 and v2.
+//!
+//! [`HostThrottle`] finds out by itself which hierarchy can limit I/O: the v1 controller `blkio`
+//! where it is mounted, else a v2 hierarchy with the controller `io`.
+//!
+//! On v2 a limit on a cgroup holds for everything below it. On v1 it holds for the processes of
+//! that very cgroup only (measured: a writer in a child of a limited cgroup is not limited), so
+//! it is copied to every cgroup below the target, and to those that appear later by
+//! [`IoThrottle::reconcile`]. Each of them may then use the limit for itself.
+//!
+//! Nothing here survives a reboot: device numbers mean nothing after it, so a recorded limit of
+//! another boot is forgotten, and whoever wants it applies it again.
 
+mod detect;
+mod disk;
+mod engine;
+mod judge;
+mod kernel;
 mod limits;
+mod order;
+mod plan;
+mod v1;
+mod v2;
+mod walk;
+mod wish;
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Debug;
 
@@ -8,7 +35,12 @@ use crate::device::DeviceNumber;
 use crate::error::Result;
 use crate::outcome::{Ensured, Removed};
 
-pub use limits::{CgroupTarget, IoLimits, LimitState, Reconciled, Support};
+pub use detect::{CgroupMount, Controllers, find_controllers};
+pub use engine::HostThrottle;
+pub use kernel::{KernelFiles, SystemKernelFiles};
+pub use limits::{CgroupTarget, IoLimits, Limit, LimitState, Reconciled, Support};
+pub use v1::parse_v1_table;
+pub use v2::parse_io_max;
 
 /// Limits of bytes and I/Os a second.
 pub trait IoThrottle: Debug + Send + Sync {

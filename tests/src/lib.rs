@@ -1,1 +1,10 @@
-//! Fixtures and the test tiers that need a machine.
+//! Fixtures of the test tiers that need a machine.
+//!
+//! Everything a test makes carries its run id: folders, loop tags, cgroups. A [`Scratch`] removes
+//! exactly its own, also after a panic; what a killed run left is removed by [`sweep`], which
+//! touches only objects of runs whose process is gone.
+
+pub mod scratch;
+pub mod sweep;
+
+pub use scratch::{LoopFixture, Scratch, require_root};

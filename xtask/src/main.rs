@@ -1,3 +1,64 @@
-//! Development tasks: test, demo, tidy, fuzz.
+//! Development tasks: test, demo, tidy, fuzz, sweep.
+//!
+//! `cargo xtask test` is what the README promises and what CI calls. What it does is data: a list
+//! of steps made from `cargo metadata` ([`steps`]) and run one after the other ([`runner`]).
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod cargo_output;
+mod demo;
+mod fuzz;
+mod install;
+mod needs;
+mod process;
+mod report;
+mod runner;
+mod steps;
+mod sweep;
+mod test;
+mod tidy;
+mod workspace;
+
+/// What went wrong, in words for the person at the shell.
+type Failure = String;
+type Result<T, E = Failure> = std::result::Result<T, E>;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about, version)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Checks, feature sets and test tiers; the last line is `N passed, N failed`.
+    Test(test::Args),
+    /// Runs `open-local demo` on real loop devices.
+    Demo(demo::Args),
+    /// Fuzzes one target or all of them.
+    Fuzz(fuzz::Args),
+    /// Checks the rules of the tree that no other tool checks.
+    Tidy,
+    /// Removes what killed test runs left behind, and nothing else.
+    Sweep,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Test(args) => test::run(&args),
+        Task::Demo(args) => demo::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
+        Task::Tidy => tidy::command(),
+        Task::Sweep => sweep::command(),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -4,35 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::device::DeviceNumber;
+use crate::raw::Signature;
 use crate::token::{FsKind, Uuid};
 use crate::units::Bytes;
-
-/// Something a device holds that must not be overwritten by mistake.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Signature {
-    /// What it is, in the words of the field: `ext4`, `xfs`, `LVM2 physical volume`, `swap`, …
-    pub name: &'static str,
-    /// Where its magic number stands.
-    pub offset: u64,
-    /// Its UUID, where it has one.
-    pub uuid: Option<Uuid>,
-    /// Its label, where it has one.
-    pub label: Option<String>,
-}
-
-impl Signature {
-    /// A signature without UUID and label.
-    #[must_use]
-    pub const fn new(name: &'static str, offset: u64) -> Self {
-        Self {
-            name,
-            offset,
-            uuid: None,
-            label: None,
-        }
-    }
-}
 
 /// What a device holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +16,19 @@ pub enum Probe {
     Blank,
     /// One file system we can handle, and nothing else.
     Filesystem(FsIdentity),
-    /// Something else, or several things at once.
+    /// Something else, several things at once, or a file system that is not finished.
     Foreign(Vec<Signature>),
+}
+
+impl Probe {
+    /// What these signatures amount to.
+    #[must_use]
+    pub fn of(signatures: Vec<Signature>) -> Self {
+        if signatures.is_empty() {
+            return Self::Blank;
+        }
+        FsIdentity::of(&signatures).map_or(Self::Foreign(signatures), Self::Filesystem)
+    }
 }
 
 /// Which file system it is.
@@ -68,6 +53,19 @@ impl FsIdentity {
             label: None,
         }
     }
+
+    /// The one finished file system these signatures show and nothing else.
+    #[must_use]
+    pub fn of(signatures: &[Signature]) -> Option<Self> {
+        let [only] = signatures else {
+            return None;
+        };
+        Some(Self {
+            kind: only.kind.filter(|_| !only.unfinished)?,
+            uuid: only.uuid?,
+            label: only.label.clone(),
+        })
+    }
 }
 
 /// How a file system is to be made.
@@ -81,6 +79,9 @@ pub struct FormatSpec {
     /// More arguments for mkfs, each one argument; anything that would set UUID, label, force or
     /// another device is refused.
     pub options: Vec<String>,
+    /// Names of signatures ([`Signature::name`]) that may be destroyed if the volume holds them
+    /// and its token is unused; anything else is refused.
+    pub replace: Vec<String>,
     /// After this long mkfs is killed.
     pub deadline: Duration,
 }
@@ -93,6 +94,7 @@ impl FormatSpec {
             kind,
             label: None,
             options: Vec::new(),
+            replace: Vec::new(),
             deadline: Duration::from_secs(600),
         }
     }
@@ -108,6 +110,13 @@ impl FormatSpec {
     #[must_use]
     pub fn with_option(mut self, option: impl Into<String>) -> Self {
         self.options.push(option.into());
+        self
+    }
+
+    /// Allows a signature of this name to be destroyed, on the order of an operator.
+    #[must_use]
+    pub fn replacing(mut self, name: impl Into<String>) -> Self {
+        self.replace.push(name.into());
         self
     }
 

@@ -84,6 +84,19 @@ pub trait FileIo: BlockIo {
     /// As the operating system gives them.
     fn next_data(&self, offset: u64) -> io::Result<Option<(u64, u64)>>;
 
+    /// Reads what there is at `offset`, at most as much as `buf` holds; answers how much, zero at
+    /// the end. For files of `/proc` and `/sys`, whose size is not known before.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    fn read_some(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let left = self.size()?.get().saturating_sub(offset);
+        let len = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
+        let (part, _) = buf.split_at_mut(len);
+        self.read_at(offset, part)?;
+        Ok(len)
+    }
+
     /// What is known of the open file.
     ///
     /// # Errors
@@ -170,4 +183,25 @@ pub trait Files: Debug + Send + Sync {
     /// # Errors
     /// As the operating system gives them.
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn FileLock>>>;
+}
+
+/// All of a small file, such as one of `/proc` or `/sys`.
+///
+/// # Errors
+/// `EFBIG` if there is more than `limit`, others as the operating system gives them.
+pub fn read_small(files: &dyn Files, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let file = files.open(path, OpenMode::Read)?;
+    let mut content = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        let offset = u64::try_from(content.len()).unwrap_or(u64::MAX);
+        let got = file.read_some(offset, &mut chunk)?;
+        if got == 0 {
+            return Ok(content);
+        }
+        content.extend_from_slice(chunk.get(..got).unwrap_or_default());
+        if content.len() > limit {
+            return Err(io::Error::from_raw_os_error(libc::EFBIG));
+        }
+    }
 }

@@ -5,24 +5,32 @@
 
 #![expect(
     unsafe_code,
-    reason = "ioctl(2) has no safe form; each block states why it is sound"
+    reason = "these calls have no safe form; each block states why it is sound"
+)]
+#![cfg_attr(
+    not(all(feature = "file", feature = "fs", feature = "raw")),
+    allow(dead_code, reason = "each feature uses its own part")
 )]
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+#[cfg(feature = "fs")]
+use std::{
+    ffi::CStr,
+    os::fd::{FromRawFd, OwnedFd},
+};
 
 mod raw {
     //! Bindings made by `nix`'s macros from request numbers.
     #![allow(missing_docs, reason = "named after the kernel's own constants")]
-    #![expect(clippy::undocumented_unsafe_blocks, reason = "inside nix's macro")]
 
     nix::ioctl_none_bad!(loop_ctl_get_free, 0x4C82);
     nix::ioctl_write_ptr_bad!(loop_configure, 0x4C0A, super::LoopConfig);
     nix::ioctl_none_bad!(loop_clr_fd, 0x4C01);
+    nix::ioctl_write_ptr_bad!(loop_set_status64, 0x4C04, super::LoopInfo64);
     nix::ioctl_read_bad!(loop_get_status64, 0x4C05, super::LoopInfo64);
     nix::ioctl_none_bad!(loop_set_capacity, 0x4C07);
-    nix::ioctl_write_int_bad!(loop_set_direct_io, 0x4C08);
     nix::ioctl_read!(blkgetsize64, 0x12, 114, usize);
     nix::ioctl_read_bad!(blksszget, 0x1268, libc::c_int);
     nix::ioctl_read_bad!(blkroget, 0x125E, libc::c_int);
@@ -140,17 +148,18 @@ pub(crate) fn loop_status(device: &File) -> io::Result<LoopInfo64> {
     Ok(info)
 }
 
+/// Changes the flags of a bound loop device that may be changed (auto-clear among them).
+pub(crate) fn loop_set_status(device: &File, info: &LoopInfo64) -> io::Result<()> {
+    // SAFETY: the kernel reads one `loop_info64`, whose layout is asserted above, from a live
+    // reference of that type; the descriptor is open.
+    unsafe { raw::loop_set_status64(fd(device), info) }?;
+    Ok(())
+}
+
 /// Makes a loop device as large as its file has become.
 pub(crate) fn loop_set_capacity(device: &File) -> io::Result<()> {
     // SAFETY: no argument is passed and no memory is touched; the descriptor is open.
     unsafe { raw::loop_set_capacity(fd(device)) }?;
-    Ok(())
-}
-
-/// Switches direct I/O of a loop device.
-pub(crate) fn loop_set_direct_io(device: &File, on: bool) -> io::Result<()> {
-    // SAFETY: the argument is an integer; no memory is touched; the descriptor is open.
-    unsafe { raw::loop_set_direct_io(fd(device), libc::c_int::from(on)) }?;
     Ok(())
 }
 
@@ -223,4 +232,60 @@ pub(crate) fn trim(folder: &File) -> io::Result<u64> {
     // through a live exclusive reference.
     unsafe { raw::fitrim(fd(folder), &raw mut range) }?;
     Ok(range.len)
+}
+
+/// Makes `source` visible at `target` too, as one change: with these attributes (`MOUNT_ATTR_…`
+/// of `linux/mount.h`) from the first moment on. Links are followed in neither. `ENOSYS` before
+/// Linux 5.12.
+#[cfg(feature = "fs")]
+pub(crate) fn bind_mount(source: &CStr, target: &CStr, attributes: u64) -> io::Result<()> {
+    let flags = libc::OPEN_TREE_CLONE | libc::O_CLOEXEC.cast_unsigned();
+    let flags = flags | libc::AT_SYMLINK_NOFOLLOW.cast_unsigned();
+    // SAFETY: the path is a NUL-terminated string that lives across the call; the rest are
+    // integers of the width the call takes.
+    let tree =
+        unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, source.as_ptr(), flags) };
+    if tree < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let tree = RawFd::try_from(tree).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just given us this descriptor, which nobody else closes.
+    let tree = unsafe { OwnedFd::from_raw_fd(tree) };
+    let attr = libc::mount_attr {
+        attr_set: attributes,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    // SAFETY: the descriptor is open, the empty path is a static NUL-terminated string, and the
+    // kernel reads one `mount_attr` of the size given from a live reference.
+    let set = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attr,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if set < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is open and both paths are NUL-terminated strings that live across
+    // the call; the rest are integers.
+    let moved = unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_FDCWD,
+            target.as_ptr(),
+            libc::MOVE_MOUNT_F_EMPTY_PATH,
+        )
+    };
+    if moved < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }

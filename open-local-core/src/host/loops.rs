@@ -1,9 +1,14 @@
 //! Loop devices.
 
 use std::fmt::Debug;
+use std::fs;
 use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use super::{Roots, SystemClock, ioctl};
 use crate::device::DeviceNumber;
 use crate::units::Bytes;
 
@@ -80,6 +85,209 @@ pub trait Loops: Debug + Send + Sync {
     fn flush(&self, device: &LoopDevice) -> io::Result<()>;
 }
 
+/// How often a device that was free a moment ago may turn out to be taken.
+const ATTACH_ATTEMPTS: u32 = 64;
+/// Bytes of the kernel's file-name field, with the closing NUL (`LO_NAME_SIZE`, Linux 6.18).
+const NAME_SIZE: usize = 64;
+/// How long others that merely look at a device (udev, blkid) may keep a detach from finishing.
+const DETACH_WAIT: Duration = Duration::from_secs(2);
+
 /// The machine's loop devices through our own ioctl layer.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemLoops;
+#[derive(Debug, Clone)]
+pub struct SystemLoops {
+    dev: PathBuf,
+    sys: PathBuf,
+}
+
+impl Default for SystemLoops {
+    fn default() -> Self {
+        Self::new(&Roots::system())
+    }
+}
+
+impl SystemLoops {
+    /// Loop devices under these roots.
+    #[must_use]
+    pub fn new(roots: &Roots) -> Self {
+        Self {
+            dev: roots.dev.clone(),
+            sys: roots.sys.clone(),
+        }
+    }
+
+    fn node(&self, index: u32) -> PathBuf {
+        self.dev.join(format!("loop{index}"))
+    }
+
+    /// Whether the kernel lists the device as attached; asks without opening it.
+    fn is_attached(&self, index: u32) -> bool {
+        self.sys
+            .join(format!("block/loop{index}/loop/backing_file"))
+            .exists()
+    }
+
+    /// Describes an open loop device; `ENXIO` if it is not attached.
+    fn describe(&self, index: u32, device: &fs::File) -> io::Result<LoopDevice> {
+        let info = ioctl::loop_status(device)?;
+        let name = info
+            .lo_file_name
+            .split(|byte| *byte == 0)
+            .next()
+            .unwrap_or_default();
+        Ok(LoopDevice {
+            index,
+            path: self.node(index),
+            number: DeviceNumber::new(7, index),
+            tag: String::from_utf8_lossy(name).into_owned(),
+            file_device: kernel_device(info.lo_device),
+            file_inode: info.lo_inode,
+            read_only: info.lo_flags & ioctl::LO_FLAGS_READ_ONLY != 0,
+            direct_io: info.lo_flags & ioctl::LO_FLAGS_DIRECT_IO != 0,
+            size: Bytes::new(ioctl::device_size(device)?),
+            block_size: Bytes::new(ioctl::device_block_size(device)?),
+        })
+    }
+
+    /// Opens the device if it still is the one described.
+    fn reopen(&self, device: &LoopDevice, flags: i32) -> io::Result<fs::File> {
+        let mut options = fs::OpenOptions::new();
+        let file = options
+            .read(true)
+            .custom_flags(flags)
+            .open(self.node(device.index))?;
+        let now = self.describe(device.index, &file)?;
+        let same = now.tag == device.tag
+            && now.file_device == device.file_device
+            && now.file_inode == device.file_inode;
+        if same {
+            Ok(file)
+        } else {
+            Err(io::Error::from_raw_os_error(libc::ENXIO))
+        }
+    }
+
+    fn try_attach(&self, spec: &LoopSpec<'_>, file: &fs::File) -> io::Result<LoopDevice> {
+        let control = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.dev.join("loop-control"))?;
+        let index = ioctl::loop_get_free(&control)?;
+        let mut options = fs::OpenOptions::new();
+        let device = options
+            .read(true)
+            .write(!spec.read_only)
+            .open(self.node(index))?;
+        ioctl::loop_configure(&device, &configuration(spec, file)?)?;
+        self.describe(index, &device)
+    }
+}
+
+/// `lo_device` is encoded as the kernel does it for user space (`huge_encode_dev`), which is the
+/// C library's `dev_t` (Linux 6.18).
+fn kernel_device(device: u64) -> DeviceNumber {
+    DeviceNumber::from_dev_t(device)
+}
+
+fn configuration(spec: &LoopSpec<'_>, file: &fs::File) -> io::Result<ioctl::LoopConfig> {
+    let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
+    let mut info = ioctl::LoopInfo64::empty();
+    let tag = spec.tag.as_bytes();
+    if tag.len() >= NAME_SIZE || tag.contains(&0) {
+        return Err(invalid());
+    }
+    for (slot, byte) in info.lo_file_name.iter_mut().zip(tag) {
+        *slot = *byte;
+    }
+    if spec.read_only {
+        info.lo_flags |= ioctl::LO_FLAGS_READ_ONLY;
+    }
+    if spec.direct_io {
+        // Where the file system can't, the kernel drops the flag silently (Linux 6.18).
+        info.lo_flags |= ioctl::LO_FLAGS_DIRECT_IO;
+    }
+    Ok(ioctl::LoopConfig {
+        fd: u32::try_from(file.as_raw_fd()).map_err(|_| invalid())?,
+        block_size: u32::try_from(spec.block_size.get()).map_err(|_| invalid())?,
+        info,
+        reserved: [0; 8],
+    })
+}
+
+impl Loops for SystemLoops {
+    fn list(&self) -> io::Result<Vec<LoopDevice>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(self.sys.join("block"))? {
+            let name = entry?.file_name();
+            let index = name
+                .to_str()
+                .and_then(|n| n.strip_prefix("loop")?.parse::<u32>().ok());
+            let Some(index) = index.filter(|i| self.is_attached(*i)) else {
+                continue;
+            };
+            // A device may go away between the two looks; that is no error.
+            let opened = fs::File::open(self.node(index));
+            match opened.and_then(|device| self.describe(index, &device)) {
+                Ok(device) => found.push(device),
+                Err(e) if matches!(e.raw_os_error(), Some(libc::ENXIO | libc::ENOENT)) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        found.sort_by_key(|device| device.index);
+        Ok(found)
+    }
+
+    fn attach(&self, spec: &LoopSpec<'_>) -> io::Result<LoopDevice> {
+        let mut options = fs::OpenOptions::new();
+        let options = options
+            .read(true)
+            .write(!spec.read_only)
+            .custom_flags(libc::O_NOFOLLOW);
+        let file = options.open(spec.file)?;
+        let mut last = io::Error::from_raw_os_error(libc::EBUSY);
+        for _ in 0..ATTACH_ATTEMPTS {
+            match self.try_attach(spec, &file) {
+                // Somebody else took the free device first.
+                Err(e) if e.raw_os_error() == Some(libc::EBUSY) => last = e,
+                other => return other,
+            }
+        }
+        Err(last)
+    }
+
+    fn detach(&self, device: &LoopDevice) -> io::Result<()> {
+        // While anybody else has the device open the kernel would only mark it for a later
+        // detach (Linux 6.18), so users are looked for first: a mount holds it exclusively.
+        let file = self.reopen(device, libc::O_EXCL)?;
+        ioctl::loop_clear(&file)?;
+        drop(file);
+        let clock = SystemClock;
+        let gone = super::poll_until(&clock, DETACH_WAIT, || {
+            Ok((!self.is_attached(device.index)).then_some(()))
+        });
+        if matches!(gone, Ok(Some(()))) {
+            return Ok(());
+        }
+        // A lasting opener: take the mark back, so that the device stays attached as promised.
+        match self.reopen(device, 0) {
+            Ok(file) => {
+                let mut info = ioctl::loop_status(&file)?;
+                info.lo_flags &= !ioctl::LO_FLAGS_AUTOCLEAR;
+                ioctl::loop_set_status(&file, &info)?;
+                Err(io::Error::from_raw_os_error(libc::EBUSY))
+            }
+            // It went away just now, or is somebody else's by now: either way it is detached.
+            Err(e) if e.raw_os_error() == Some(libc::ENXIO) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn resize(&self, device: &LoopDevice) -> io::Result<Bytes> {
+        let file = self.reopen(device, 0)?;
+        ioctl::loop_set_capacity(&file)?;
+        ioctl::device_size(&file).map(Bytes::new)
+    }
+
+    fn flush(&self, device: &LoopDevice) -> io::Result<()> {
+        self.reopen(device, 0)?.sync_all()
+    }
+}

@@ -2,9 +2,11 @@
 
 use std::fmt::Debug;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::FsSpace;
+use crate::fs::FsUsage;
+use crate::units::Bytes;
 
 /// Options of a mount that the kernel takes as flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -19,6 +21,10 @@ pub struct MountFlags {
     pub noexec: bool,
     /// No access times.
     pub noatime: bool,
+    /// No access times of folders.
+    pub nodiratime: bool,
+    /// Access times at every access.
+    pub strictatime: bool,
 }
 
 /// The system calls about mounts.
@@ -42,7 +48,7 @@ pub trait MountCalls: Debug + Send + Sync {
         data: &str,
     ) -> io::Result<()>;
 
-    /// Makes `source` visible at `target` too.
+    /// Makes `source` visible at `target` too, with these flags from the first moment on.
     ///
     /// # Errors
     /// As the operating system gives them.
@@ -77,8 +83,28 @@ pub trait MountCalls: Debug + Send + Sync {
     /// # Errors
     /// As the operating system gives them.
     fn space(&self, target: &Path) -> io::Result<FsSpace>;
-}
 
-/// The machine's mounts.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemMounts;
+    /// Bytes and inodes of the file system; without inodes unless an implementation knows them.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    fn usage(&self, target: &Path) -> io::Result<FsUsage> {
+        let space = self.space(target)?;
+        let used = space.total.get().saturating_sub(space.available.get());
+        Ok(FsUsage::new(space.total, Bytes::new(used), space.available))
+    }
+
+    /// The path as the mount table has it: every folder above the last component is looked
+    /// through if it is a link.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.to_path_buf())
+    }
+
+    /// Who keeps the file system at `target` busy, a few of them, for a message to a person.
+    fn users(&self, _target: &Path) -> Vec<String> {
+        Vec::new()
+    }
+}

@@ -103,6 +103,10 @@ impl FileIo for SystemFile {
         )))
     }
 
+    fn read_some(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read_at(buf, offset)
+    }
+
     fn stat(&self) -> io::Result<FileStat> {
         self.0.metadata().map(|meta| describe(&meta))
     }
@@ -219,6 +223,14 @@ mod tests {
         drop(held);
         assert!(SystemFiles.try_lock(&path).unwrap().is_some());
         fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn small_files_of_unknown_size_are_read_whole() {
+        let stat = crate::host::read_small(&SystemFiles, Path::new("/proc/self/stat"), 4096);
+        assert!(stat.unwrap().ends_with(b"\n"));
+        let maps = crate::host::read_small(&SystemFiles, Path::new("/proc/self/maps"), 10);
+        assert_eq!(maps.unwrap_err().raw_os_error(), Some(libc::EFBIG));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::clock::SimClock;
 use super::device::SimBlock;
 use super::faults::Switchable;
-use super::no_files::NoFiles;
+use super::files::SimFiles;
 use super::programs::NoPrograms;
 use super::rng::SimEntropy;
 use super::state::World;
@@ -26,9 +26,13 @@ struct Inner {
     seed: u64,
     clock: Arc<SimClock>,
     entropy: Arc<SimEntropy>,
+    files: SimFiles,
     checkpoints: Arc<Switchable>,
     /// Held by whoever carries out a change, from its plan to its last step.
     turn: Mutex<()>,
+    /// The same for file systems, whose changes may contain changes of a pool.
+    #[cfg(feature = "fs")]
+    fs_turn: Mutex<()>,
     world: Mutex<World>,
 }
 
@@ -46,8 +50,11 @@ impl Machine {
             seed,
             clock: Arc::new(SimClock::default()),
             entropy: Arc::new(SimEntropy::new(seed)),
+            files: SimFiles::new(seed),
             checkpoints: Arc::new(Switchable::default()),
             turn: Mutex::new(()),
+            #[cfg(feature = "fs")]
+            fs_turn: Mutex::new(()),
             world: Mutex::new(World::new(disk)),
         }))
     }
@@ -64,11 +71,17 @@ impl Machine {
         &self.0.clock
     }
 
+    /// Its files, on a file system of 1 GiB beside the disk of the pools.
+    #[must_use]
+    pub fn files(&self) -> &SimFiles {
+        &self.0.files
+    }
+
     /// Its seams, for backends and file systems. No program is installed.
     #[must_use]
     pub fn host(&self) -> Host {
         Host {
-            files: Arc::new(NoFiles),
+            files: Arc::new(self.0.files.clone()),
             programs: Arc::new(NoPrograms),
             clock: self.0.clock.clone(),
             entropy: self.0.entropy.clone(),
@@ -103,20 +116,28 @@ impl Machine {
     /// devices answer `ENXIO`, and faults are disarmed. What is on the disk stays.
     pub fn reboot(&self) {
         self.disarm();
+        self.0.files.reboot();
         self.world().forget_volatile();
     }
 
-    /// The power fails and comes back. As [`Self::reboot`]; an operation cut between two steps
-    /// stays half done until its call is repeated or its pool is opened. Every write that was
-    /// answered is on the disk: there is no cache to lose.
+    /// The power fails and comes back. As [`Self::reboot`], but files lose whatever was not
+    /// flushed ([`SimFiles::power_cut`] with seed 0), and an operation cut between two steps stays
+    /// half done until its call is repeated or its pool is opened. Devices of pools have no cache
+    /// to lose: every write that was answered is on the disk.
     pub fn crash(&self) {
-        self.reboot();
+        self.disarm();
+        self.0.files.power_cut(0);
+        self.world().forget_volatile();
     }
 
-    /// The programs that use the machine end and start again, the machine does not: attachments
-    /// and mounts stay, faults are disarmed.
+    /// The programs that use the machine are killed and start again, the machine is not:
+    /// attachments and mounts stay, files they had open are closed, faults are disarmed.
     pub fn restart(&self) {
         self.disarm();
+        self.0.files.kill();
+        self.0.files.revive();
+        let mut world = self.world();
+        world.restarts = world.restarts.wrapping_add(1);
     }
 
     /// Its state. Never held while a checkpoint is called.
@@ -124,7 +145,14 @@ impl Machine {
         self.0.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The right to carry out a change, one at a time.
+    /// The right to change file systems and mounts, one at a time. Taken before [`Self::turn`].
+    #[cfg(feature = "fs")]
+    pub(super) fn fs_turn(&self) -> MutexGuard<'_, ()> {
+        let turn = self.0.fs_turn.lock();
+        turn.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The right to carry out a change of a pool, one at a time.
     pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
         self.0.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! A machine without programs and files.
+//! A machine without programs.
 
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
 use crate::host::{Invocation, Output, ProgramRunner};

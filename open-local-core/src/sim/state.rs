@@ -89,9 +89,11 @@ pub(super) struct World {
     pub(super) pools: BTreeMap<PoolId, PoolState>,
     pub(super) devices: BTreeMap<u32, Device>,
     pub(super) generations: u64,
-    #[cfg(any())]
+    /// How often the programs on it were started again.
+    pub(super) restarts: u64,
+    #[cfg(feature = "fs")]
     pub(super) mounts: Vec<super::mounts::Mount>,
-    #[cfg(any())]
+    #[cfg(feature = "throttle")]
     pub(super) limits: super::throttle::Limits,
 }
 
@@ -112,9 +114,10 @@ impl World {
             pools: BTreeMap::new(),
             devices: BTreeMap::new(),
             generations: 0,
-            #[cfg(any())]
+            restarts: 0,
+            #[cfg(feature = "fs")]
             mounts: Vec::new(),
-            #[cfg(any())]
+            #[cfg(feature = "throttle")]
             limits: super::throttle::Limits::default(),
         }
     }
@@ -122,9 +125,9 @@ impl World {
     /// Forgets what a reboot forgets.
     pub(super) fn forget_volatile(&mut self) {
         self.devices.clear();
-        #[cfg(any())]
+        #[cfg(feature = "fs")]
         self.mounts.clear();
-        #[cfg(any())]
+        #[cfg(feature = "throttle")]
         self.limits.forget_volatile();
     }
 
@@ -145,12 +148,12 @@ impl World {
 
     /// Whether a file system on the device is mounted, or the device is bound somewhere.
     pub(super) fn is_mounted(&self, device: &Device) -> bool {
-        #[cfg(any())]
+        #[cfg(feature = "fs")]
         return self
             .mounts
             .iter()
             .any(|mount| mount.device == device.attachment.device);
-        #[cfg(not(any()))]
+        #[cfg(not(feature = "fs"))]
         return {
             let _ = device;
             false

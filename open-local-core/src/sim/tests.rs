@@ -2,8 +2,12 @@
 
 mod capacity;
 mod cuts;
+#[cfg(feature = "fs")]
+mod filesystems;
 mod model;
 mod rules;
+#[cfg(feature = "throttle")]
+mod throttle;
 
 use std::sync::Arc;
 

@@ -65,6 +65,130 @@ impl IoLimits {
     pub fn is_none(&self) -> bool {
         *self == Self::none()
     }
+
+    /// One of them as a plain number.
+    #[must_use]
+    pub const fn get(&self, limit: Limit) -> Option<u64> {
+        const fn bytes(rate: Option<BytesPerSec>) -> Option<u64> {
+            match rate {
+                Some(rate) => Some(rate.get()),
+                None => None,
+            }
+        }
+        const fn operations(rate: Option<Iops>) -> Option<u64> {
+            match rate {
+                Some(rate) => Some(rate.get()),
+                None => None,
+            }
+        }
+        match limit {
+            Limit::ReadBps => bytes(self.read_bps),
+            Limit::WriteBps => bytes(self.write_bps),
+            Limit::ReadIops => operations(self.read_iops),
+            Limit::WriteIops => operations(self.write_iops),
+        }
+    }
+
+    /// The same with one of them set or, for `None`, unset.
+    #[must_use]
+    pub fn with(mut self, limit: Limit, value: Option<u64>) -> Self {
+        match limit {
+            Limit::ReadBps => self.read_bps = value.map(BytesPerSec::new),
+            Limit::WriteBps => self.write_bps = value.map(BytesPerSec::new),
+            Limit::ReadIops => self.read_iops = value.map(Iops::new),
+            Limit::WriteIops => self.write_iops = value.map(Iops::new),
+        }
+        self
+    }
+
+    /// The smaller of both, limit by limit: what a cgroup may do that stands under two.
+    #[must_use]
+    pub fn strictest(&self, other: &Self) -> Self {
+        Limit::ALL.into_iter().fold(Self::none(), |limits, limit| {
+            let both = [self.get(limit), other.get(limit)];
+            limits.with(limit, both.into_iter().flatten().min())
+        })
+    }
+
+    /// Checks that every limit that is set can be one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for zero and for what the kernel reads as "no limit" or
+    /// cuts to 32 bits.
+    pub fn check(&self) -> Result<()> {
+        for limit in Limit::ALL {
+            let Some(value) = self.get(limit) else {
+                continue;
+            };
+            let refuse = |what: String, remedy: String| {
+                Err(Error::new(
+                    ErrorKind::InvalidArgument,
+                    Op::ApplyLimits,
+                    Subject::Value(format!("{} {value}", limit.name())),
+                    what,
+                )
+                .with_remedy(remedy))
+            };
+            if value == 0 {
+                return refuse(
+                    "a limit of zero would stop all I/O for ever".into(),
+                    "leave the limit unset to lift it, or give at least 1".into(),
+                );
+            }
+            if value > limit.largest() {
+                return refuse(
+                    "the kernel can't hold a limit so large".into(),
+                    format!("give at most {}, or leave it unset", limit.largest()),
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One of the four limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Limit {
+    /// Bytes read a second.
+    ReadBps,
+    /// Bytes written a second.
+    WriteBps,
+    /// Reads a second.
+    ReadIops,
+    /// Writes a second.
+    WriteIops,
+}
+
+impl Limit {
+    /// All four.
+    pub const ALL: [Self; 4] = [
+        Self::ReadBps,
+        Self::WriteBps,
+        Self::ReadIops,
+        Self::WriteIops,
+    ];
+
+    /// A stable word for records and messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ReadBps => "read-bps",
+            Self::WriteBps => "write-bps",
+            Self::ReadIops => "read-iops",
+            Self::WriteIops => "write-iops",
+        }
+    }
+
+    /// The largest value that still limits. The kernel keeps bytes in 64 and I/Os in 32 bits and
+    /// takes the largest number of each as "no limit"; v1 cuts a larger number of I/Os to its
+    /// low 32 bits (block/blk-throttle.c; measured: 4294967296 reads back as 0).
+    #[must_use]
+    pub const fn largest(self) -> u64 {
+        match self {
+            Self::ReadBps | Self::WriteBps => u64::MAX - 1,
+            Self::ReadIops | Self::WriteIops => 0xFFFF_FFFE,
+        }
+    }
 }
 
 impl fmt::Display for IoLimits {
@@ -89,15 +213,16 @@ impl CgroupTarget {
     /// Checks and takes a path; a leading slash is dropped.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] for an empty path, the root, `..`, control characters, or
-    /// more than 4000 bytes.
+    /// [`ErrorKind::InvalidArgument`] for an empty path, the root, `..`, control characters, what
+    /// is not UTF-8, or more than 4000 bytes.
     pub fn new(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let relative = path.strip_prefix("/").unwrap_or(path);
         let text = relative.to_string_lossy();
-        let plain = relative
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)));
+        let plain = relative.to_str().is_some()
+            && relative
+                .components()
+                .all(|part| matches!(part, Component::Normal(_)));
         if !plain || text.is_empty() || text.len() > 4000 || text.chars().any(char::is_control) {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
@@ -149,7 +274,8 @@ pub struct LimitState {
     pub wanted: IoLimits,
     /// What the kernel says of the target itself; `None` while the target does not exist.
     pub in_force: Option<IoLimits>,
-    /// How many cgroups carry the limits: the target, and on v1 those below it.
+    /// How many cgroups carry the limits (or, where another wish says so, stricter ones): the
+    /// target, and on v1 those below it.
     pub cgroups: u64,
     /// Whether they take effect.
     pub support: Support,
@@ -188,4 +314,63 @@ pub struct Reconciled {
     pub waiting: u64,
     /// Wishes whose device is gone; they are forgotten.
     pub forgotten: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_target_is_a_plain_path_below_the_root() {
+        for bad in ["", "/", "..", "a/../b", "/a/..", "./a", "a\0b", "a\nb"] {
+            let error = CgroupTarget::new(bad).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{bad:?}");
+        }
+        assert!(CgroupTarget::new("x".repeat(4001)).is_err());
+        let odd = std::os::unix::ffi::OsStrExt::from_bytes(b"a\xff".as_slice());
+        let odd: &std::ffi::OsStr = odd;
+        assert!(CgroupTarget::new(odd).is_err());
+        let target = CgroupTarget::new("/kubepods//pod1/").unwrap();
+        assert_eq!(target.as_path(), Path::new("kubepods/pod1"));
+    }
+
+    #[test]
+    fn zero_and_what_the_kernel_cannot_hold_are_refused_by_name() {
+        for limit in Limit::ALL {
+            for (value, fine) in [
+                (0, false),
+                (1, true),
+                (limit.largest(), true),
+                (limit.largest() + 1, false),
+            ] {
+                let checked = IoLimits::none().with(limit, Some(value)).check();
+                assert_eq!(checked.is_ok(), fine, "{limit:?} {value}");
+                if let Err(error) = checked {
+                    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+                    assert!(error.remedy().is_some());
+                    assert!(error.to_string().contains(limit.name()), "{error}");
+                }
+            }
+        }
+        assert!(IoLimits::none().check().is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn the_strictest_is_below_both_and_unset_only_if_both_are(
+            a in prop::array::uniform4(prop::option::of(1u64..9)),
+            b in prop::array::uniform4(prop::option::of(1u64..9)),
+        ) {
+            let build = |values: [Option<u64>; 4]| {
+                Limit::ALL.into_iter().zip(values)
+                    .fold(IoLimits::none(), |all, (limit, value)| all.with(limit, value))
+            };
+            let strictest = build(a).strictest(&build(b));
+            for (limit, (a, b)) in Limit::ALL.into_iter().zip(a.into_iter().zip(b)) {
+                let at_most = a.unwrap_or(u64::MAX).min(b.unwrap_or(u64::MAX));
+                prop_assert_eq!(strictest.get(limit).unwrap_or(u64::MAX), at_most);
+            }
+        }
+    }
 }

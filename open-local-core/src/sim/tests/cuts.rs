@@ -118,7 +118,7 @@ fn cut(act: Act, at: u64, between: fn(&SimBackend)) -> String {
     let backend = furnished();
     backend.machine().arm(Arc::new(StopAt::new(at)));
     assert_eq!(act(&backend).unwrap_err().kind(), ErrorKind::Indeterminate);
-    backend.machine().restart();
+    backend.machine().disarm();
     between(&backend);
     act(&backend).unwrap();
     everything(backend.machine())

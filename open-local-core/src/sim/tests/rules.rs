@@ -201,3 +201,19 @@ fn threads_that_ask_for_the_same_make_it_once() {
     });
     assert_eq!(made.into_iter().filter(|changed| *changed).count(), 1);
 }
+
+#[test]
+fn a_crash_loses_what_files_did_not_flush_and_no_pool() {
+    let (machine, pool) = machine();
+    make(&*pool, "v", blocks(1));
+    write(&machine, &*pool, "v", 0, b"kept").unwrap();
+    machine.files().add_folder("/folder").unwrap();
+    let path = std::path::Path::new("/folder/file");
+    let files = machine.host().files;
+    drop(files.create_new(path).unwrap());
+    machine.restart();
+    assert!(files.stat(path).is_ok());
+    machine.crash();
+    assert!(files.stat(path).is_err());
+    assert_eq!(&content(&machine, &*pool, volume("v"))[..4], b"kept");
+}

@@ -1,0 +1,129 @@
+//! The fuzz targets as plain functions: bytes in, a panic where a promise is broken.
+//!
+//! A new target is a function here, its line in [`TARGETS`] and in `Cargo.toml`, a file like the
+//! others in `fuzz_targets/`, and a few seeds in `corpus/<target>/`. The tests complain about
+//! whatever is missing.
+
+use std::fmt::{Debug, Display};
+use std::str::FromStr;
+
+use open_local_core::state::{Record, crc32c};
+use open_local_core::{
+    Bytes, BytesPerSec, DeviceNumber, Iops, PoolId, Ratio, SnapshotId, Uuid, VolumeId,
+};
+
+/// A target: its name, and the function that panics on a broken promise.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    ("device_number", device_number),
+    ("ids", ids),
+    ("record", record),
+    ("units", units),
+    ("uuid", uuid),
+];
+
+/// Runs one target.
+///
+/// # Panics
+/// If the target finds a broken promise, or there is none of this name.
+pub fn run(target: &str, data: &[u8]) {
+    let found = TARGETS.iter().find(|(name, _)| *name == target);
+    let (_, function) = found.unwrap_or_else(|| panic!("no fuzz target {target}"));
+    function(data);
+}
+
+/// Any text gives a value or an error; a value prints as text that gives the same value.
+fn round_trip<T>(data: &[u8])
+where
+    T: FromStr + Display + PartialEq + Debug,
+    T::Err: Debug,
+{
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    if let Ok(value) = text.parse::<T>() {
+        printed(&value);
+    }
+}
+
+fn printed<T>(value: &T)
+where
+    T: FromStr + Display + PartialEq + Debug,
+    T::Err: Debug,
+{
+    let text = value.to_string();
+    assert_eq!(text.parse::<T>().as_ref().ok(), Some(value), "{text:?}");
+}
+
+fn units(data: &[u8]) {
+    round_trip::<Bytes>(data);
+    round_trip::<BytesPerSec>(data);
+    round_trip::<Iops>(data);
+    round_trip::<Ratio>(data);
+    if let Some(raw) = data.first_chunk() {
+        let number = u64::from_le_bytes(*raw);
+        printed(&Bytes::new(number));
+        printed(&BytesPerSec::new(number));
+        printed(&Iops::new(number));
+        printed(&Ratio::from_ppm(number));
+    }
+}
+
+fn ids(data: &[u8]) {
+    round_trip::<PoolId>(data);
+    round_trip::<VolumeId>(data);
+    round_trip::<SnapshotId>(data);
+    let Ok(id) = std::str::from_utf8(data)
+        .map_err(drop)
+        .and_then(|t| VolumeId::new(t).map_err(drop))
+    else {
+        return;
+    };
+    // Safe as a file name: one component that stays in its folder.
+    let path = std::path::Path::new(id.as_str());
+    assert_eq!(path.components().count(), 1);
+    assert_eq!(path.file_name(), Some(path.as_os_str()));
+    assert_eq!(id.as_str().as_bytes(), data);
+}
+
+fn device_number(data: &[u8]) {
+    round_trip::<DeviceNumber>(data);
+    if let Some(raw) = data.first_chunk() {
+        let number = DeviceNumber::from_dev_t(u64::from_le_bytes(*raw));
+        printed(&number);
+        assert_eq!(DeviceNumber::from_dev_t(number.to_dev_t()), number);
+    }
+}
+
+fn uuid(data: &[u8]) {
+    round_trip::<Uuid>(data);
+    if let Some(raw) = data.first_chunk() {
+        let uuid = Uuid::from_bytes(*raw);
+        printed(&uuid);
+        assert_eq!(uuid.as_bytes(), raw);
+    }
+}
+
+/// As it is stored, and with a right checksum put behind it: a fuzzer hardly finds one.
+fn record(data: &[u8]) {
+    stored(data);
+    let mut summed = data.to_vec();
+    summed.extend_from_slice(format!("end {:08x}\n", crc32c(data)).as_bytes());
+    stored(&summed);
+    let text = String::from_utf8_lossy(data);
+    let kept = Record::new("volume", 1).with("field", &text);
+    let read = Record::parse(&kept.to_bytes(), "volume", 1).ok();
+    assert_eq!(read.as_ref().and_then(|r| r.get("field")), Some(&*text));
+}
+
+fn stored(bytes: &[u8]) {
+    for kind in ["volume", "pool"] {
+        if let Ok(record) = Record::parse(bytes, kind, 3) {
+            assert!(record.version() <= 3);
+            let again = Record::parse(&record.to_bytes(), kind, 3);
+            assert_eq!(again.ok().as_ref(), Some(&record));
+        }
+    }
+}

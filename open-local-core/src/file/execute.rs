@@ -1,0 +1,392 @@
+//! Taking the steps of a plan, one by one, each after its checkpoint.
+
+use std::io;
+
+use super::copy::{Job, copy};
+use super::observe::tag;
+use super::pool::FilePool;
+use super::record::{ObjectRecord, Stage};
+use super::steps::{Step, Target, Work};
+use crate::error::{Error, ErrorKind, Op, Result};
+use crate::host::{Deadline, FileLock, Frozen, LoopSpec, OpenMode};
+use crate::spec::Source;
+use crate::units::Bytes;
+
+/// One run through a plan.
+struct Run<'a> {
+    pool: &'a FilePool,
+    work: &'a Work,
+    /// What is frozen now, and until when it may be.
+    frozen: Option<(Frozen, Deadline)>,
+}
+
+impl FilePool {
+    /// Takes the steps; the room's lock is given back as soon as all promises are recorded.
+    ///
+    /// # Errors
+    /// Of the step that failed; everything is undone then. A run cut by a checkpoint answers
+    /// [`ErrorKind::Indeterminate`] and undoes nothing, as after a kill.
+    pub(super) fn carry_out(&self, work: &Work, room: Option<Box<dyn FileLock>>) -> Result<()> {
+        let mut run = Run {
+            pool: self,
+            work,
+            frozen: None,
+        };
+        let mut room = room;
+        let mut failed = None;
+        for (number, step) in (1..).zip(&work.steps) {
+            if let Err(error) = run.checked(step) {
+                failed = Some(error);
+                break;
+            }
+            if number >= work.promising {
+                room = None;
+            }
+        }
+        drop(room);
+        match failed {
+            None => Ok(()),
+            Some(error) if error.kind() == ErrorKind::Indeterminate => Err(error),
+            Some(error) => Err(run.take_back(error)),
+        }
+    }
+}
+
+impl Run<'_> {
+    fn checked(&mut self, step: &Step) -> Result<()> {
+        let work = self.work;
+        self.pool
+            .host
+            .checkpoints
+            .before(work.op, &work.subject, &step.to_string())?;
+        self.take(step)
+    }
+
+    /// Thaws, undoes, and answers the error to give.
+    fn take_back(&mut self, error: Error) -> Error {
+        let work = self.work;
+        if let Err(undo) = self.take(&Step::Release) {
+            return error.with_failed_rollback(undo);
+        }
+        for step in &work.undo {
+            if let Err(undo) = self.checked(step) {
+                return error
+                    .with_failed_rollback(undo)
+                    .with_remedy("look at the pool's health; the same call again tries once more");
+            }
+        }
+        error
+    }
+
+    fn failed<S: Into<String>>(&self, what: S) -> impl FnOnce(io::Error) -> Error + use<S> {
+        let (op, subject, what) = (self.work.op, self.work.subject.clone(), what.into());
+        move |e| {
+            let full = matches!(e.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT));
+            let error = Error::from_io(op, subject, what, e);
+            if full {
+                return error.with_remedy("free room on the pool's disk, then try again");
+            }
+            error
+        }
+    }
+
+    fn take(&mut self, step: &Step) -> Result<()> {
+        match step {
+            Step::Record(record) => self.store(record),
+            Step::Make {
+                target,
+                size,
+                thick,
+            } => self.make(target, *size, *thick),
+            Step::Hold(at) => {
+                let wait = self.pool.options.freeze_wait;
+                let until = Deadline::after(self.pool.host.clock.as_ref(), wait);
+                let quiescer = self.pool.quiescer.as_ref().ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::Busy,
+                        self.work.op,
+                        &at.source,
+                        "it can't be frozen here",
+                    )
+                })?;
+                self.frozen = Some((quiescer.freeze_device(at, wait)?, until));
+                Ok(())
+            }
+            Step::Release => match (self.frozen.take(), self.pool.quiescer.as_ref()) {
+                (Some((frozen, _)), Some(quiescer)) => quiescer.thaw(&frozen),
+                _ => Ok(()),
+            },
+            Step::Flush(device) => self
+                .pool
+                .loops
+                .flush(device)
+                .map_err(self.failed("can't flush its device")),
+            Step::Share { from, to } => self.share(from, to),
+            Step::Copy {
+                from,
+                to,
+                start,
+                record,
+            } => self.copy(from, to, *start, record.as_deref()),
+            Step::Extend {
+                target,
+                size,
+                thick,
+            } => self.extend(target, *size, *thick),
+            Step::Shrink { key, size } => self.shrink(key, *size),
+            Step::Attach { record, read_only } => self.attach(record, *read_only),
+            Step::Detach(device) => self.detach(device),
+            Step::Resize(device) => self
+                .pool
+                .loops
+                .resize(device)
+                .map(|_| ())
+                .map_err(self.failed("can't resize its device")),
+            Step::Swap(key) => self.swap(key),
+            Step::Drop(target) => self.remove(target.key(), &self.path(target)),
+            Step::Forget(key) => self.remove(key, &self.pool.layout.record(key)),
+        }
+    }
+
+    fn path(&self, target: &Target) -> std::path::PathBuf {
+        match target {
+            Target::Image(key) => self.pool.layout.image(key),
+            Target::Spare(key) => self.pool.layout.spare(key),
+        }
+    }
+
+    fn sync_folder(&self, key: &Source) -> Result<()> {
+        let folder = self.pool.layout.folder_of(key);
+        self.pool
+            .host
+            .files
+            .sync_dir(&folder)
+            .map_err(self.failed("can't flush its folder"))
+    }
+
+    fn store(&self, record: &ObjectRecord) -> Result<()> {
+        let path = self.pool.layout.record(&record.key);
+        record
+            .to_record()
+            .store(self.pool.host.files.as_ref(), &path)
+            .map_err(|e| {
+                Error::new(
+                    e.kind(),
+                    self.work.op,
+                    &record.key,
+                    "can't store its record",
+                )
+                .with_remedy("free room on the pool's disk and check that it is writable")
+                .with_source(e)
+            })
+    }
+
+    fn make(&self, target: &Target, size: Bytes, thick: bool) -> Result<()> {
+        let files = &self.pool.host.files;
+        let image = files
+            .create_new(&self.path(target))
+            .map_err(self.failed(format!("can't make {target}")))?;
+        image
+            .set_len(size)
+            .map_err(self.failed(format!("can't give {target} {size}")))?;
+        if thick {
+            image
+                .allocate(0, size.get())
+                .map_err(self.failed(format!("can't take {size} of room for {target}")))?;
+        }
+        image
+            .flush()
+            .map_err(self.failed(format!("can't flush {target}")))?;
+        self.sync_folder(target.key())
+    }
+
+    fn share(&self, from: &Source, to: &Target) -> Result<()> {
+        let files = &self.pool.host.files;
+        let (source, target) = (self.pool.layout.image(from), self.path(to));
+        // What was written through the page cache has to be on its blocks before they are shared.
+        let open = files
+            .open(&source, OpenMode::Read)
+            .map_err(self.failed("can't open its source"))?;
+        open.flush()
+            .map_err(self.failed("can't flush its source"))?;
+        files
+            .reflink(&source, &target)
+            .map_err(self.failed(format!("can't share blocks with {to}")))?;
+        let image = files
+            .open(&target, OpenMode::ReadWrite)
+            .map_err(self.failed(format!("can't open {to}")))?;
+        image
+            .flush()
+            .map_err(self.failed(format!("can't flush {to}")))?;
+        self.sync_folder(to.key())
+    }
+
+    fn copy(
+        &self,
+        from: &Source,
+        to: &Target,
+        start: Bytes,
+        record: Option<&ObjectRecord>,
+    ) -> Result<()> {
+        let pool = self.pool;
+        let files = &pool.host.files;
+        let source = files
+            .open(&pool.layout.image(from), OpenMode::Read)
+            .map_err(self.failed("can't open its source"))?;
+        let target = files
+            .open(&self.path(to), OpenMode::ReadWrite)
+            .map_err(self.failed(format!("can't open {to}")))?;
+        let job = Job {
+            op: self.work.op,
+            subject: &self.work.subject,
+            clock: pool.host.clock.as_ref(),
+            progress: pool.host.progress.as_ref(),
+            until: self.frozen.as_ref().map(|(_, until)| *until),
+            mark_every: pool.options.copy_mark,
+        };
+        copy(&job, source.as_ref(), target.as_ref(), start, |done| {
+            let text = format!("copy the content of {from} to {to}, from {done} on");
+            pool.host.checkpoints.before(job.op, job.subject, &text)?;
+            record.map_or(Ok(()), |r| {
+                self.store(&r.with_stage(Stage::Filling { done }))
+            })
+        })
+    }
+
+    fn extend(&self, target: &Target, size: Bytes, thick: bool) -> Result<()> {
+        let image = self
+            .pool
+            .host
+            .files
+            .open(&self.path(target), OpenMode::ReadWrite)
+            .map_err(self.failed(format!("can't open {target}")))?;
+        let now = image
+            .size()
+            .map_err(self.failed(format!("can't read the size of {target}")))?;
+        if now < size {
+            image
+                .set_len(size)
+                .map_err(self.failed(format!("can't extend {target} to {size}")))?;
+        }
+        if thick {
+            image
+                .allocate(0, size.get())
+                .map_err(self.failed(format!("can't take {size} of room for {target}")))?;
+        }
+        image
+            .flush()
+            .map_err(self.failed(format!("can't flush {target}")))
+    }
+
+    fn shrink(&self, key: &Source, size: Bytes) -> Result<()> {
+        let path = self.pool.layout.image(key);
+        let image = self
+            .pool
+            .host
+            .files
+            .open(&path, OpenMode::ReadWrite)
+            .map_err(self.failed("can't open its image"))?;
+        image
+            .set_len(size)
+            .map_err(self.failed("can't cut its image back"))?;
+        image.flush().map_err(self.failed("can't flush its image"))
+    }
+
+    fn attach(&self, record: &ObjectRecord, read_only: bool) -> Result<()> {
+        let file = self.pool.layout.image(&record.key);
+        let tag = tag(record);
+        let spec = LoopSpec {
+            file: &file,
+            tag: &tag,
+            read_only,
+            direct_io: true,
+            block_size: record.block_size,
+        };
+        let attached = self
+            .pool
+            .loops
+            .attach(&spec)
+            .map_err(|e| match e.raw_os_error() {
+                Some(libc::ENOSPC | libc::ENODEV) => {
+                    Error::from_io(self.work.op, &record.key, "there is no free loop device", e)
+                        .with_remedy("unpublish a volume, or raise the module parameter max_loop")
+                }
+                Some(libc::EACCES | libc::EPERM) => {
+                    Error::from_io(self.work.op, &record.key, "can't attach a loop device", e)
+                        .with_remedy("run as root, or use the backend sim")
+                }
+                _ => self.failed("can't attach a loop device")(e),
+            })?;
+        if attached.block_size == record.block_size {
+            return Ok(());
+        }
+        // A file system made for one block size may not mount on another.
+        self.pool
+            .loops
+            .detach(&attached)
+            .map_err(self.failed("can't detach its device"))?;
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            self.work.op,
+            &record.key,
+            format!(
+                "the kernel gave blocks of {}, not {}",
+                attached.block_size, record.block_size
+            ),
+        ))
+    }
+
+    fn detach(&self, device: &crate::host::LoopDevice) -> Result<()> {
+        self.pool
+            .loops
+            .detach(device)
+            .map_err(|e| match e.raw_os_error() {
+                Some(libc::EBUSY) => Error::from_io(
+                    self.work.op,
+                    self.work.subject.clone(),
+                    format!("{} is in use", device.path.display()),
+                    e,
+                )
+                .with_remedy(format!(
+                    "unmount it and end what has it open: fuser {}",
+                    device.path.display()
+                )),
+                _ => self.failed(format!("can't detach {}", device.path.display()))(e),
+            })
+    }
+
+    fn swap(&self, key: &Source) -> Result<()> {
+        let layout = &self.pool.layout;
+        self.pool
+            .host
+            .files
+            .rename(&layout.spare(key), &layout.image(key))
+            .map_err(self.failed("can't put the spare image in place"))?;
+        self.sync_folder(key)
+    }
+
+    fn remove(&self, key: &Source, path: &std::path::Path) -> Result<()> {
+        match self.pool.host.files.remove_file(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Err(self.failed(format!("can't remove {}", path.display()))(e))
+            }
+            _ => self.sync_folder(key),
+        }
+    }
+}
+
+impl Target {
+    fn key(&self) -> &Source {
+        match self {
+            Self::Image(key) | Self::Spare(key) => key,
+        }
+    }
+}
+
+/// The operation name of removing an object.
+pub(super) fn removal_op(key: &Source) -> Op {
+    match key {
+        Source::Volume(_) => Op::RemoveVolume,
+        Source::Snapshot(_) => Op::RemoveSnapshot,
+    }
+}

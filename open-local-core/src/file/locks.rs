@@ -1,0 +1,103 @@
+//! Who may change what: a lock a pool and a lock an object, each with a deadline.
+//!
+//! Objects are locked first, in the order of their names, then the pool: no two callers can wait
+//! for each other. Locks end with their process.
+
+use super::pool::FilePool;
+use crate::error::{Error, ErrorKind, Op, Result, Subject};
+use crate::host::{FileLock, poll_until};
+use crate::spec::Source;
+
+impl FilePool {
+    /// Locks the pool's room.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] once the deadline has passed.
+    pub(super) fn lock_room(&self, op: Op) -> Result<Box<dyn FileLock>> {
+        let path = self.layout.pool_lock();
+        self.lock(op, &Subject::from(&self.id), &path)?
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Busy,
+                    op,
+                    &self.id,
+                    format!(
+                        "another process has kept the pool locked for {:?}",
+                        self.options.lock_wait
+                    ),
+                )
+                .with_remedy(format!(
+                    "try again; find the holder with: fuser {}",
+                    path.display()
+                ))
+            })
+    }
+
+    /// Runs `work` with these objects locked; what a lock leaves of an object that is not there
+    /// is removed afterwards.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] once the deadline has passed, and whatever `work` gives.
+    pub(super) fn with_objects<T>(
+        &self,
+        op: Op,
+        keys: &[&Source],
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let mut keys = keys.to_vec();
+        keys.sort();
+        keys.dedup();
+        let mut held = Vec::new();
+        for key in &keys {
+            let path = self.layout.object_lock(key);
+            let lock = self.lock(op, &Subject::from(*key), &path)?.ok_or_else(|| {
+                Error::new(ErrorKind::Busy, op, *key, "another call is at work on it")
+                    .with_remedy("try again when that call has ended")
+            })?;
+            held.push(lock);
+        }
+        let answer = work();
+        let cut = matches!(&answer, Err(e) if e.kind() == ErrorKind::Indeterminate);
+        for key in keys.iter().filter(|_| !cut) {
+            self.drop_idle_lock(key);
+        }
+        drop(held);
+        answer
+    }
+
+    /// Removes the lock file of an object that is not there; the caller holds the lock.
+    pub(super) fn drop_idle_lock(&self, key: &Source) {
+        if self.host.files.stat(&self.layout.record(key)).is_err() {
+            // A lock file too many does no harm; the next sweep tries again.
+            let _ = self.host.files.remove_file(&self.layout.object_lock(key));
+        }
+    }
+
+    /// Locks an object if nobody else has it now.
+    pub(super) fn try_lock_object(&self, key: &Source) -> Option<Box<dyn FileLock>> {
+        self.host
+            .files
+            .try_lock(&self.layout.object_lock(key))
+            .ok()
+            .flatten()
+    }
+
+    fn lock(
+        &self,
+        op: Op,
+        subject: &Subject,
+        path: &std::path::Path,
+    ) -> Result<Option<Box<dyn FileLock>>> {
+        poll_until(self.host.clock.as_ref(), self.options.lock_wait, || {
+            self.host.files.try_lock(path).map_err(|e| {
+                Error::from_io(
+                    op,
+                    subject.clone(),
+                    format!("can't lock {}", path.display()),
+                    e,
+                )
+                .with_remedy("check that the pool's folder is mounted and writable")
+            })
+        })
+    }
+}

@@ -1,0 +1,209 @@
+//! From what is observed and what is wanted to the steps in between. Pure.
+
+mod access;
+mod removal;
+#[cfg(feature = "snapshot")]
+mod snapshots;
+mod volumes;
+
+pub(super) use access::{publish, unpublish};
+pub(super) use removal::{recover, remove};
+#[cfg(feature = "snapshot")]
+pub(super) use snapshots::{ensure_snapshot, roll_back};
+pub(super) use volumes::{ensure_volume, grow};
+
+use std::time::SystemTime;
+
+use super::record::{ObjectRecord, Stage};
+use super::room::Room;
+use super::steps::{Step, Target};
+use crate::error::{Error, ErrorKind, Op, Result, Subject};
+use crate::host::{FileStat, LoopDevice};
+use crate::info::Attachment;
+use crate::spec::{Source, VolumeSource};
+use crate::token::Uuid;
+use crate::units::Bytes;
+
+/// Sizes are multiples of this: the block size of the usual host file systems.
+pub(super) const GRANULARITY: Bytes = Bytes::new(4096);
+
+/// What is seen of one object.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    pub(super) record: Option<ObjectRecord>,
+    pub(super) image: Option<FileStat>,
+    pub(super) spare: bool,
+    /// Its loop device, matched by tag, device and inode.
+    pub(super) device: Option<LoopDevice>,
+}
+
+/// Facts of the pool that plans depend on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts {
+    /// Whether images can share blocks.
+    pub(super) reflink: bool,
+    /// The logical block size of new volumes.
+    pub(super) block_size: Bytes,
+    /// Whether file systems on published devices can be frozen.
+    pub(super) can_freeze: bool,
+    pub(super) now: SystemTime,
+    pub(super) uuid: Uuid,
+}
+
+/// The key of a volume's source.
+pub(super) fn source_key(source: &VolumeSource) -> Source {
+    match source {
+        VolumeSource::Snapshot(id) => Source::Snapshot(id.clone()),
+        VolumeSource::Volume(id) => Source::Volume(id.clone()),
+    }
+}
+
+/// The attachment a loop device stands for.
+pub(super) fn attachment(key: &Source, device: &LoopDevice) -> Attachment {
+    Attachment::new(key.clone(), &device.path, device.number, device.block_size)
+        .with_read_only(device.read_only)
+}
+
+fn conflict(op: Op, key: &Source, field: &str, has: &str, wanted: &str) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        op,
+        key,
+        format!("its {field} is {has}, not {wanted}"),
+    )
+    .with_remedy("choose another name, or ask for what exists")
+}
+
+fn busy(op: Op, key: &Source, why: impl Into<String>, remedy: &str) -> Error {
+    Error::new(ErrorKind::Busy, op, key, why).with_remedy(remedy)
+}
+
+fn damaged(op: Op, key: &Source, why: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Corrupt, op, key, why)
+        .with_remedy("restore its image from a copy, or remove it and make it anew")
+}
+
+/// The object as it must be before it is used: recorded, ready, and with its whole image.
+pub(super) fn usable<'a>(op: Op, key: &Source, seen: &'a Seen) -> Result<&'a ObjectRecord> {
+    let record = seen.record.as_ref().ok_or_else(|| {
+        Error::new(
+            ErrorKind::NotFound,
+            op,
+            key,
+            "there is none of this name in the pool",
+        )
+        .with_remedy("list what there is with: open-local volume list, open-local snapshot list")
+    })?;
+    match record.stage {
+        Stage::Filling { done } => {
+            return Err(busy(
+                op,
+                key,
+                format!(
+                    "its content is not complete: {done} of {} are copied",
+                    record.size
+                ),
+                "repeat the call that makes it, or remove it",
+            ));
+        }
+        Stage::Removing => {
+            return Err(busy(
+                op,
+                key,
+                "it is being removed",
+                "repeat the call that removes it",
+            ));
+        }
+        Stage::Ready | Stage::Growing { .. } => {}
+    }
+    match &seen.image {
+        None => Err(damaged(op, key, "its image is missing")),
+        Some(image) if image.size < record.usable_size() => Err(damaged(
+            op,
+            key,
+            format!("its image has {} of {}", image.size, record.usable_size()),
+        )),
+        Some(_) => Ok(record),
+    }
+}
+
+fn out_of_space(op: Op, key: &Source, wanted: Bytes, available: Bytes, room: &Room) -> Error {
+    let why = if room.is_stopped() {
+        format!(
+            "{wanted} are wanted, but the pool is used up to its stop mark {}",
+            room.stop_at
+        )
+    } else {
+        format!("{wanted} are wanted and {available} can be promised")
+    };
+    Error::new(ErrorKind::OutOfSpace, op, key, why)
+        .with_remedy("remove what is not needed, or raise the pool's capacity or overcommit ratio")
+}
+
+/// Holding a source still: nothing to do unless somebody may write to it now.
+fn hold(op: Op, key: &Source, seen: &Seen, facts: &Facts) -> Result<(Vec<Step>, Vec<Step>)> {
+    match &seen.device {
+        Some(device) if !device.read_only => {
+            if !facts.can_freeze {
+                return Err(busy(
+                    op,
+                    key,
+                    format!(
+                        "it is published as {} and can't be frozen here",
+                        device.path.display()
+                    ),
+                    "unpublish it first",
+                ));
+            }
+            let held = Step::Hold(attachment(key, device));
+            Ok((vec![held, Step::Flush(device.clone())], vec![Step::Release]))
+        }
+        _ => Ok((Vec::new(), Vec::new())),
+    }
+}
+
+/// The steps that give a new image a source's content.
+fn fill(
+    op: Op,
+    from: (&Source, &Seen),
+    to: &Target,
+    marks: Option<&ObjectRecord>,
+    start: Bytes,
+    facts: &Facts,
+) -> Result<Vec<Step>> {
+    let (mut steps, after) = hold(op, from.0, from.1, facts)?;
+    if facts.reflink {
+        steps.push(Step::Share {
+            from: from.0.clone(),
+            to: to.clone(),
+        });
+    } else {
+        steps.push(Step::Copy {
+            from: from.0.clone(),
+            to: to.clone(),
+            start,
+            record: marks.cloned().map(Box::new),
+        });
+    }
+    steps.extend(after);
+    Ok(steps)
+}
+
+/// A file in the image's place without a record is somebody's: it is neither used nor removed.
+fn refuse_stray(op: Op, key: &Source, seen: &Seen) -> Result<()> {
+    if seen.image.is_none() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Refused,
+        op,
+        key,
+        "a file without a record is in its image's place",
+    )
+    .with_remedy("look at the file and move it out of the pool's folder"))
+}
+
+/// The subject of a snapshot or volume key.
+pub(super) fn subject(key: &Source) -> Subject {
+    Subject::from(key)
+}

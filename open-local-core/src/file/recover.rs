@@ -1,0 +1,128 @@
+//! Finishing and undoing what killed calls left, when a pool is opened.
+//!
+//! Objects that are locked belong to a call at work and are left alone; so is content that is
+//! half filled, which the same call finishes and `remove` takes away.
+
+use super::folder::PROBES;
+use super::layout::{Entry, Family, classify};
+use super::planner;
+use super::pool::FilePool;
+use crate::error::{Error, ErrorKind, Op, Result};
+use crate::spec::Source;
+
+impl FilePool {
+    /// Sweeps the pool's folder. What can't be mended stays and shows in the pool's health.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Indeterminate`] if it is cut, `NotFound` or `Io` if the folder can't be read.
+    pub(super) fn recover(&self) -> Result<()> {
+        let op = Op::Recover;
+        if let Some(quiescer) = &self.quiescer {
+            self.note(
+                "thaw what killed calls left frozen",
+                quiescer.sweep().map(|_| ()),
+            )?;
+        }
+        let contents = self.contents(op)?;
+        let mut keys: Vec<&Source> = contents.objects.keys().chain(&contents.leftovers).collect();
+        keys.sort();
+        keys.dedup();
+        for key in keys {
+            let Some(_lock) = self.try_lock_object(key) else {
+                continue;
+            };
+            let mended = self.mend(key);
+            self.note("mend an object", mended)?;
+            self.drop_idle_lock(key);
+        }
+        if contents.half_records {
+            self.drop_half_records(op)?;
+        }
+        self.drop_idle_locks()
+    }
+
+    fn mend(&self, key: &Source) -> Result<()> {
+        let seen = self.see(Op::Recover, key)?;
+        match planner::recover(key, &seen) {
+            Some(work) => self.carry_out(&work, None),
+            None => Ok(()),
+        }
+    }
+
+    /// A step of the sweep that failed is logged; only a cut ends the sweep.
+    fn note(&self, what: &str, result: Result<()>) -> Result<()> {
+        match result {
+            Err(error) if error.kind() == ErrorKind::Indeterminate => Err(error),
+            Err(error) => {
+                tracing::warn!(pool = %self.id, what, error = %error.report(), "sweep");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Removes what killed writes of records left, each under its object's lock.
+    fn drop_half_records(&self, op: Op) -> Result<()> {
+        for family in Family::ALL {
+            let folder = self.layout.family(family);
+            let names = self.host.files.list(&folder).map_err(|e| {
+                Error::from_io(op, &self.id, format!("can't list {}", folder.display()), e)
+            })?;
+            for file_name in names
+                .iter()
+                .filter(|n| classify(family, n) == Entry::HalfRecord)
+            {
+                let text = file_name.to_string_lossy();
+                let object = text.trim_start_matches('.').trim_end_matches(".meta.new");
+                let Some(key) = family.key(object) else {
+                    continue;
+                };
+                let Some(_lock) = self.try_lock_object(&key) else {
+                    continue;
+                };
+                let step = format!("remove the half-written record of {key}");
+                self.host
+                    .checkpoints
+                    .before(op, &planner::subject(&key), &step)?;
+                let removed = self.host.files.remove_file(&folder.join(file_name));
+                let removed = removed.map_err(|e| Error::from_io(op, &key, step, e));
+                self.note("remove a half-written record", removed)?;
+                self.drop_idle_lock(&key);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the lock files of objects that are gone.
+    fn drop_idle_locks(&self) -> Result<()> {
+        let folder = self.layout.locks();
+        let names = self.host.files.list(&folder).map_err(|e| {
+            Error::from_io(
+                Op::Recover,
+                &self.id,
+                format!("can't list {}", folder.display()),
+                e,
+            )
+        })?;
+        // A pool that can be opened is made: nobody is probing its folder any more.
+        for probe in names
+            .iter()
+            .filter(|name| PROBES.iter().any(|probe| *name == *probe))
+        {
+            let _ = self.host.files.remove_file(&folder.join(probe));
+        }
+        for file_name in names.iter().filter_map(|name| name.to_str()) {
+            let key = match file_name.split_once('-') {
+                Some(("volume", name)) => Family::Volumes.key(name),
+                Some(("snapshot", name)) => Family::Snapshots.key(name),
+                _ => None,
+            };
+            let Some(key) = key else { continue };
+            let known = self.host.files.stat(&self.layout.record(&key)).is_ok();
+            if let Some(_lock) = (!known).then(|| self.try_lock_object(&key)).flatten() {
+                self.drop_idle_lock(&key);
+            }
+        }
+        Ok(())
+    }
+}

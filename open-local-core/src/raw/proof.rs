@@ -1,0 +1,226 @@
+//! The right to write a device: a proof made by looking at it in the same call.
+
+use std::path::Path;
+
+use super::report::{look, open};
+use super::{DeviceReport, Signature, names};
+use crate::device::DeviceNumber;
+use crate::error::{Error, ErrorKind, Op, Result, Subject};
+use crate::host::{BlockIo, DeviceAccess, DeviceHandle, Devices, Host, MountEntry};
+
+/// A device that was found fit to be written, kept open: while this lives, the descriptor stands
+/// for the same device, whatever happens to the node it was opened by.
+///
+/// The claim on the device is checked and given back at once, since the program that writes it
+/// has to claim it itself.
+#[derive(Debug)]
+pub struct DeviceProof {
+    report: DeviceReport,
+    #[expect(
+        dead_code,
+        reason = "kept open, so that the number is not given to another device"
+    )]
+    device: Box<dyn DeviceHandle>,
+}
+
+impl DeviceProof {
+    /// What was found.
+    #[must_use]
+    pub const fn report(&self) -> &DeviceReport {
+        &self.report
+    }
+
+    /// The path to hand to a program.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.report.path
+    }
+
+    /// Claims the device for writing as long as the answer lives.
+    ///
+    /// # Errors
+    /// `Busy` if somebody else has claimed it since, `Refused` if the node stands for another
+    /// device now.
+    pub fn claim(&self, devices: &dyn Devices) -> Result<Box<dyn BlockIo>> {
+        let device = claim(devices, &self.report)?;
+        Ok(device)
+    }
+}
+
+/// Proves that a device is the one that is meant and may be written.
+///
+/// `number` is the one the device had when it was handed out; `allowed` judges the signatures
+/// that may be destroyed.
+///
+/// # Errors
+/// `Refused` if the node stands for another device now, the device refuses writes, or holds a
+/// signature that is not allowed; `Busy` if it is mounted, part of another device, used as swap
+/// or claimed; `NotFound` if it is gone or has no size; `InvalidArgument`, `Io`.
+pub fn prove_writable(
+    host: &Host,
+    devices: &dyn Devices,
+    mounts: &[MountEntry],
+    path: &Path,
+    number: DeviceNumber,
+    allowed: &dyn Fn(&Signature) -> bool,
+) -> Result<DeviceProof> {
+    let (device, report) = look(host, devices, mounts, path)?;
+    judge(&report, number, allowed)?;
+    claim(devices, &report)?;
+    Ok(DeviceProof { report, device })
+}
+
+fn judge(
+    report: &DeviceReport,
+    number: DeviceNumber,
+    allowed: &dyn Fn(&Signature) -> bool,
+) -> Result<()> {
+    let subject = || Subject::device(&report.path);
+    same_device(report, number)?;
+    if report.size.get() == 0 {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            Op::Prove,
+            subject(),
+            "the device has no size: it is detached or has no medium",
+        )
+        .with_remedy("publish the volume again"));
+    }
+    if report.read_only {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            Op::Prove,
+            subject(),
+            "the device refuses writes",
+        )
+        .with_remedy("publish it for writing"));
+    }
+    if let Some(why) = report.in_use() {
+        return Err(Error::new(ErrorKind::Busy, Op::Prove, subject(), why)
+            .with_remedy("end that use first"));
+    }
+    let foreign: Vec<Signature> = report
+        .signatures
+        .iter()
+        .filter(|s| !allowed(s))
+        .cloned()
+        .collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    let message = format!("it holds {}", names(&foreign));
+    Err(
+        Error::new(ErrorKind::Refused, Op::Prove, subject(), message)
+            .with_remedy("save what is needed of it and name what may be destroyed"),
+    )
+}
+
+fn same_device(report: &DeviceReport, number: DeviceNumber) -> Result<()> {
+    if report.number == number {
+        return Ok(());
+    }
+    let message = format!(
+        "the node stands for device {} and not {number}",
+        report.number
+    );
+    let subject = Subject::device(&report.path);
+    Err(Error::new(ErrorKind::Refused, Op::Prove, subject, message)
+        .with_remedy("publish the volume again"))
+}
+
+/// Opens the device so that nobody else can claim it.
+fn claim(devices: &dyn Devices, report: &DeviceReport) -> Result<Box<dyn DeviceHandle>> {
+    let device = open(devices, &report.path, DeviceAccess::Claim).map_err(|e| match e.kind() {
+        ErrorKind::Busy => Error::new(
+            ErrorKind::Busy,
+            Op::Prove,
+            Subject::device(&report.path),
+            "another program or the kernel has claimed it",
+        )
+        .with_remedy("look with lsblk and fuser for who uses it")
+        .with_source(e),
+        _ => e,
+    })?;
+    let number = device.number().map_err(|e| {
+        let subject = Subject::device(&report.path);
+        Error::from_io(Op::Prove, subject, "can't read its number", e)
+    })?;
+    same_device(report, number)?;
+    Ok(device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raw::DeviceIdentity;
+    use crate::units::Bytes;
+
+    fn report() -> DeviceReport {
+        DeviceReport {
+            path: "/dev/loop7".into(),
+            number: DeviceNumber::new(7, 7),
+            size: Bytes::new(1 << 20),
+            block_size: Bytes::new(512),
+            read_only: false,
+            identity: DeviceIdentity::default(),
+            holders: Vec::new(),
+            mounted: Vec::new(),
+            swap: false,
+            signatures: Vec::new(),
+        }
+    }
+
+    fn refusal(report: &DeviceReport, allow: &str) -> Option<(ErrorKind, String)> {
+        let allowed = |s: &Signature| s.name == allow;
+        judge(report, DeviceNumber::new(7, 7), &allowed)
+            .err()
+            .map(|e| (e.kind(), e.report().to_string()))
+    }
+
+    #[test]
+    fn a_free_blank_device_passes() {
+        assert_eq!(refusal(&report(), ""), None);
+    }
+
+    #[test]
+    fn every_reason_against_writing_is_found_and_named() {
+        type Spoil = fn(&mut DeviceReport);
+        let cases: [(Spoil, ErrorKind, &str); 7] = [
+            (
+                |r| r.number = DeviceNumber::new(7, 8),
+                ErrorKind::Refused,
+                "7:8",
+            ),
+            (|r| r.size = Bytes::ZERO, ErrorKind::NotFound, "no size"),
+            (|r| r.read_only = true, ErrorKind::Refused, "refuses writes"),
+            (
+                |r| r.mounted = vec!["/mnt/x".into()],
+                ErrorKind::Busy,
+                "/mnt/x",
+            ),
+            (|r| r.holders = vec!["dm-3".into()], ErrorKind::Busy, "dm-3"),
+            (|r| r.swap = true, ErrorKind::Busy, "swap"),
+            (
+                |r| r.signatures = vec![Signature::new("LUKS1 volume", 0)],
+                ErrorKind::Refused,
+                "LUKS1 volume",
+            ),
+        ];
+        for (spoil, kind, text) in cases {
+            let mut report = report();
+            spoil(&mut report);
+            let (found, said) = refusal(&report, "").unwrap();
+            assert_eq!(found, kind, "{said}");
+            assert!(said.contains(text) && said.contains("/dev/loop7"), "{said}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_named_may_be_destroyed() {
+        let mut report = report();
+        report.signatures = vec![Signature::new("swap", 4086)];
+        assert_eq!(refusal(&report, "swap"), None);
+        report.signatures.push(Signature::new("xfs", 0));
+        assert!(refusal(&report, "swap").unwrap().1.contains("xfs"));
+    }
+}

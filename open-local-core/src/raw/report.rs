@@ -1,0 +1,238 @@
+//! What the kernel and the device's own bytes say about a device.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Signature, signatures};
+use crate::device::DeviceNumber;
+use crate::error::{Error, ErrorKind, Op, Result, Subject};
+use crate::host::{DeviceAccess, DeviceHandle, Devices, Files, Host, MountEntry, read_small};
+use crate::units::Bytes;
+
+/// An attribute of sysfs or a table of procfs larger than this is not read.
+const MAX_ATTRIBUTE: usize = 1 << 20;
+/// Users of a device named in a message; there may be more.
+const MAX_NAMED: usize = 8;
+
+/// Who a device is, beyond its number, where it says so.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct DeviceIdentity {
+    /// The serial number the hardware gives.
+    pub serial: Option<String>,
+    /// The world-wide name.
+    pub wwn: Option<String>,
+    /// The UUID a device-mapper device was made with.
+    pub dm_uuid: Option<String>,
+    /// The file behind a loop device.
+    pub backing_file: Option<PathBuf>,
+    /// Never the same for two devices of one boot, however often the number is reused
+    /// (Linux 5.15 and newer).
+    pub sequence: Option<u64>,
+}
+
+/// What is known of an open device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeviceReport {
+    /// The path it was opened by.
+    pub path: PathBuf,
+    /// Its number, of the open descriptor.
+    pub number: DeviceNumber,
+    /// Its size; zero for a loop device without a file or a drive without a medium.
+    pub size: Bytes,
+    /// Its logical block size.
+    pub block_size: Bytes,
+    /// Whether it refuses writes.
+    pub read_only: bool,
+    /// Who it is.
+    pub identity: DeviceIdentity,
+    /// Devices made of it, by kernel name: device mapper, md.
+    pub holders: Vec<String>,
+    /// Where file systems on it are mounted, in this process's view.
+    pub mounted: Vec<PathBuf>,
+    /// Whether it is in use as a swap area.
+    pub swap: bool,
+    /// What it holds.
+    pub signatures: Vec<Signature>,
+}
+
+impl DeviceReport {
+    /// Why it must not be written now, whatever it holds; `None` if nothing speaks against it.
+    #[must_use]
+    pub fn in_use(&self) -> Option<String> {
+        let few = |names: &[String]| {
+            let shown: Vec<&str> = names.iter().take(MAX_NAMED).map(String::as_str).collect();
+            shown.join(", ")
+        };
+        let targets: Vec<String> = self
+            .mounted
+            .iter()
+            .map(|t| t.display().to_string())
+            .collect();
+        if !targets.is_empty() {
+            Some(format!("it is mounted at {}", few(&targets)))
+        } else if !self.holders.is_empty() {
+            Some(format!("it is part of {}", few(&self.holders)))
+        } else if self.swap {
+            Some("it is used as swap".to_owned())
+        } else {
+            None
+        }
+    }
+}
+
+/// Opens a device for reading and says what is known of it.
+///
+/// # Errors
+/// `NotFound` if there is no such node or the device is gone, `InvalidArgument` if it is no block
+/// device, `Io`.
+pub fn look(
+    host: &Host,
+    devices: &dyn Devices,
+    mounts: &[MountEntry],
+    path: &Path,
+) -> Result<(Box<dyn DeviceHandle>, DeviceReport)> {
+    let device = open(devices, path, DeviceAccess::Look)?;
+    let failed =
+        |what: &'static str| move |e| Error::from_io(Op::Probe, Subject::device(path), what, e);
+    let number = device.number().map_err(failed("can't read its number"))?;
+    let report = DeviceReport {
+        path: path.to_path_buf(),
+        number,
+        size: device.size().map_err(failed("can't read its size"))?,
+        block_size: device
+            .block_size()
+            .map_err(failed("can't read its block size"))?,
+        read_only: device
+            .is_read_only()
+            .map_err(failed("can't tell whether it refuses writes"))?,
+        identity: identity(host, number),
+        holders: holders(host, number)
+            .map_err(failed("can't tell which devices are made of it"))?,
+        mounted: mounted(host, mounts, number),
+        swap: is_swap(host, number).map_err(failed("can't read the list of swap areas"))?,
+        signatures: signatures(device.as_ref()).map_err(failed("can't read it"))?,
+    };
+    Ok((device, report))
+}
+
+/// Opens a device, with errors that say what is wrong with the path.
+pub(crate) fn open(
+    devices: &dyn Devices,
+    path: &Path,
+    access: DeviceAccess,
+) -> Result<Box<dyn DeviceHandle>> {
+    devices.open(path, access).map_err(|e| {
+        let subject = Subject::device(path);
+        match e.raw_os_error() {
+            Some(libc::ENOTBLK) => Error::new(
+                ErrorKind::InvalidArgument,
+                Op::Probe,
+                subject,
+                "it is no block device",
+            )
+            .with_remedy("name a device node, such as the one publishing answered"),
+            Some(libc::ENXIO | libc::ENODEV | libc::ENOMEDIUM) => {
+                Error::from_io(Op::Probe, subject, "the device is gone", e)
+                    .with_kind(ErrorKind::NotFound)
+            }
+            _ => Error::from_io(Op::Probe, subject, "can't open it", e),
+        }
+    })
+}
+
+fn folder(host: &Host, number: DeviceNumber) -> PathBuf {
+    host.roots.sys.join(format!("dev/block/{number}"))
+}
+
+/// An attribute's text; `None` if the device has none such.
+fn attribute(files: &dyn Files, path: &Path) -> Option<String> {
+    let text = read_small(files, path, MAX_ATTRIBUTE).ok()?;
+    let text = String::from_utf8_lossy(&text).trim().to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+fn identity(host: &Host, number: DeviceNumber) -> DeviceIdentity {
+    let folder = folder(host, number);
+    let first = |names: &[&str]| {
+        let mut texts = names
+            .iter()
+            .filter_map(|name| attribute(host.files.as_ref(), &folder.join(name)));
+        texts.next()
+    };
+    DeviceIdentity {
+        serial: first(&["device/serial", "serial"]),
+        wwn: first(&["wwid", "device/wwid"]),
+        dm_uuid: first(&["dm/uuid"]),
+        backing_file: first(&["loop/backing_file"]).map(PathBuf::from),
+        sequence: first(&["diskseq"]).and_then(|text| text.parse().ok()),
+    }
+}
+
+fn holders(host: &Host, number: DeviceNumber) -> io::Result<Vec<String>> {
+    match host.files.list(&folder(host, number).join("holders")) {
+        Ok(names) => Ok(names
+            .iter()
+            .map(|n| n.to_string_lossy().into_owned())
+            .collect()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(e),
+    }
+}
+
+/// Whether a mount is one of the device. A btrfs has a number of its own, so there the source
+/// is asked which device it stands for.
+pub(crate) fn is_mount_of(files: &dyn Files, entry: &MountEntry, number: DeviceNumber) -> bool {
+    entry.number == number
+        || (entry.kind == "btrfs" && stands_for(files, &entry.source) == Some(number))
+}
+
+fn stands_for(files: &dyn Files, path: &Path) -> Option<DeviceNumber> {
+    files.stat(path).ok()?.stands_for
+}
+
+fn mounted(host: &Host, mounts: &[MountEntry], number: DeviceNumber) -> Vec<PathBuf> {
+    mounts
+        .iter()
+        .filter(|entry| is_mount_of(host.files.as_ref(), entry, number))
+        .map(|entry| entry.target.clone())
+        .collect()
+}
+
+fn is_swap(host: &Host, number: DeviceNumber) -> io::Result<bool> {
+    let table = match read_small(
+        host.files.as_ref(),
+        &host.roots.proc.join("swaps"),
+        MAX_ATTRIBUTE,
+    ) {
+        Ok(table) => table,
+        // A kernel without swap has no such file.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(e) => return Err(e),
+    };
+    Ok(swap_areas(&table).any(|path| stands_for(host.files.as_ref(), &path) == Some(number)))
+}
+
+/// The paths in `/proc/swaps` (proc_swaps(5)): the first column after the heading.
+fn swap_areas(table: &[u8]) -> impl Iterator<Item = PathBuf> {
+    table
+        .split(|byte| *byte == b'\n')
+        .skip(1)
+        .filter_map(|line| line.split(|byte| byte.is_ascii_whitespace()).next())
+        .filter(|path| path.starts_with(b"/"))
+        .map(crate::host::unescape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn swap_areas_are_read_with_their_escapes() {
+        let table =
+            b"Filename\tType\n/dev/dm-1   partition 1 0 -2\n/swap\\040file file 1 0 -3\n\nx";
+        let found: Vec<PathBuf> = swap_areas(table).collect();
+        assert_eq!(found, [Path::new("/dev/dm-1"), Path::new("/swap file")]);
+    }
+}

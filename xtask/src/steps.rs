@@ -1,0 +1,420 @@
+//! The steps of `cargo xtask test`, as data.
+//!
+//! Everything is derived from the members, features and targets of the workspace: a new crate,
+//! feature or test target is picked up by itself. The order keeps what cargo has built: all runs
+//! over the whole workspace use the same features, so that its dependencies are built once for
+//! checking and once for running.
+
+use crate::needs::{self, Need};
+use crate::process::Call;
+use crate::workspace::{Package, Workspace};
+
+/// Features that need a C library to build: left out wherever the step does not say so.
+pub(crate) const FOREIGN: [&str; 2] = ["devicemapper", "loopdev"];
+/// Prefix of features that open a test tier which needs a machine.
+const TIER: &str = "tier-";
+/// The feature of tests that need root and loop devices.
+const TIER_LOOP: &str = "tier-loop";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Group {
+    Checks,
+    Features,
+    Tier0,
+    Tier1,
+}
+
+impl Group {
+    pub(crate) const ALL: [Self; 4] = [Self::Checks, Self::Features, Self::Tier0, Self::Tier1];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Checks => "checks",
+            Self::Features => "features",
+            Self::Tier0 => "tier 0",
+            Self::Tier1 => "tier 1",
+        }
+    }
+}
+
+/// How a step's outcome is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counting {
+    /// One passed or one failed.
+    Step,
+    /// A feature set: one passed if all its tests did, else every failed test.
+    Set,
+    /// Every test; none at all is a failure.
+    Tests,
+    /// Every test; a filter may leave none.
+    Filtered,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// A program with its output in the log.
+    Run(Call),
+    /// [`crate::tidy`], in this process.
+    Tidy,
+    /// [`crate::sweep`]: builds with these features and runs.
+    Sweep(Features),
+    /// Always fails with this reason.
+    Lacking(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) name: String,
+    pub(crate) group: Group,
+    pub(crate) needs: Vec<Need>,
+    pub(crate) counting: Counting,
+    pub(crate) action: Action,
+}
+
+/// Features over the whole workspace, as `package/feature`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Features(Vec<String>);
+
+impl Features {
+    /// All but the ones that need a C library and those that open a tier other than `tiers`.
+    pub(crate) fn of(workspace: &Workspace, tiers: &[&str]) -> Self {
+        let all = workspace.members.iter().flat_map(|package| {
+            let features = package.features.keys().filter(|f| {
+                !FOREIGN.contains(&f.as_str())
+                    && (!f.starts_with(TIER) || tiers.contains(&f.as_str()))
+            });
+            features.map(|f| format!("{}/{f}", package.name))
+        });
+        Self(all.collect())
+    }
+
+    /// The arguments that choose them.
+    pub(crate) fn args(&self) -> Vec<String> {
+        if self.0.is_empty() {
+            return Vec::new();
+        }
+        vec!["--features".to_owned(), self.0.join(",")]
+    }
+
+    /// With every tier open: what the tests of real machines are built with.
+    pub(crate) fn with_tier_loop(workspace: &Workspace) -> Self {
+        Self::of(workspace, &[TIER_LOOP])
+    }
+}
+
+/// All steps in order; with `filter`, tests are chosen by that part of their name.
+pub(crate) fn all(workspace: &Workspace, filter: Option<&str>) -> Vec<Step> {
+    let mut steps: Vec<Step> = formats(workspace).into();
+    steps.extend(checks(workspace));
+    for package in workspace.published() {
+        steps.extend(feature_sets(package));
+    }
+    steps.extend(tier0(workspace, filter));
+    steps.extend(tier1(workspace, filter));
+    steps
+}
+
+fn check(name: &str, needs: &[Need], action: Action) -> Step {
+    Step {
+        name: name.to_owned(),
+        group: Group::Checks,
+        needs: needs.to_vec(),
+        counting: Counting::Step,
+        action,
+    }
+}
+
+fn checks(workspace: &Workspace) -> Vec<Step> {
+    let fuzz = workspace.fuzz_manifest().to_string_lossy().into_owned();
+    let target = workspace.target.to_string_lossy().into_owned();
+    let in_fuzz = ["--manifest-path".to_owned(), fuzz];
+    // The fuzz workspace builds into our folder: it shares what both need.
+    let built_here = ["--target-dir".to_owned(), target];
+    let deny = ["--", "-D", "warnings"];
+    let clippy = || Call::cargo(&["clippy", "--locked", "--all-targets"]);
+    let most = Features::of(workspace, &[TIER_LOOP]);
+    let packages = workspace
+        .published()
+        .flat_map(|p| ["-p".to_owned(), p.name.clone()]);
+    let package = Call::cargo(&["package", "--locked", "--allow-dirty"]).args(packages);
+    let bare = workspace.published().map(|p| {
+        let args = [
+            "clippy",
+            "--locked",
+            "--lib",
+            "--no-default-features",
+            "-p",
+            &p.name,
+        ];
+        let name = format!("clippy, {} without features", p.name);
+        check(
+            &name,
+            &[needs::CLIPPY],
+            Action::Run(Call::cargo(&args).args(deny)),
+        )
+    });
+    let steps = vec![
+        check("tidy", &[], Action::Tidy),
+        check(
+            "clippy, default features",
+            &[needs::CLIPPY],
+            Action::Run(clippy().args(["--workspace"]).args(deny)),
+        ),
+        check(
+            "clippy, all features but those that need a C library",
+            &[needs::CLIPPY],
+            Action::Run(clippy().args(["--workspace"]).args(most.args()).args(deny)),
+        ),
+        check(
+            "clippy of fuzz",
+            &[needs::CLIPPY],
+            Action::Run(clippy().args(in_fuzz).args(built_here).args(deny)),
+        ),
+        check(
+            "docs",
+            &[],
+            Action::Run(
+                Call::cargo(&["doc", "--locked", "--no-deps", "--workspace"])
+                    .args(most.args())
+                    .env("RUSTDOCFLAGS", "-D warnings"),
+            ),
+        ),
+        check("package", &[], Action::Run(package)),
+    ];
+    steps.into_iter().chain(bare).collect()
+}
+
+fn formats(workspace: &Workspace) -> [Step; 2] {
+    let fuzz = workspace.fuzz_manifest().to_string_lossy().into_owned();
+    let members = Call::cargo(&["fmt", "--all", "--check"]);
+    let fuzz = Call::cargo(&["fmt", "--check", "--manifest-path", &fuzz]);
+    [("fmt", members), ("fmt of fuzz", fuzz)].map(|(name, call)| {
+        let call = call.args(["--", "--color", "never"]);
+        check(name, &[needs::RUSTFMT], Action::Run(call))
+    })
+}
+
+/// None, each alone, default, all: built and tested.
+fn feature_sets(package: &Package) -> Vec<Step> {
+    let name = &package.name;
+    let foreign = |f: &str| FOREIGN.contains(&f);
+    let set = |what: &str, args: &[&str], needs_clang: bool| Step {
+        name: format!("{name}, {what}"),
+        group: Group::Features,
+        needs: if needs_clang {
+            vec![Need::LibClang]
+        } else {
+            Vec::new()
+        },
+        counting: Counting::Set,
+        action: Action::Run(
+            Call::cargo(&["test", "--locked", "--no-fail-fast", "-p", name])
+                .args(args.iter().copied()),
+        ),
+    };
+    let none = set("no features", &["--no-default-features", "--lib"], false);
+    let each = package
+        .features
+        .keys()
+        .filter(|f| *f != "default")
+        .map(|feature| {
+            let args = ["--no-default-features", "--features", feature, "--lib"];
+            set(&format!("feature {feature} alone"), &args, foreign(feature))
+        });
+    let any_foreign = package.features.keys().any(|f| foreign(f));
+    let all = set(
+        "all features",
+        &["--all-features", "--lib", "--tests"],
+        any_foreign,
+    );
+    let default = set("default features", &[], false);
+    [none]
+        .into_iter()
+        .chain(each)
+        .chain([default, all])
+        .collect()
+}
+
+fn tests(name: &str, group: Group, needs: &[Need], filter: Option<&str>, call: Call) -> Step {
+    Step {
+        name: name.to_owned(),
+        group,
+        needs: needs.to_vec(),
+        counting: if filter.is_some() {
+            Counting::Filtered
+        } else {
+            Counting::Tests
+        },
+        action: Action::Run(call),
+    }
+}
+
+fn tier0(workspace: &Workspace, filter: Option<&str>) -> Vec<Step> {
+    let members = Call::cargo(&["test", "--locked", "--no-fail-fast", "--workspace"])
+        .args(Features::of(workspace, &[]).args())
+        .args(filter);
+    let fuzz = workspace.fuzz_manifest();
+    let replay = Call::cargo(&["test", "--locked", "--no-fail-fast", "--manifest-path"])
+        .args([
+            fuzz.to_string_lossy(),
+            "--target-dir".into(),
+            workspace.target.to_string_lossy(),
+        ])
+        .args(filter);
+    vec![
+        tests("workspace tests", Group::Tier0, &[], filter, members),
+        tests("fuzz corpus replay", Group::Tier0, &[], filter, replay),
+    ]
+}
+
+fn tier1(workspace: &Workspace, filter: Option<&str>) -> Vec<Step> {
+    let opened = |p: &&Package| p.features.contains_key(TIER_LOOP);
+    let targets = workspace
+        .members
+        .iter()
+        .filter(opened)
+        .flat_map(|p| &p.targets);
+    let targets: Vec<String> = targets
+        .filter(|t| t.kinds.iter().any(|k| k == "test"))
+        .filter(|t| t.required_features.iter().any(|f| f == TIER_LOOP))
+        .flat_map(|t| ["--test".to_owned(), t.name.clone()])
+        .collect();
+    if targets.is_empty() {
+        let reason =
+            format!("no test target of any member has `required-features = [\"{TIER_LOOP}\"]`");
+        let action = Action::Lacking(reason);
+        return vec![Step {
+            group: Group::Tier1,
+            ..check("loop tests", &[], action)
+        }];
+    }
+    let features = Features::with_tier_loop(workspace);
+    // The whole workspace and the same features as in tier 0: only the tests' own crate is
+    // built again.
+    let call = Call::cargo(&["test", "--locked", "--no-fail-fast", "--workspace"])
+        .args(features.args())
+        .args(targets)
+        .args(filter)
+        .args(["--", "--test-threads=1"]);
+    let sweep = check(
+        "sweep of killed runs",
+        &[Need::Root],
+        Action::Sweep(features),
+    );
+    vec![
+        Step {
+            group: Group::Tier1,
+            ..sweep
+        },
+        tests("loop tests", Group::Tier1, &needs::LOOP, filter, call),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::Target;
+
+    fn package(name: &str, published: bool, features: &[&str]) -> Package {
+        Package {
+            name: name.to_owned(),
+            published,
+            features: features
+                .iter()
+                .map(|f| ((*f).to_owned(), Vec::new()))
+                .collect(),
+            ..Package::default()
+        }
+    }
+
+    fn workspace() -> Workspace {
+        let mut tests = package("open-tests", false, &[TIER_LOOP, "tier-guest"]);
+        tests.targets.push(Target {
+            name: "loop_file".to_owned(),
+            kinds: vec!["test".to_owned()],
+            required_features: vec![TIER_LOOP.to_owned()],
+        });
+        Workspace {
+            root: "/w".into(),
+            target: "/w/target".into(),
+            members: vec![
+                package("open-core", true, &["default", "fs", "loopdev"]),
+                tests,
+            ],
+            licences: Vec::new(),
+        }
+    }
+
+    fn line(step: &Step) -> String {
+        match &step.action {
+            Action::Run(call) => call.line(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_feature_set_of_a_published_crate_is_a_step() {
+        let steps = all(&workspace(), None);
+        let sets = steps.iter().filter(|s| s.group == Group::Features);
+        let sets: Vec<_> = sets
+            .map(|s| (s.name.as_str(), s.needs.as_slice()))
+            .collect();
+        let clang = [Need::LibClang].as_slice();
+        assert_eq!(
+            sets,
+            [
+                ("open-core, no features", [].as_slice()),
+                ("open-core, feature fs alone", &[]),
+                ("open-core, feature loopdev alone", clang),
+                ("open-core, default features", &[]),
+                ("open-core, all features", clang),
+            ]
+        );
+    }
+
+    #[test]
+    fn foreign_features_and_other_tiers_stay_out_of_workspace_runs() {
+        let hermetic = Features::of(&workspace(), &[]).args().join(" ");
+        assert_eq!(hermetic, "--features open-core/default,open-core/fs");
+        let real = Features::with_tier_loop(&workspace()).args().join(" ");
+        assert!(
+            real.contains("tier-loop") && !real.contains("loopdev"),
+            "{real}"
+        );
+        assert!(!real.contains("guest"), "{real}");
+    }
+
+    #[test]
+    fn tier_1_is_swept_first_and_runs_one_test_at_a_time() {
+        let steps = tier1(&workspace(), Some("grow"));
+        assert!(matches!(steps[0].action, Action::Sweep(_)));
+        let line = line(&steps[1]);
+        assert!(
+            line.ends_with("--test loop_file grow -- --test-threads=1"),
+            "{line}"
+        );
+        assert!(steps[1].needs.contains(&Need::Root));
+        assert_eq!(steps[1].counting, Counting::Filtered);
+    }
+
+    #[test]
+    fn a_tier_without_tests_is_a_step_that_fails() {
+        let mut workspace = workspace();
+        workspace.members.pop();
+        let steps = tier1(&workspace, None);
+        assert!(matches!(
+            steps.as_slice(),
+            [Step {
+                action: Action::Lacking(_),
+                ..
+            }]
+        ));
+    }
+
+    #[test]
+    fn names_of_steps_are_unique() {
+        let steps = all(&workspace(), None);
+        let names: std::collections::BTreeSet<_> = steps.iter().map(|s| &s.name).collect();
+        assert_eq!(names.len(), steps.len());
+    }
+}
