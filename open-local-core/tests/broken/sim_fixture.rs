@@ -10,10 +10,10 @@ use open_local_core::{Attachment, Backend, Bytes, Pool, PoolId, PoolSpec, Result
 
 /// A new machine for every pool; reopening restarts its programs, not the machine.
 #[derive(Debug)]
-pub struct SimFixture(Mutex<Machine>);
+pub(crate) struct SimFixture(Mutex<Machine>);
 
 impl SimFixture {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Mutex::new(Machine::new(0)))
     }
 
