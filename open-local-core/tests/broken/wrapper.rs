@@ -5,6 +5,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use open_local_core::conformance::{Fixture, PoolWish};
+#[cfg(feature = "fs")]
+use open_local_core::fs::Filesystems;
 use open_local_core::host::{BlockIo, Checkpoints};
 use open_local_core::{
     Attachment, Bytes, Capabilities, Change, Ensured, FormatToken, FormatTokens, Grown, Plan, Pool,
@@ -232,5 +234,9 @@ impl Fixture for BrokenFixture {
         let mut leaks = self.sound.leaks()?;
         leaks.extend(self.fault().strays());
         Ok(leaks)
+    }
+    #[cfg(feature = "fs")]
+    fn filesystems(&self) -> Option<&dyn Filesystems> {
+        self.sound.filesystems()
     }
 }
