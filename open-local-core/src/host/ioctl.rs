@@ -7,6 +7,10 @@
     unsafe_code,
     reason = "these calls have no safe form; each block states why it is sound"
 )]
+#![cfg_attr(
+    not(all(feature = "file", feature = "fs", feature = "raw")),
+    allow(dead_code, reason = "each feature uses its own part")
+)]
 
 use std::fs::File;
 use std::io;
@@ -20,7 +24,6 @@ use std::{
 mod raw {
     //! Bindings made by `nix`'s macros from request numbers.
     #![allow(missing_docs, reason = "named after the kernel's own constants")]
-    #![expect(clippy::undocumented_unsafe_blocks, reason = "inside nix's macro")]
 
     nix::ioctl_none_bad!(loop_ctl_get_free, 0x4C82);
     nix::ioctl_write_ptr_bad!(loop_configure, 0x4C0A, super::LoopConfig);
