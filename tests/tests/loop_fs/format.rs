@@ -186,9 +186,10 @@ fn a_device_that_somebody_still_writes_is_not_formatted() {
         .unwrap()
         .read_exact(&mut [0; 4])
         .unwrap();
-    let error = bench.format(FsKind::Btrfs).unwrap_err();
+    let refused = bench.format(FsKind::Btrfs);
     writer.kill().unwrap();
     writer.wait().unwrap();
+    let error = refused.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy, "{}", error.report());
     assert!(
         error.message().contains(&writer.id().to_string()),
