@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::report::{look, open};
-use super::{DeviceReport, Signature, names, signatures};
+use super::{DeviceReport, Signature, names};
 use crate::device::DeviceNumber;
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
 use crate::host::{BlockIo, DeviceAccess, DeviceHandle, Devices, Host, MountEntry};
@@ -16,6 +16,10 @@ use crate::host::{BlockIo, DeviceAccess, DeviceHandle, Devices, Host, MountEntry
 #[derive(Debug)]
 pub struct DeviceProof {
     report: DeviceReport,
+    #[expect(
+        dead_code,
+        reason = "kept open, so that the number is not given to another device"
+    )]
     device: Box<dyn DeviceHandle>,
 }
 
@@ -30,19 +34,6 @@ impl DeviceProof {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.report.path
-    }
-
-    /// What the device holds now, read from the device and not from the host's cache.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub fn signatures_now(&self) -> Result<Vec<Signature>> {
-        let cache = self.device.drop_cache();
-        cache
-            .and_then(|()| signatures(self.device.as_ref()))
-            .map_err(|e| {
-                Error::from_io(Op::Probe, Subject::device(self.path()), "can't read it", e)
-            })
     }
 
     /// Claims the device for writing as long as the answer lives.
