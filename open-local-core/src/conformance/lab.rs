@@ -181,9 +181,9 @@ impl Lab<'_> {
 
     /// Makes a new volume of 4 MiB that holds a pattern.
     pub(crate) fn filled(&self, name: &str, seed: u64) -> Checked<VolumeInfo> {
-        let volume = self.create(name, self.context.mib(4)?)?;
+        let id = self.create(name, self.context.mib(4)?)?.id;
         self.stamp(name, seed)?;
-        Ok(volume)
+        Ok(self.pool().volume(&id)?)
     }
 
     /// Waits until nothing is filled or erased in the background any more.

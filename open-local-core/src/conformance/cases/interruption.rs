@@ -107,7 +107,7 @@ const LARGE: Bytes = Bytes::new(12 << 20);
 const CREATE: Scenario = Scenario {
     prepare: |lab| lab.filled("old", 130).and_then(|_| lab.remove("old")),
     act: |pool| {
-        let spec = VolumeSpec::new("new".parse()?, small(lab)?).with_tag("k", "v");
+        let spec = VolumeSpec::new("new".parse()?, SMALL).with_tag("k", "v");
         pool.ensure_volume(&spec).map(drop)
     },
     done: |lab| lab.zero_from("new", Bytes::ZERO),
