@@ -48,6 +48,7 @@ const BROKEN: &[Broken] = broken! {
     "shrinks": volumes::Shrinks => "growth/never_shrinks",
     "removes a published volume": volumes::RemovesPublished => "publishing/published_is_not_removed",
     "promises too much": volumes::OverPromises => "capacity/largest_is_the_limit",
+    "shows thin room as thick": volumes::ShowsThinRoomAsThick => "thin/largest_thick_is_the_limit",
     "shows old data": volumes::ShowsOldData => "content/fresh_reads_as_zeroes",
     "fails to unpublish the unknown": volumes::UnpublishOfUnknownFails
         => "publishing/unpublishing_unknown_is_no_error",

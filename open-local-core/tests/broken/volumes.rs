@@ -144,6 +144,17 @@ impl Fault for OverPromises {
     }
 }
 
+/// The room for thick volumes is shown as that for thin ones.
+#[derive(Debug, Default)]
+pub(crate) struct ShowsThinRoomAsThick;
+impl Fault for ShowsThinRoomAsThick {
+    fn shown(&self, mut info: PoolInfo) -> PoolInfo {
+        let room = info.capacity;
+        info.capacity = room.with_thick(room.available, room.largest);
+        info
+    }
+}
+
 /// What a removed volume held shows up in the next new one.
 #[derive(Debug, Default)]
 pub(crate) struct ShowsOldData {
