@@ -1,23 +1,46 @@
 //! File systems on volumes: probe, format once, mount, grow, freeze, trim.
 
+mod binding;
+mod checking;
 mod format;
+mod formatting;
+mod growth;
+mod host;
+mod intents;
+mod mkfs;
+mod mounting;
+mod options;
+mod quiesce;
+mod twins;
 mod types;
+mod unmounting;
 
 use std::fmt::Debug;
 use std::path::Path;
 
 use crate::error::Result;
+use crate::host::BlockIo;
 use crate::ids::VolumeId;
 use crate::info::Attachment;
 use crate::outcome::{Ensured, Grown, Removed};
 use crate::token::FormatTokens;
 use crate::units::Bytes;
 
+pub use crate::host::{MountEntry, mounted_at, parse_mountinfo};
+pub use host::HostFilesystems;
 pub use types::{
     BindSpec, CheckOutcome, CheckPolicy, FormatSpec, FsIdentity, FsUsage, MountSpec, Mounted, Probe,
 };
 
 pub use crate::raw::Signature;
+
+/// What a device holds, judged by its content alone; total over any content.
+///
+/// # Errors
+/// As the device gives them.
+pub fn recognise(device: &dyn BlockIo) -> std::io::Result<Probe> {
+    crate::raw::signatures(device).map(Probe::of)
+}
 
 /// File systems on block devices of this host.
 pub trait Filesystems: Debug + Send + Sync {

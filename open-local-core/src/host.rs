@@ -31,7 +31,7 @@ mod system_mounts;
 
 use std::sync::Arc;
 
-pub use block::{BlockIo, MemoryBlock};
+pub use block::{BlockIo, MemoryBlock, ReadOnly};
 pub use checkpoints::{Checkpoints, CountSteps, KillAt, StopAt, Unchecked};
 pub use clock::{Clock, SystemClock};
 pub use deadline::{Deadline, poll_until};

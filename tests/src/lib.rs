@@ -4,7 +4,10 @@
 //! exactly its own, also after a panic; what a killed run left is removed by [`sweep`], which
 //! touches only objects of runs whose process is gone.
 
+pub mod child;
+pub mod pool_folder;
 pub mod scratch;
 pub mod sweep;
 
+pub use pool_folder::PoolFolder;
 pub use scratch::{LoopFixture, Scratch, require_root};

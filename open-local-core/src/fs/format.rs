@@ -23,6 +23,9 @@ pub(super) trait Target {
     /// Destroys these signatures durably, and refuses if there are others.
     fn erase(&self, signatures: &[Signature]) -> Result<()>;
 
+    /// Makes what [`Self::look`] finds survive a power cut.
+    fn settle(&self) -> Result<()>;
+
     /// Runs mkfs, and refuses if the device holds anything but the beginnings of the same kind.
     fn make(&self, kind: FsKind, uuid: Uuid) -> Result<()>;
 }
@@ -73,6 +76,7 @@ pub(super) fn format_once(
                 made = true;
             }
             Step::Spend => {
+                target.settle()?;
                 before("mark the token spent")?;
                 tokens.set_format_token(volume, FormatToken::Spent)?;
                 changed = true;

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::units::Bytes;
 
@@ -31,6 +31,47 @@ pub trait BlockIo: Debug + Send + Sync {
     /// # Errors
     /// As the device gives them.
     fn size(&self) -> io::Result<Bytes>;
+}
+
+/// A shared device; the same for all who hold it.
+impl<T: BlockIo + ?Sized> BlockIo for Arc<T> {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        (**self).read_at(offset, buf)
+    }
+
+    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        (**self).write_at(offset, data)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        (**self).flush()
+    }
+
+    fn size(&self) -> io::Result<Bytes> {
+        (**self).size()
+    }
+}
+
+/// A device that refuses writes with `EPERM`, as the kernel does for one set read-only.
+#[derive(Debug)]
+pub struct ReadOnly<T>(pub T);
+
+impl<T: BlockIo> BlockIo for ReadOnly<T> {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.0.read_at(offset, buf)
+    }
+
+    fn write_at(&self, _offset: u64, _data: &[u8]) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(libc::EPERM))
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn size(&self) -> io::Result<Bytes> {
+        self.0.size()
+    }
 }
 
 /// A block device in memory, for tests and examples.

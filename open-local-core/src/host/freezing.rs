@@ -1,7 +1,7 @@
 //! Freezing within a deadline, although the kernel's call may wait for a dead device for ever.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ pub(crate) fn freeze_within(
 fn work(
     shared: &(Mutex<Agreement>, Condvar),
     calls: &dyn MountCalls,
-    target: &PathBuf,
+    target: &Path,
     undone: impl FnOnce(),
 ) {
     let result = calls.freeze(target);

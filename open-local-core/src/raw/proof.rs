@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::report::{look, open};
-use super::{DeviceReport, Signature, names, signatures};
+use super::{DeviceReport, Signature, names};
 use crate::device::DeviceNumber;
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
 use crate::host::{BlockIo, DeviceAccess, DeviceHandle, Devices, Host, MountEntry};
@@ -16,6 +16,10 @@ use crate::host::{BlockIo, DeviceAccess, DeviceHandle, Devices, Host, MountEntry
 #[derive(Debug)]
 pub struct DeviceProof {
     report: DeviceReport,
+    #[expect(
+        dead_code,
+        reason = "kept open, so that the number is not given to another device"
+    )]
     device: Box<dyn DeviceHandle>,
 }
 
@@ -30,19 +34,6 @@ impl DeviceProof {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.report.path
-    }
-
-    /// What the device holds now, read from the device and not from the host's cache.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub fn signatures_now(&self) -> Result<Vec<Signature>> {
-        let cache = self.device.drop_cache();
-        cache
-            .and_then(|()| signatures(self.device.as_ref()))
-            .map_err(|e| {
-                Error::from_io(Op::Probe, Subject::device(self.path()), "can't read it", e)
-            })
     }
 
     /// Claims the device for writing as long as the answer lives.
@@ -63,8 +54,8 @@ impl DeviceProof {
 ///
 /// # Errors
 /// `Refused` if the node stands for another device now, the device refuses writes, or holds a
-/// signature that is not allowed; `Busy` if it is mounted, part of another device, used as swap
-/// or claimed; `NotFound` if it is gone or has no size; `InvalidArgument`, `Io`.
+/// signature that is not allowed; `Busy` if it is mounted, part of another device, used as swap,
+/// claimed, or open for writing in another process; `NotFound` if it is gone or has no size; `InvalidArgument`, `Io`.
 pub fn prove_writable(
     host: &Host,
     devices: &dyn Devices,
@@ -76,7 +67,22 @@ pub fn prove_writable(
     let (device, report) = look(host, devices, mounts, path)?;
     judge(&report, number, allowed)?;
     claim(devices, &report)?;
+    nobody_writes(devices, &report)?;
     Ok(DeviceProof { report, device })
+}
+
+fn nobody_writes(devices: &dyn Devices, report: &DeviceReport) -> Result<()> {
+    let subject = || Subject::device(&report.path);
+    let writers = devices.writers(report.number).map_err(|e| {
+        let message = "can't tell whether another process writes to it";
+        Error::from_io(Op::Prove, subject(), message, e)
+    })?;
+    if writers.is_empty() {
+        return Ok(());
+    }
+    let message = format!("it is open for writing in {}", writers.join(", "));
+    Err(Error::new(ErrorKind::Busy, Op::Prove, subject(), message)
+        .with_remedy("wait until it has ended, and repeat the call"))
 }
 
 fn judge(

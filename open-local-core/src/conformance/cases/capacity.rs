@@ -3,6 +3,7 @@
 use crate::conformance::PoolWish;
 use crate::conformance::case::{Case, Checked, check};
 use crate::conformance::lab::{Context, Lab, refused, vol};
+use crate::conformance::observation::Observation;
 use crate::error::ErrorKind;
 use crate::spec::VolumeSpec;
 use crate::units::Bytes;
@@ -99,7 +100,7 @@ fn figures_add_up(context: &Context<'_>) -> Checked {
 fn refusal_leaves_nothing(context: &Context<'_>) -> Checked {
     let lab = context.lab()?;
     lab.create("first", context.mib(16)?)?;
-    let before = (lab.capacity()?, lab.pool().volumes()?);
+    let before = Observation::of(&lab)?;
     let (_, more) = edge(&lab)?;
     for attempt in 0..3 {
         let answer = lab
@@ -107,7 +108,7 @@ fn refusal_leaves_nothing(context: &Context<'_>) -> Checked {
             .ensure_volume(&VolumeSpec::new(vol("more")?, more));
         refused(&format!("attempt {attempt}"), answer, ErrorKind::OutOfSpace)?;
     }
-    let after = (lab.capacity()?, lab.pool().volumes()?);
+    let after = Observation::of(&lab)?;
     check!(after == before, "before {before:?}, after {after:?}");
     check!(!lab.has("more")?, "the refused volume exists");
     Ok(())

@@ -16,7 +16,10 @@ pub(super) const CASES: &[Case] = &[
         "Creating a volume, cut before any step, is finished by the same call.",
         |context| at_every_step(context, CREATE),
     )
-    .rests_on(RESTART),
+    .rests_on(&[
+        "restart/volumes_are_remembered",
+        "content/fresh_reads_as_zeroes",
+    ]),
     Case::new(
         "interruption/clone",
         "Cloning a volume, cut before any step, is finished by the same call.",
@@ -107,7 +110,7 @@ const LARGE: Bytes = Bytes::new(12 << 20);
 const CREATE: Scenario = Scenario {
     prepare: |lab| lab.filled("old", 130).and_then(|_| lab.remove("old")),
     act: |pool| {
-        let spec = VolumeSpec::new("new".parse()?, small(lab)?).with_tag("k", "v");
+        let spec = VolumeSpec::new("new".parse()?, SMALL).with_tag("k", "v");
         pool.ensure_volume(&spec).map(drop)
     },
     done: |lab| lab.zero_from("new", Bytes::ZERO),

@@ -39,6 +39,11 @@ pub(super) const CASES: &[Case] = &[
         unpublishing_unknown_is_no_error,
     ),
     Case::new(
+        "publishing/open_device_stays_published",
+        "Unpublishing is Busy while the device is open, which goes on working.",
+        open_device_stays_published,
+    ),
+    Case::new(
         "publishing/published_is_not_removed",
         "Removing a published volume is Busy, and it stays as it is.",
         published_is_not_removed,
@@ -146,6 +151,29 @@ fn unpublishing_unknown_is_no_error(context: &Context<'_>) -> Checked {
     let gone = lab.pool().unpublish(&volume_source("never-made")?)?;
     check!(gone == Removed::WasAbsent, "the answer is {gone:?}");
     Ok(())
+}
+
+fn open_device_stays_published(context: &Context<'_>) -> Checked {
+    let lab = context.lab()?;
+    let size = lab.filled("data", 13)?.size;
+    let spec = PublishSpec::new(volume_source("data")?);
+    let device = lab.pool().publish(&spec)?.into_inner();
+    let io = during("open it", context.fixture.open(&device))?;
+    refused(
+        "unpublish it",
+        lab.pool().unpublish(&spec.source),
+        ErrorKind::Busy,
+    )?;
+    let shown = lab.pool().volume(&vol("data")?)?.attachment;
+    check!(
+        shown.as_ref() == Some(&device),
+        "refused, it shows {shown:?}"
+    );
+    crate::conformance::pattern::verify(io.as_ref(), 13, 0, size.get())?;
+    drop(io);
+    let gone = lab.pool().unpublish(&spec.source)?;
+    check!(gone.changed(), "closed, unpublishing answered {gone:?}");
+    lab.holds("data", 13, size)
 }
 
 fn published_is_not_removed(context: &Context<'_>) -> Checked {

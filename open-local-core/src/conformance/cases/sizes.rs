@@ -2,6 +2,7 @@
 
 use crate::conformance::case::{Case, Checked, Need, check};
 use crate::conformance::lab::{Context, refused, vol};
+use crate::conformance::observation::Observation;
 use crate::error::ErrorKind;
 use crate::spec::VolumeSpec;
 use crate::units::{Bytes, SECTOR_SIZE};
@@ -46,13 +47,13 @@ fn malformed_are_refused(context: &Context<'_>) -> Checked {
 
 fn larger_than_the_pool_is_refused(context: &Context<'_>) -> Checked {
     let lab = context.lab()?;
-    let before = lab.capacity()?;
+    let before = Observation::of(&lab)?;
     let spec = VolumeSpec::new(vol("data")?, Bytes::new(1 << 50));
     let answer = lab.pool().ensure_volume(&spec);
     refused("size 1PiB", answer, ErrorKind::OutOfSpace)?;
     check!(!lab.has("data")?, "it was refused, yet it is listed");
-    let after = lab.capacity()?;
-    check!(after == before, "the room was {before:?} and is {after:?}");
+    let after = Observation::of(&lab)?;
+    check!(after == before, "it was {before:?} and is {after:?}");
     Ok(())
 }
 

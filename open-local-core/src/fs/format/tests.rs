@@ -28,6 +28,10 @@ impl Target for Fake {
         Ok(())
     }
 
+    fn settle(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn make(&self, kind: FsKind, uuid: Uuid) -> Result<()> {
         let mut holds = self.holds.lock().unwrap();
         assert!(
