@@ -190,7 +190,7 @@ impl Fixture for Shelf {
 }
 
 /// Runs the suite on it.
-pub fn main() -> Result<()> {
+pub(crate) fn main() -> Result<()> {
     let spec = PoolSpec::new(PoolId::new("shelf")?);
     let disk = Arc::new(Mutex::new(Disk(spec, BTreeMap::new())));
     let report = conformance::run(&Shelf(disk, Arc::new(Unchecked)), "");

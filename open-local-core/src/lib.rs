@@ -1,6 +1,8 @@
-//! Embeddable node-local storage: pools, volumes, snapshots, clones, file systems and I/O limits.
-//!
-//! See the module docs; the front page is being written.
+// The page's example needs `sim`: without it the page is shown, but the example is not run.
+#![cfg_attr(
+    any(not(doctest), feature = "sim"),
+    doc = include_str!("../README.md")
+)]
 
 pub mod error;
 pub mod host;

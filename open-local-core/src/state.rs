@@ -167,6 +167,10 @@ impl Record {
                 return Err(damaged("a field's name is malformed or stands twice"));
             }
         }
+        // One record has one form: what reads alike but is written otherwise is not ours.
+        if record.to_bytes() != bytes {
+            return Err(damaged("the record is not in the form it is written in"));
+        }
         Ok(record)
     }
 

@@ -1,1 +1,102 @@
-//! Placeholder.
+//! Deliberately broken backends: each fails exactly the case that names its fault.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+#[path = "broken/copies.rs"]
+mod copies;
+#[path = "broken/sim_fixture.rs"]
+mod sim_fixture;
+#[path = "broken/volumes.rs"]
+mod volumes;
+#[path = "broken/wrapper.rs"]
+mod wrapper;
+
+use std::sync::Arc;
+
+use open_local_core::conformance::{self, Report, Verdict};
+use wrapper::{BrokenFixture, Fault};
+
+struct Broken {
+    fault: &'static str,
+    caught_by: &'static str,
+    make: fn() -> Arc<dyn Fault>,
+}
+
+fn fault<F: Fault + Default + 'static>() -> Arc<dyn Fault> {
+    Arc::new(F::default())
+}
+
+macro_rules! broken {
+    ($($fault:literal: $make:ty => $caught_by:literal,)*) => {
+        &[$(Broken { fault: $fault, caught_by: $caught_by, make: fault::<$make> },)*]
+    };
+}
+
+const BROKEN: &[Broken] = broken! {
+    "ignores a conflict of size": volumes::IgnoresConflict => "identity/other_size_is_a_conflict",
+    "ignores a conflict of source": volumes::IgnoresSource => "identity/other_source_is_a_conflict",
+    "forgets after a restart": volumes::ForgetsAfterRestart => "restart/volumes_are_remembered",
+    "leaks room on a kill": volumes::LeaksRoomOnKill => "interruption/grow",
+    "leaks a device on a kill": volumes::LeaksDeviceOnKill => "interruption/publish",
+    "lies about the size": volumes::LiesAboutSize => "volumes/device_is_as_large_as_said",
+    "shrinks": volumes::Shrinks => "growth/never_shrinks",
+    "removes a published volume": volumes::RemovesPublished => "publishing/published_is_not_removed",
+    "promises too much": volumes::OverPromises => "capacity/largest_is_the_limit",
+    "shows old data": volumes::ShowsOldData => "content/fresh_reads_as_zeroes",
+    "fails to unpublish the unknown": volumes::UnpublishOfUnknownFails
+        => "publishing/unpublishing_unknown_is_no_error",
+    "has two creators": volumes::TwoCreators => "threads/one_creates",
+    "changes something by planning": volumes::PlanChanges => "plans/announce_and_change_nothing",
+    "says no remedy": volumes::SaysNoRemedy => "errors/name_the_thing_and_the_remedy",
+    "snapshot is not frozen": copies::SnapshotNotFrozen => "snapshots/keep_their_content",
+    "takes a snapshot again": copies::SnapshotTakenAgain => "snapshots/again_takes_no_new_content",
+    "clone shares with its source": copies::CloneShares => "clones/are_independent",
+    "roll back keeps new data": copies::RollBackKeepsNew => "roll_back/restores_content",
+    "formats twice": copies::FormatsTwice => "tokens/giving_back_is_refused",
+    "never spends the token": copies::NeverSpends => "tokens/spent_stays_spent",
+};
+
+/// The cases that were not run because the one that failed is what they rest on.
+fn resting(report: &Report) -> Vec<&'static str> {
+    let results = report.results().iter();
+    let rests = results.filter(|result| match &result.verdict {
+        Verdict::NotRun(why) => why.starts_with("rests on"),
+        _ => false,
+    });
+    rests.map(|result| result.case.name()).collect()
+}
+
+#[test]
+fn the_wrapper_itself_breaks_nothing() {
+    let report = conformance::run(&BrokenFixture::new(fault::<volumes::NoFault>), "");
+    let none: [&str; 0] = [];
+    assert_eq!(report.failed(), none, "{report}");
+    assert_eq!(resting(&report), none, "{report}");
+}
+
+#[test]
+fn each_fault_fails_exactly_the_case_that_names_it() {
+    let mut wrong = Vec::new();
+    println!("{:32}  {:45}  not run for it", "fault", "caught by");
+    for broken in BROKEN {
+        let report = conformance::run(&BrokenFixture::new(broken.make), "");
+        let (failed, not_run) = (report.failed(), resting(&report));
+        println!(
+            "{:32}  {:45}  {}",
+            broken.fault,
+            failed.join(", "),
+            not_run.len()
+        );
+        if failed != [broken.caught_by] {
+            wrong.push(format!("{}: {failed:?}\n{report}", broken.fault));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(BROKEN.len() >= 10);
+}

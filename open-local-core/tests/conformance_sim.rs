@@ -15,11 +15,7 @@ use open_local_core::conformance::{self, Fixture};
 use sim_fixture::SimFixture;
 
 /// What can't be tried on a machine that lives in the memory of one process.
-const NOT_RUN: &[&str] = &[
-    "processes/*",
-    #[cfg(feature = "fs")]
-    "format_once/*",
-];
+const NOT_RUN: &[&str] = &["processes/*"];
 
 #[test]
 fn sim_keeps_every_promise() {

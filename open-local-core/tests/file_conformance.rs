@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use open_local_core::conformance::{self, Fixture, PoolWish};
 use open_local_core::file::FileBackend;
-use open_local_core::host::{BlockIo, Checkpoints, Loops, Unchecked};
+use open_local_core::host::{BlockIo, Checkpoints, Loops, SystemClock, Unchecked};
 use open_local_core::sim::{SimFiles, SimLoops, sim_host};
 use open_local_core::{Attachment, Backend, Bytes, Pool, PoolId, PoolSpec, Result};
 
@@ -45,7 +45,9 @@ impl SimFolder {
 
     fn backend(&self, checkpoints: Arc<dyn Checkpoints>) -> FileBackend {
         let (files, loops) = self.machine.lock().unwrap().clone();
-        let host = sim_host(files, 3).with_checkpoints(checkpoints);
+        let mut host = sim_host(files, 3).with_checkpoints(checkpoints);
+        // Threads really wait for each other here, which takes real time.
+        host.clock = Arc::new(SystemClock);
         FileBackend::new(host, Arc::new(loops))
     }
 }
@@ -129,8 +131,20 @@ impl Fixture for SimFolder {
     }
 }
 
-/// Cases that a machine in memory can't run; everything else must pass.
-const NOT_HERE: [&str; 0] = [];
+/// Cases that a machine in memory can't run: it has neither processes nor file systems. Tier 1
+/// runs them on real devices.
+const NOT_HERE: [&str; 10] = [
+    "format_once/second_time_is_unchanged",
+    "format_once/started_is_finished",
+    "format_once/spent_and_blank_is_refused",
+    "format_once/foreign_is_refused",
+    "format_once/clone_of_formatted_is_unchanged",
+    "processes/one_creates",
+    "processes/all_get_their_own",
+    "processes/creation_and_removal_balance",
+    "processes/never_promise_too_much",
+    "processes/killed_one_harms_nobody",
+];
 
 fn check(reflink: bool) {
     let report = conformance::run(&SimFolder::new(reflink), "");

@@ -104,7 +104,8 @@ impl Features {
 
 /// All steps in order; with `filter`, tests are chosen by that part of their name.
 pub(crate) fn all(workspace: &Workspace, filter: Option<&str>) -> Vec<Step> {
-    let mut steps = checks(workspace);
+    let mut steps: Vec<Step> = formats(workspace).into();
+    steps.extend(checks(workspace));
     for package in workspace.published() {
         steps.extend(feature_sets(package));
     }
@@ -153,16 +154,6 @@ fn checks(workspace: &Workspace) -> Vec<Step> {
         )
     });
     let steps = vec![
-        check(
-            "fmt",
-            &[needs::RUSTFMT],
-            Action::Run(Call::cargo(&["fmt", "--all", "--check"])),
-        ),
-        check(
-            "fmt of fuzz",
-            &[needs::RUSTFMT],
-            Action::Run(Call::cargo(&["fmt", "--check"]).args(in_fuzz.clone())),
-        ),
         check("tidy", &[], Action::Tidy),
         check(
             "clippy, default features",
@@ -191,6 +182,16 @@ fn checks(workspace: &Workspace) -> Vec<Step> {
         check("package", &[], Action::Run(package)),
     ];
     steps.into_iter().chain(bare).collect()
+}
+
+fn formats(workspace: &Workspace) -> [Step; 2] {
+    let fuzz = workspace.fuzz_manifest().to_string_lossy().into_owned();
+    let members = Call::cargo(&["fmt", "--all", "--check"]);
+    let fuzz = Call::cargo(&["fmt", "--check", "--manifest-path", &fuzz]);
+    [("fmt", members), ("fmt of fuzz", fuzz)].map(|(name, call)| {
+        let call = call.args(["--", "--color", "never"]);
+        check(name, &[needs::RUSTFMT], Action::Run(call))
+    })
 }
 
 /// None, each alone, default, all: built and tested.

@@ -23,7 +23,16 @@ pub(crate) struct Args {
     filter: Option<String>,
 }
 
+/// Whatever happens, the last line says how much passed and failed.
 pub(crate) fn run(args: &Args) -> Result<u8> {
+    run_chosen(args).or_else(|why| {
+        eprintln!("error: {why}");
+        println!("{}", report::last_line(0, 1));
+        Ok(1)
+    })
+}
+
+fn run_chosen(args: &Args) -> Result<u8> {
     let watch = Watch::start();
     let workspace = Workspace::load()?;
     let steps = chosen(steps::all(&workspace, args.filter.as_deref()), args);
@@ -38,11 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     }
     if args.install {
         let needs = steps.iter().flat_map(|step| step.needs.iter().copied());
-        if let Err(why) = install::install(needs) {
-            eprintln!("error: {why}");
-            println!("{}", report::last_line(0, 1));
-            return Ok(1);
-        }
+        install::install(needs)?;
     }
     let tallies = runner::run(&workspace, &steps);
     println!("\n{:.0} s in all", watch.elapsed().as_secs_f64());

@@ -10,7 +10,9 @@ use super::{Fixture, PoolWish, pattern};
 use crate::capability::Capabilities;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{BlockIo, Checkpoints, SystemClock, Unchecked, poll_until};
-use crate::ids::{SnapshotId, VolumeId};
+#[cfg(feature = "snapshot")]
+use crate::ids::SnapshotId;
+use crate::ids::VolumeId;
 use crate::info::{Capacity, Phase, VolumeInfo};
 use crate::outcome::Ensured;
 use crate::pool::{Pool, PoolExt};
@@ -26,6 +28,7 @@ pub(crate) fn vol(name: &str) -> Checked<VolumeId> {
 }
 
 /// A name of a snapshot.
+#[cfg(feature = "snapshot")]
 pub(crate) fn snap(name: &str) -> Checked<SnapshotId> {
     Ok(SnapshotId::new(name)?)
 }
@@ -36,6 +39,7 @@ pub(crate) fn volume_source(name: &str) -> Checked<Source> {
 }
 
 /// A snapshot as something to publish.
+#[cfg(feature = "snapshot")]
 pub(crate) fn snapshot_source(name: &str) -> Checked<Source> {
     Ok(Source::Snapshot(snap(name)?))
 }

@@ -65,10 +65,8 @@ impl Run<'_> {
     /// Thaws, undoes, and answers the error to give.
     fn take_back(&mut self, error: Error) -> Error {
         let work = self.work;
-        if self.frozen.is_some() {
-            if let Err(undo) = self.take(&Step::Release) {
-                return error.with_failed_rollback(undo);
-            }
+        if let Err(undo) = self.take(&Step::Release) {
+            return error.with_failed_rollback(undo);
         }
         for step in &work.undo {
             if let Err(undo) = self.checked(step) {

@@ -150,14 +150,11 @@ pub(super) fn classify(family: Family, file_name: &OsStr) -> Entry {
     if text.starts_with('.') && text.ends_with(".meta.new") {
         return Entry::HalfRecord;
     }
-    let suffixes: [(&str, fn(Source) -> Entry); 3] = [
-        (".meta", Entry::Record),
-        (".img", Entry::Image),
-        (".spare", Entry::Spare),
-    ];
-    suffixes
-        .iter()
-        .find_map(|(suffix, entry)| Some(entry(family.key(text.strip_suffix(suffix)?)?)))
+    let object = |suffix| family.key(text.strip_suffix(suffix)?);
+    object(".meta")
+        .map(Entry::Record)
+        .or_else(|| object(".img").map(Entry::Image))
+        .or_else(|| object(".spare").map(Entry::Spare))
         .unwrap_or(Entry::Unknown)
 }
 

@@ -7,10 +7,16 @@
     unsafe_code,
     reason = "these calls have no safe form; each block states why it is sound"
 )]
+#![cfg_attr(
+    not(all(feature = "file", feature = "fs", feature = "raw")),
+    allow(dead_code, reason = "each feature uses its own part")
+)]
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 #[cfg(feature = "fs")]
 use std::{
     ffi::CStr,
@@ -20,7 +26,6 @@ use std::{
 mod raw {
     //! Bindings made by `nix`'s macros from request numbers.
     #![allow(missing_docs, reason = "named after the kernel's own constants")]
-    #![expect(clippy::undocumented_unsafe_blocks, reason = "inside nix's macro")]
 
     nix::ioctl_none_bad!(loop_ctl_get_free, 0x4C82);
     nix::ioctl_write_ptr_bad!(loop_configure, 0x4C0A, super::LoopConfig);
@@ -285,4 +290,16 @@ pub(crate) fn bind_mount(source: &CStr, target: &CStr, attributes: u64) -> io::R
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Has the kernel kill the program when the thread that started it ends, however it ends: so that
+/// nothing works on a device on behalf of a caller that was killed.
+pub(crate) fn end_with_parent(command: &mut Command) {
+    let set = || {
+        nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes one system call, which is
+    // async-signal-safe; it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(set) };
 }

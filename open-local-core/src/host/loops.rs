@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Clock, Roots, SystemClock, ioctl};
+use super::{Roots, SystemClock, ioctl};
 use crate::device::DeviceNumber;
 use crate::units::Bytes;
 

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
-use super::{Clock, Deadline, Invocation, Output, ProgramRunner, SystemClock, poll_until};
+use super::{Clock, Deadline, Invocation, Output, ProgramRunner, SystemClock, ioctl, poll_until};
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
 
 /// The longest time between two looks at whether the program has ended.
@@ -157,6 +157,7 @@ impl Running {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
+        ioctl::end_with_parent(&mut command);
         let child = command.spawn().map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => failed(
                 invocation,
@@ -346,5 +347,41 @@ mod tests {
         assert_eq!(output.code, Some(0));
         let left = String::from_utf8(output.stdout).unwrap();
         assert!(wait_gone(left.trim()), "{left} still runs");
+    }
+
+    const CALLER: &str = "OPEN_LOCAL_RUNNER_CALLER";
+
+    /// Not a test of its own: the process that the next test kills.
+    #[test]
+    fn caller_that_is_killed() {
+        if let Some(file) = std::env::var_os(CALLER) {
+            let script = format!("echo $$ > {}; exec sleep 300", Path::new(&file).display());
+            let _ = SystemRunner.run(&shell(&script));
+        }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a process that is killed")]
+    fn a_program_does_not_outlive_a_killed_caller() {
+        let name = format!("open-local-caller-{}", std::process::id());
+        let file = std::env::temp_dir().join(name);
+        let mut caller = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "host::system_runner::tests::caller_that_is_killed",
+            ])
+            .env(CALLER, &file)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let started = poll_until(&SystemClock, Duration::from_secs(20), || {
+            let pid = std::fs::read_to_string(&file).unwrap_or_default();
+            Ok(pid.ends_with('\n').then_some(pid))
+        });
+        caller.kill().unwrap();
+        caller.wait().unwrap();
+        let program = started.unwrap().unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert!(wait_gone(program.trim()), "{program} still runs");
     }
 }

@@ -54,8 +54,8 @@ impl DeviceProof {
 ///
 /// # Errors
 /// `Refused` if the node stands for another device now, the device refuses writes, or holds a
-/// signature that is not allowed; `Busy` if it is mounted, part of another device, used as swap
-/// or claimed; `NotFound` if it is gone or has no size; `InvalidArgument`, `Io`.
+/// signature that is not allowed; `Busy` if it is mounted, part of another device, used as swap,
+/// claimed, or open for writing in another process; `NotFound` if it is gone or has no size; `InvalidArgument`, `Io`.
 pub fn prove_writable(
     host: &Host,
     devices: &dyn Devices,
@@ -67,7 +67,22 @@ pub fn prove_writable(
     let (device, report) = look(host, devices, mounts, path)?;
     judge(&report, number, allowed)?;
     claim(devices, &report)?;
+    nobody_writes(devices, &report)?;
     Ok(DeviceProof { report, device })
+}
+
+fn nobody_writes(devices: &dyn Devices, report: &DeviceReport) -> Result<()> {
+    let subject = || Subject::device(&report.path);
+    let writers = devices.writers(report.number).map_err(|e| {
+        let message = "can't tell whether another process writes to it";
+        Error::from_io(Op::Prove, subject(), message, e)
+    })?;
+    if writers.is_empty() {
+        return Ok(());
+    }
+    let message = format!("it is open for writing in {}", writers.join(", "));
+    Err(Error::new(ErrorKind::Busy, Op::Prove, subject(), message)
+        .with_remedy("wait until it has ended, and repeat the call"))
 }
 
 fn judge(

@@ -1,24 +1,52 @@
 //! The fixture of the `sim` backend.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use open_local_core::conformance::{Fixture, PoolWish};
+#[cfg(feature = "fs")]
+use open_local_core::fs::Filesystems;
 use open_local_core::host::{BlockIo, Checkpoints, Unchecked};
+#[cfg(feature = "fs")]
+use open_local_core::sim::SimFilesystems;
 use open_local_core::sim::{Machine, SimBackend};
 use open_local_core::{Attachment, Backend, Bytes, Pool, PoolId, PoolSpec, Result};
 
-/// A new machine for every pool; reopening restarts its programs, not the machine.
+/// One machine; a new pool for every case, and a restart of its programs for every reopening.
 #[derive(Debug)]
-pub struct SimFixture(Mutex<Machine>);
+pub(crate) struct SimFixture {
+    machine: Machine,
+    #[cfg(feature = "fs")]
+    filesystems: SimFilesystems,
+}
 
 impl SimFixture {
-    pub fn new() -> Self {
-        Self(Mutex::new(Machine::new(0)))
+    pub(crate) fn new() -> Self {
+        let machine = Machine::new(7);
+        Self {
+            #[cfg(feature = "fs")]
+            filesystems: SimFilesystems::new(&machine),
+            machine,
+        }
     }
 
-    fn machine(&self) -> Machine {
-        self.0.lock().unwrap().clone()
+    /// Removes whatever the last case left.
+    fn clear(&self) -> Result<()> {
+        // Nothing is attached or open after a reboot.
+        self.machine.reboot();
+        let backend = SimBackend::new(&self.machine);
+        for info in backend.list_pools()? {
+            let pool = backend.open_pool(info.id())?;
+            for volume in pool.volumes()? {
+                let _ = pool.remove_volume(&volume.id)?;
+            }
+            let snapshots = pool.snapshots().unwrap();
+            for snapshot in snapshots.list_snapshots(None)? {
+                let _ = snapshots.remove_snapshot(&snapshot.id)?;
+            }
+            let _ = backend.remove_pool(info.id())?;
+        }
+        Ok(())
     }
 }
 
@@ -32,36 +60,31 @@ impl Fixture for SimFixture {
     }
 
     fn fresh(&self, wish: &PoolWish) -> Result<Arc<dyn Pool>> {
-        let machine = Machine::new(7);
-        *self.0.lock().unwrap() = machine.clone();
+        self.clear()?;
         let spec = PoolSpec::new(pool())
             .with_capacity(wish.capacity)
             .with_reserve(wish.reserve)
             .with_overcommit(wish.overcommit);
-        let backend = SimBackend::new(&machine);
+        let backend = SimBackend::new(&self.machine);
         let _ = backend.ensure_pool(&spec)?;
         backend.open_pool(&pool())
     }
 
     fn reopen(&self, checkpoints: Arc<dyn Checkpoints>) -> Result<Arc<dyn Pool>> {
-        let machine = self.machine();
-        machine.restart();
-        let host = machine.host().with_checkpoints(checkpoints);
-        SimBackend::with_host(&machine, host).open_pool(&pool())
+        self.machine.restart();
+        let host = self.machine.host().with_checkpoints(checkpoints);
+        SimBackend::with_host(&self.machine, host).open_pool(&pool())
     }
 
     fn open(&self, device: &Attachment) -> io::Result<Box<dyn BlockIo>> {
-        self.machine().open(device)
+        self.machine.open(device)
     }
 
     /// A hidden object would show as a promise that no listed one accounts for, or as room taken
     /// in a pool that lists nothing.
     fn leaks(&self) -> Result<Vec<String>> {
-        let machine = self.machine();
-        let backend = SimBackend::with_host(
-            &machine,
-            machine.host().with_checkpoints(Arc::new(Unchecked)),
-        );
+        let host = self.machine.host().with_checkpoints(Arc::new(Unchecked));
+        let backend = SimBackend::with_host(&self.machine, host);
         let mut leaks = Vec::new();
         for info in backend.list_pools()? {
             let pool = backend.open_pool(info.id())?;
@@ -81,5 +104,14 @@ impl Fixture for SimFixture {
             }
         }
         Ok(leaks)
+    }
+
+    #[cfg(feature = "fs")]
+    fn filesystems(&self) -> Option<&dyn Filesystems> {
+        Some(&self.filesystems)
+    }
+
+    fn dispose(&self) -> Result<()> {
+        self.clear()
     }
 }

@@ -10,7 +10,15 @@ pub(super) const CASES: &[Case] = &[Case::new(
     "errors/name_the_thing_and_the_remedy",
     "Every refusal names its subject, says what is wrong with it, and what to do.",
     name_the_thing_and_the_remedy,
-)];
+)
+.rests_on(&[
+    "sizes/malformed_are_refused",
+    "sizes/larger_than_the_pool_is_refused",
+    "identity/other_size_is_a_conflict",
+    "volumes/unknown_is_not_found",
+    "publishing/other_mode_is_a_conflict",
+    "publishing/published_is_not_removed",
+])];
 
 fn judge(what: &str, error: &Error, name: &str) -> Checked {
     let report = error.report();

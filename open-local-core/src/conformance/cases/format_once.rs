@@ -23,13 +23,18 @@ pub(super) const CASES: &[Case] = &[
         "A format that was cut before mkfs is finished with the UUID it had chosen.",
         started_is_finished,
     )
-    .needs(&[Need::FormatTokens, Need::Filesystems]),
+    .needs(&[Need::FormatTokens, Need::Filesystems])
+    .rests_on(&[
+        "tokens/chosen_uuid_is_remembered",
+        "tokens/spent_stays_spent",
+    ]),
     Case::new(
         "format_once/spent_and_blank_is_refused",
         "A volume without token and without file system is never formatted.",
         spent_and_blank_is_refused,
     )
-    .needs(&[Need::FormatTokens, Need::Filesystems]),
+    .needs(&[Need::FormatTokens, Need::Filesystems])
+    .rests_on(&["tokens/spent_stays_spent"]),
     Case::new(
         "format_once/foreign_is_refused",
         "A foreign signature is never formatted over, even with an unused token.",
@@ -123,17 +128,15 @@ fn foreign_is_refused(context: &Context<'_>) -> Checked {
     lab.create("data", context.mib(16)?)?;
     let device = published(&lab, "data")?;
     let io = during("open it", context.fixture.open(&device))?;
-    // A swap area: its mark stands at the end of the first page of 4 KiB, its version at 1024.
-    let mut page = vec![0u8; 4086];
-    if let Some(version) = page.get_mut(1024) {
-        *version = 1;
-    }
-    page.extend_from_slice(b"SWAPSPACE2");
+    // The label of an LVM2 physical volume, in the second sector.
+    let mut page = vec![0u8; 512];
+    page.extend_from_slice(b"LABELONE\x01\0\0\0\0\0\0\0\0\0\0\0\x20\0\0\0LVM2 001");
+    page.resize(4096, 0);
     during("write the mark", io.write_at(0, &page))?;
     during("flush it", io.flush())?;
     drop(io);
     let answer = format(&lab, "data", &device)?;
-    refused("format over swap", answer, ErrorKind::Refused)?;
+    refused("format over LVM2", answer, ErrorKind::Refused)?;
     let io = during("open it", context.fixture.open(&device))?;
     let mut now = vec![0u8; page.len()];
     during("read the mark", io.read_at(0, &mut now))?;

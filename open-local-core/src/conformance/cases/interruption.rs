@@ -16,7 +16,10 @@ pub(super) const CASES: &[Case] = &[
         "Creating a volume, cut before any step, is finished by the same call.",
         |context| at_every_step(context, CREATE),
     )
-    .rests_on(RESTART),
+    .rests_on(&[
+        "restart/volumes_are_remembered",
+        "content/fresh_reads_as_zeroes",
+    ]),
     Case::new(
         "interruption/clone",
         "Cloning a volume, cut before any step, is finished by the same call.",

@@ -24,7 +24,15 @@ pub(super) const CASES: &[Case] = &[
         "plans/fail_as_the_change_would",
         "The plan of a change that can't be fails with the kind the change fails with.",
         fail_as_the_change_would,
-    ),
+    )
+    .rests_on(&[
+        "sizes/malformed_are_refused",
+        "sizes/larger_than_the_pool_is_refused",
+        "identity/other_size_is_a_conflict",
+        "volumes/unknown_is_not_found",
+        "publishing/other_mode_is_a_conflict",
+        "publishing/published_is_not_removed",
+    ]),
 ];
 
 /// Makes a change.

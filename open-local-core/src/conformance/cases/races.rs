@@ -23,7 +23,8 @@ pub(super) const CASES: &[Case] = &[
         "threads/creation_and_removal_balance",
         "A name created and removed by many threads is there as often as it was created.",
         |context| creation_and_removal_balance(context, Means::Threads),
-    ),
+    )
+    .rests_on(&["threads/one_creates"]),
     Case::new(
         "threads/never_promise_too_much",
         "Many threads together get no more room than there is.",
@@ -47,7 +48,8 @@ pub(super) const CASES: &[Case] = &[
         "A name created and removed by two processes is there as often as it was created.",
         |context| creation_and_removal_balance(context, Means::Processes),
     )
-    .needs(&[Need::SecondProcess]),
+    .needs(&[Need::SecondProcess])
+    .rests_on(&["processes/one_creates"]),
     Case::new(
         "processes/never_promise_too_much",
         "Two processes together get no more room than there is.",

@@ -22,7 +22,10 @@ pub(super) const CASES: &[Case] = &[
         "A published volume stays published on the same device and is not removed.",
         published_stays_published,
     )
-    .rests_on(&["restart/volumes_are_remembered"]),
+    .rests_on(&[
+        "restart/volumes_are_remembered",
+        "publishing/published_is_not_removed",
+    ]),
 ];
 
 fn volumes_are_remembered(context: &Context<'_>) -> Checked {

@@ -1,0 +1,25 @@
+//! Log lines on standard error.
+
+use tracing::level_filters::LevelFilter;
+
+use crate::context::{Globals, LogFormat, LogLevel};
+
+/// Starts logging; a second call in one process changes nothing.
+pub(super) fn start(globals: &Globals) {
+    let level = match globals.log_level {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let lines = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(level);
+    // An error means that a subscriber is there already, which is then the one that was wanted.
+    let _ = match globals.log_format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+}

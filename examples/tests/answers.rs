@@ -1,0 +1,227 @@
+//! Answers, errors and exit codes on the simulated machine.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod program;
+
+use program::{run, sim};
+
+#[test]
+fn the_simulated_machine_starts_with_a_pool() {
+    let pools = sim(&["pool", "list", "-o", "json"]).json();
+    assert_eq!(pools["pools"][0]["name"], "sim");
+    assert_eq!(pools["pools"][0]["capacity"]["total"], 10u64 << 30);
+    let shown = sim(&["pool", "show"]);
+    assert_eq!(shown.code, 0);
+    assert!(shown.stdout.contains("10 GiB"), "{}", shown.stdout);
+    let backends = run(&["backends", "-o", "json"]).json();
+    let names: Vec<_> = backends["backends"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|backend| backend["name"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(names, ["file", "sim"]);
+}
+
+#[test]
+fn a_created_volume_is_answered_in_bytes_and_in_words() {
+    let made = sim(&[
+        "volume", "create", "data", "--size", "1536MiB", "--tag", "a=b", "-o", "json",
+    ]);
+    let answer = made.json();
+    assert_eq!(made.code, 0);
+    assert_eq!(answer["outcome"], "created");
+    assert_eq!(answer["volume"]["size"], 1536u64 << 20);
+    assert_eq!(answer["volume"]["tags"]["a"], "b");
+    assert!(answer["volume"]["attachment"].is_null());
+    let made = sim(&["volume", "create", "data", "--size", "1536MiB"]);
+    assert_eq!(made.stdout, "volume data: created (1.5 GiB, pool sim)\n");
+}
+
+#[test]
+fn a_dry_run_prints_the_plan_and_changes_nothing() {
+    for arguments in [
+        &["volume", "create", "v", "--size", "1GiB"][..],
+        &["pool", "create", "p", "--capacity", "1GiB"],
+        &["pool", "remove", "sim"],
+        &["recover"],
+        &["demo"],
+        &[
+            "throttle",
+            "apply",
+            "--cgroup",
+            "a/b",
+            "--device",
+            "7:0",
+            "--write-bps",
+            "1MiB",
+        ],
+    ] {
+        let run = sim(&[arguments, &["--dry-run", "-o", "json"]].concat());
+        let answer = run.json();
+        assert_eq!(answer["dry_run"], true, "{arguments:?}");
+        let steps = answer["plan"]["steps"].as_array().unwrap();
+        assert!(!steps.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn unknown_names_end_with_3_and_help() {
+    for (arguments, next) in [
+        (&["volume", "show", "nope"][..], "open-local volume list"),
+        (&["snapshot", "show", "nope"], "open-local snapshot list"),
+        (
+            &["--pool", "nope", "volume", "list"],
+            "open-local pool list",
+        ),
+        (
+            &["volume", "grow", "nope", "--size", "1GiB"],
+            "open-local volume list",
+        ),
+    ] {
+        let run = sim(arguments);
+        assert_eq!(run.code, 3, "{}", run.stderr);
+        assert!(run.stderr.starts_with("error: "), "{}", run.stderr);
+        assert!(run.stderr.contains("nope"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains(&format!("help: try: {next}")),
+            "{}",
+            run.stderr
+        );
+        assert!(run.stdout.is_empty());
+    }
+    let run = run(&["--backend", "nope", "pool", "list"]);
+    assert_eq!(run.code, 3);
+    assert!(
+        run.stderr.contains("help: choose one of: file, sim"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn malformed_names_and_sizes_end_with_2_and_a_remedy() {
+    let long = "a".repeat(300);
+    for name in ["a/b", "..", "", &long] {
+        let run = sim(&["volume", "show", name, "-o", "json"]);
+        assert_eq!(run.code, 2, "{name:?}: {}", run.stderr);
+        let error = run.error();
+        assert_eq!(error["kind"], "invalid-argument");
+        assert!(error["help"].as_str().unwrap().contains("letters"));
+    }
+    assert_eq!(sim(&["volume", "show", "-rf"]).code, 2);
+    for size in [
+        "0",
+        "513",
+        "18446744073709551615",
+        "16EiB",
+        "1.5GiB",
+        "-1",
+        "",
+    ] {
+        let run = sim(&["volume", "create", "v", "--size", size]);
+        assert_eq!(run.code, 2, "{size:?}: {}", run.stderr);
+    }
+    let run = sim(&["volume", "create", "v", "--size", "11GiB", "-o", "json"]);
+    assert_eq!(
+        (run.code, run.error()["kind"].as_str()),
+        (5, Some("out-of-space"))
+    );
+}
+
+#[test]
+fn wrong_usage_is_json_too_when_json_was_asked_for() {
+    for arguments in [
+        &["volume", "create", "v", "-o", "json"][..],
+        &["nonsense", "--output=json"],
+    ] {
+        let run = sim(arguments);
+        assert_eq!(run.code, 2);
+        assert_eq!(run.error()["exit_code"], 2);
+    }
+    let bare = run(&[]);
+    assert_eq!(bare.code, 2);
+    assert!(bare.stderr.contains("Usage: open-local"), "{}", bare.stderr);
+}
+
+#[test]
+fn destruction_without_a_yes_is_refused() {
+    for arguments in [
+        &["volume", "remove", "v"][..],
+        &["pool", "remove", "sim"],
+        &["snapshot", "remove", "s"],
+        &["volume", "allow-format", "v"],
+        &["snapshot", "rollback", "v", "s"],
+    ] {
+        let run = sim(arguments);
+        assert_eq!(run.code, 7, "{arguments:?}: {}", run.stderr);
+        assert!(run.stderr.contains("--yes"), "{}", run.stderr);
+    }
+    let run = sim(&["volume", "remove", "v", "--yes", "-o", "json"]);
+    assert_eq!(
+        (run.code, run.json()["outcome"].as_str()),
+        (0, Some("absent"))
+    );
+    assert_eq!(sim(&["pool", "remove", "sim", "--yes"]).code, 0);
+}
+
+#[test]
+fn the_log_line_and_the_error_carry_the_same_id() {
+    let run = sim(&[
+        "--log-level",
+        "info",
+        "--log-format",
+        "json",
+        "volume",
+        "create",
+        "v",
+        "--size",
+        "11GiB",
+    ]);
+    let mut lines = run.stderr.lines();
+    let logged: serde_json::Value = serde_json::from_str(lines.next().unwrap()).unwrap();
+    assert_eq!(logged["op"], "ensure volume");
+    assert_eq!(logged["subject"], "volume v");
+    assert_eq!(logged["outcome"], "out-of-space");
+    let id = logged["id"].as_str().unwrap();
+    assert_eq!(id.len(), 8);
+    assert!(
+        lines.any(|line| line.contains(&format!("(operation {id})"))),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn operations_are_kept_where_the_state_is() {
+    let folder = std::env::temp_dir().join(format!("open-local-cli-{}", std::process::id()));
+    let state = folder.to_string_lossy();
+    let made = sim(&[
+        "--state-dir",
+        &state,
+        "volume",
+        "create",
+        "v",
+        "--size",
+        "1GiB",
+        "--tag",
+        "k=secret",
+    ]);
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let kept = std::fs::read_to_string(folder.join("operations.log")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(kept.trim()).unwrap();
+    assert_eq!(line["outcome"], "created");
+    assert!(!line["plan"].as_array().unwrap().is_empty());
+    assert!(!kept.contains("secret"), "{kept}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
