@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 //! Every change of the `file` backend, killed with SIGKILL before each of its steps, on real files,
 //! loop devices and mounts.
 //!
@@ -594,4 +591,3 @@ fn a_killed_change_is_finished_by_the_same_call_where_bytes_are_copied() {
 fn a_killed_change_is_finished_by_the_same_call_where_blocks_are_shared() {
     kill_all("xfs");
 }
->>>>>>> tier1
