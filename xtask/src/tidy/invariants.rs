@@ -12,16 +12,51 @@ const FILE: &str = "ARCHITECTURE.md";
 
 pub(super) fn check(workspace: &Workspace, tree: &Tree) -> Vec<Finding> {
     let text = fs::read_to_string(workspace.root.join(FILE)).unwrap_or_default();
-    let defined = |name: &str| {
-        let wanted = format!("fn {name}");
-        tree.sources
-            .iter()
-            .any(|s| s.code.lines().any(|line| has_word(line, &wanted)))
-    };
-    judge(&text, defined)
+    judge(&text, |guard| is_test(tree, guard))
 }
 
-fn judge(text: &str, defined: impl Fn(&str) -> bool) -> Vec<Finding> {
+/// Whether such a test exists: in the file that is named, where one is.
+fn is_test(tree: &Tree, guard: &Guard) -> bool {
+    let in_file = |path: &Path| {
+        guard
+            .file
+            .as_ref()
+            .is_none_or(|file| path == Path::new(file))
+    };
+    let of_file = tree.sources.iter().filter(|s| in_file(&s.path));
+    of_file
+        .map(|s| s.code.lines().collect())
+        .any(|lines: Vec<_>| {
+            // A macro that makes a test of each name it is given: `fn $test()`.
+            let listed = format!("{},", guard.name);
+            defines_test(&lines, &format!("fn {}", guard.name))
+                || (lines.iter().any(|line| line.trim() == listed) && defines_test(&lines, "fn $"))
+        })
+}
+
+/// Whether the function stands below `#[test]`, with attributes and comments at most between.
+fn defines_test(lines: &[&str], function: &str) -> bool {
+    let named = |line: &str| match function.strip_suffix('$') {
+        Some(_) => line.contains(function),
+        None => has_word(line, function),
+    };
+    let defined = (0..).zip(lines).filter(|(_, line)| named(line));
+    let tested = |at: usize| {
+        let above = lines.iter().take(at).rev().map(|line| line.trim());
+        let mut above = above.take_while(|line| line.is_empty() || line.starts_with("#["));
+        above.any(|line| line == "#[test]")
+    };
+    defined.into_iter().any(|(at, _)| tested(at))
+}
+
+/// A test as the page names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Guard {
+    file: Option<String>,
+    name: String,
+}
+
+fn judge(text: &str, defined: impl Fn(&Guard) -> bool) -> Vec<Finding> {
     let file = Path::new(FILE);
     let mut findings = Vec::new();
     let mut seen = Vec::new();
@@ -45,7 +80,8 @@ fn judge(text: &str, defined: impl Fn(&str) -> bool) -> Vec<Finding> {
             findings.push(Finding::new(file, line, what, remedy));
         }
         for guard in guards.iter().filter(|guard| !defined(guard)) {
-            let what = format!("the guard {guard} of {number} is no function of the tree");
+            let place = guard.file.as_deref().unwrap_or("the tree");
+            let what = format!("the guard {} of {number} is no test of {place}", guard.name);
             findings.push(Finding::new(
                 file,
                 line,
@@ -69,7 +105,7 @@ fn judge(text: &str, defined: impl Fn(&str) -> bool) -> Vec<Finding> {
 }
 
 /// The number and the guards of a row of the table, if it is one.
-fn invariant(row: &str) -> Option<(String, Vec<String>)> {
+fn invariant(row: &str) -> Option<(String, Vec<Guard>)> {
     let row = row.trim().strip_prefix('|')?;
     let cells: Vec<&str> = row
         .trim_end_matches('|')
@@ -86,22 +122,28 @@ fn invariant(row: &str) -> Option<(String, Vec<String>)> {
     Some((number.to_owned(), quoted.filter_map(function).collect()))
 }
 
-/// The function that `path::name`, `file.rs: name` or `name` means; `None` for what is no name,
-/// such as a command.
-fn function(quoted: &str) -> Option<String> {
-    let name = quoted.rsplit([':', ' ']).find(|part| !part.is_empty())?;
-    let name = name.trim_end_matches("()");
+/// The test that `path::name`, `file.rs: name` or `name` means; `None` for what is no name, such
+/// as a command.
+fn function(quoted: &str) -> Option<Guard> {
+    let (file, path) = match quoted.split_once(".rs: ") {
+        Some((file, path)) => (Some(format!("{file}.rs")), path),
+        None => (None, quoted),
+    };
+    let name = path.rsplit(':').find(|part| !part.is_empty())?;
+    let name = name.trim_end_matches("()").to_owned();
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let is_name = name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit());
-    (is_name && (!quoted.contains(' ') || quoted.contains(".rs: "))).then(|| name.to_owned())
+    is_name.then_some(Guard { file, name })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tidy::sources::Source;
 
     fn what(text: &str) -> Vec<String> {
-        let found = judge(text, |name| name == "formats_once" || name == "sizes_round");
+        let known = ["formats_once", "sizes_round"];
+        let found = judge(text, |guard| known.contains(&guard.name.as_str()));
         found
             .iter()
             .map(|f| format!("{}: {}", f.line, f.what))
@@ -122,11 +164,42 @@ mod tests {
         assert_eq!(
             what(text),
             [
-                "1: the guard gone of I1 is no function of the tree",
+                "1: the guard gone of I1 is no test of the tree",
                 "2: the invariant I2 names no guard",
                 "3: the invariant I2 stands twice",
             ]
         );
+    }
+
+    #[test]
+    fn a_guard_is_a_test_in_the_file_that_is_named() {
+        let source = |path: &str, text: &str| Source::new(Path::new(path), text);
+        let tree = Tree {
+            sources: vec![
+                source(
+                    "a.rs",
+                    "#[test]\n// Why.\n#[should_panic]\nfn one() {}\nfn helper() {}",
+                ),
+                source(
+                    "b.rs",
+                    "/// #[test]\nfn two() {}\n#[test]\nfn other() {}\nfn three() {}",
+                ),
+            ],
+        };
+        let found = |quoted: &str| is_test(&tree, &function(quoted).unwrap());
+        for good in [
+            "a.rs: one",
+            "one",
+            "x::one",
+            "b.rs: other",
+            "b.rs: x::other",
+        ] {
+            assert!(found(good), "{good}");
+        }
+        for bad in ["b.rs: one", "c.rs: one", "helper", "two", "three", "on"] {
+            assert!(!found(bad), "{bad}");
+        }
+        assert_eq!(function("cargo xtask tidy"), None);
     }
 
     #[test]

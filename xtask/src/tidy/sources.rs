@@ -17,6 +17,14 @@ const UNSAFE: [&str; 2] = [
     "open-local-core/src/host/ioctl.rs",
     "open-local-lvm/src/dm/ioctl.rs",
 ];
+/// The only sources of published crates that do something when a value goes: none of it on a
+/// device. A destructor can't report an error, runs at a panic too, and not at all at a kill.
+const DROPS: [&str; 4] = [
+    "open-local-core/src/adapter/lanes.rs",
+    "open-local-core/src/sim/content.rs",
+    "open-local-core/src/sim/files/handle.rs",
+    "open-local-core/src/sim/files/room.rs",
+];
 /// Names that say nothing about what is inside.
 const VAGUE: [&str; 6] = ["util", "utils", "common", "helper", "helpers", "misc"];
 /// Folders that hold no source of ours.
@@ -31,7 +39,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    fn new(path: &Path, text: &str) -> Self {
+    pub(super) fn new(path: &Path, text: &str) -> Self {
         Self {
             path: path.to_path_buf(),
             text: text.to_owned(),
@@ -104,6 +112,7 @@ fn check_one(source: &Source, published: bool) -> Vec<Finding> {
     }
     for (number, code) in (1..).zip(source.code.lines()) {
         findings.extend(forbidden(&source.path, number, code));
+        findings.extend(destructor(&source.path, number, code).filter(|_| published));
     }
     for (number, text) in (1..).zip(source.text.lines()) {
         let comment = text.trim_start();
@@ -133,6 +142,24 @@ fn vague_name(path: &Path) -> Option<Finding> {
         format!("the name {vague} says nothing"),
         "name the module after the concept inside it",
     ))
+}
+
+/// An implementation of `Drop` outside tests and the files that may have one.
+fn destructor(path: &Path, number: usize, code: &str) -> Option<Finding> {
+    let is_one = has_word(code, "impl") && has_word(code, "Drop for");
+    let in_tests = path
+        .iter()
+        .any(|part| matches!(part.to_str(), Some("tests" | "tests.rs")));
+    let allowed = DROPS.iter().any(|allowed| path == Path::new(allowed));
+    (is_one && !in_tests && !allowed).then(|| {
+        Finding::new(
+            path,
+            number,
+            "something happens in Drop",
+            "do it in a call that can fail; if it touches no device, add the file to DROPS in \
+             xtask/src/tidy/sources.rs",
+        )
+    })
 }
 
 fn forbidden(path: &Path, number: usize, code: &str) -> Vec<Finding> {
@@ -184,6 +211,38 @@ mod tests {
         assert_eq!(what("open-local-core/src/a.rs", text), ["3: unsafe code"]);
         assert!(what("open-local-core/src/host/ioctl.rs", text).is_empty());
         assert!(what("a.rs", "#![deny(unsafe_code)]\nconst S: &str = \"unsafe\";").is_empty());
+    }
+
+    #[test]
+    fn destructors_are_found_outside_tests_and_their_files() {
+        let text = "struct A;\nimpl<T: X> Drop for A<T> {\n    fn drop(&mut self) {}\n}\n";
+        let found = ["2: something happens in Drop"];
+        assert_eq!(what("open-local-core/src/file/pool.rs", text), found);
+        assert_eq!(what("a.rs", "impl std::ops::Drop for A {}").len(), 1);
+        for fine in [
+            "open-local-core/src/sim/content.rs",
+            "open-local-core/src/throttle/tests.rs",
+            "open-local-core/tests/broken/x.rs",
+        ] {
+            assert!(what(fine, text).is_empty(), "{fine}");
+        }
+        let program = Source::new(Path::new("examples/src/a.rs"), text);
+        assert!(check_one(&program, false).is_empty());
+        assert!(what("a.rs", "// impl Drop for A\nimpl Dropper for A {}").is_empty());
+    }
+
+    /// A file that is gone must not leave a hole for the next one of its name.
+    #[test]
+    fn every_exception_is_still_needed() {
+        let workspace = Workspace::load().unwrap();
+        let tree = Tree::read(&workspace.root).unwrap();
+        let code = |path: &str| tree.sources.iter().find(|s| s.path == Path::new(path));
+        for path in DROPS {
+            assert!(
+                code(path).is_some_and(|s| s.code.contains("Drop for")),
+                "{path}"
+            );
+        }
     }
 
     #[test]
