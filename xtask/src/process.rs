@@ -24,6 +24,7 @@ pub(crate) struct Call {
     args: Vec<String>,
     env: Vec<(String, String)>,
     dir: Option<PathBuf>,
+    deadline: Duration,
 }
 
 /// How a logged call ended.
@@ -40,6 +41,7 @@ impl Call {
             args: args.iter().map(|a| (*a).to_owned()).collect(),
             env: Vec::new(),
             dir: None,
+            deadline: DEADLINE,
         }
     }
 
@@ -106,10 +108,10 @@ impl Call {
             match child.try_wait().map_err(|e| e.to_string())? {
                 Some(status) if status.success() => return Ok(Ended::Well),
                 Some(status) => return Ok(Ended::Badly(format!("{status}"))),
-                None if started.elapsed() > DEADLINE => {
+                None if started.elapsed() > self.deadline => {
                     kill_tree(&mut child);
-                    let minutes = DEADLINE.as_secs() / 60;
-                    return Ok(Ended::Badly(format!("killed after {minutes} minutes")));
+                    let seconds = self.deadline.as_secs();
+                    return Ok(Ended::Badly(format!("killed after {seconds} seconds")));
                 }
                 None => thread::sleep(POLL),
             }
@@ -229,6 +231,18 @@ mod tests {
             assert!(started.elapsed() < Duration::from_secs(20), "{both:?}");
             thread::sleep(POLL);
         }
+    }
+
+    #[test]
+    fn a_logged_call_ends_with_its_deadline_and_keeps_what_it_printed() {
+        let log = std::env::temp_dir().join(format!("xtask-process-{}.log", std::process::id()));
+        let mut call = Call::new("sh", &["-c", "echo begun; sleep 600"]);
+        call.deadline = Duration::from_secs(1);
+        let ended = call.logged(&log);
+        let text = fs::read_to_string(&log).unwrap();
+        fs::remove_file(&log).unwrap();
+        assert_eq!(ended, Ok(Ended::Badly("killed after 1 seconds".to_owned())));
+        assert_eq!(text, "$ sh -c echo begun; sleep 600\nbegun\n");
     }
 
     #[test]

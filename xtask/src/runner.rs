@@ -182,6 +182,32 @@ mod tests {
     }
 
     #[test]
+    fn a_step_whose_need_is_missing_fails_and_is_not_run() {
+        let missing = needs::Need::Program {
+            name: "no-such-program-here",
+            package: "nowhere",
+        };
+        let step = |needs: &[needs::Need]| Step {
+            name: "a".to_owned(),
+            group: Group::Tier1,
+            needs: needs.to_vec(),
+            counting: Counting::Step,
+            action: Action::Run(crate::process::Call::new("true", &[])),
+        };
+        let workspace = Workspace::load().unwrap();
+        let log = std::env::temp_dir().join(format!("xtask-runner-{}.log", std::process::id()));
+        let ended = execute(&workspace, &step(&[missing]), &log).unwrap();
+        assert!(
+            matches!(&ended, Ended::Badly(why) if why.contains("no-such-program-here")),
+            "{ended:?}"
+        );
+        assert!(!log.exists(), "it was run all the same");
+        let ended = execute(&workspace, &step(&[]), &log).unwrap();
+        fs::remove_file(&log).unwrap();
+        assert_eq!(ended, Ended::Well);
+    }
+
+    #[test]
     fn a_log_is_named_like_its_step() {
         let name = log_name(3, "core, feature fs alone");
         assert_eq!(name, Path::new("03-core-feature-fs-alone.log"));

@@ -372,6 +372,44 @@ mod tests {
         );
     }
 
+    /// What makes a check a check: without these it passes whatever is wrong.
+    #[test]
+    fn steps_are_strict() {
+        let steps = all(&workspace(), None);
+        let of = |name: &str| {
+            let step = steps.iter().find(|s| s.name == name);
+            line(step.unwrap_or_else(|| panic!("no step {name}")))
+        };
+        let linted = [
+            "clippy, default features",
+            "clippy, all features but those that need a C library",
+            "clippy of fuzz",
+            "clippy, open-core without features",
+        ];
+        for name in linted {
+            assert!(of(name).ends_with("-- -D warnings"), "{}", of(name));
+        }
+        for name in ["fmt", "fmt of fuzz"] {
+            assert!(of(name).contains("--check"), "{}", of(name));
+        }
+        assert!(of("docs").starts_with("RUSTDOCFLAGS=\"-D warnings\" "));
+        assert!(of("package").contains("package --locked") && of("package").contains("open-core"));
+        let alone = of("open-core, feature fs alone");
+        assert!(
+            alone.contains("--no-default-features --features fs "),
+            "{alone}"
+        );
+        assert!(of("open-core, no features").contains("--no-default-features"));
+        assert!(of("open-core, all features").contains("--all-features"));
+        let tests = steps.iter().filter(|s| s.counting != Counting::Step);
+        for line in tests.map(line) {
+            assert!(line.contains("test --locked --no-fail-fast"), "{line}");
+        }
+        assert!(of("workspace tests").contains("--workspace"));
+        assert!(of("fuzz corpus replay").contains("fuzz/Cargo.toml"));
+        assert!(steps.iter().any(|s| s.action == Action::Tidy));
+    }
+
     #[test]
     fn foreign_features_and_other_tiers_stay_out_of_workspace_runs() {
         let hermetic = Features::of(&workspace(), &[]).args().join(" ");

@@ -52,7 +52,12 @@ fn run_chosen(args: &Args) -> Result<u8> {
     let tallies = runner::run(&workspace, &steps);
     println!("\n{:.0} s in all", watch.elapsed().as_secs_f64());
     println!("{}", report::summary(&tallies));
-    Ok(u8::from(!report::succeeded(&tallies)))
+    Ok(code(&tallies))
+}
+
+/// The exit code: 0 only if something ran and all of it passed.
+fn code(tallies: &[runner::Tally]) -> u8 {
+    u8::from(!report::succeeded(tallies))
 }
 
 fn chosen(steps: Vec<Step>, args: &Args) -> Vec<Step> {
@@ -90,6 +95,22 @@ mod tests {
         let mut groups: Vec<Group> = steps.iter().map(|step| step.group).collect();
         groups.dedup();
         groups
+    }
+
+    #[test]
+    fn only_a_run_that_passed_ends_with_0() {
+        let tally = |passed, failed| runner::Tally {
+            group: Group::Tier0,
+            counts: crate::cargo_output::Counts {
+                passed,
+                failed,
+                ignored: 0,
+            },
+        };
+        assert_eq!(code(&[tally(3, 0)]), 0);
+        for bad in [vec![], vec![tally(0, 0)], vec![tally(3, 0), tally(0, 1)]] {
+            assert_eq!(code(&bad), 1, "{bad:?}");
+        }
     }
 
     #[test]
