@@ -64,6 +64,9 @@ pub struct Capabilities {
     pub writable_snapshots: bool,
     /// Whether a snapshot can be taken of a published volume without a frozen file system.
     pub snapshots_online: bool,
+    /// Whether snapshots stay when their volume is removed; where not, its removal is `Busy` while
+    /// there are any.
+    pub snapshots_outlive: bool,
     /// How clones of volumes and restores of snapshots are made.
     pub clones: CopyMethod,
     /// Whether a volume can go back to a snapshot.
@@ -97,6 +100,7 @@ impl Capabilities {
         snapshots: CopyMethod::None,
         writable_snapshots: false,
         snapshots_online: false,
+        snapshots_outlive: false,
         clones: CopyMethod::None,
         roll_back: false,
         format_tokens: false,
@@ -120,6 +124,8 @@ impl Capabilities {
         with_writable_snapshots => writable_snapshots: bool,
         /// With or without snapshots of published volumes whose file system is not frozen.
         with_snapshots_online => snapshots_online: bool,
+        /// With snapshots that stay when their volume is removed, or hold it.
+        with_snapshots_outlive => snapshots_outlive: bool,
         /// With clones and restores made this way.
         with_clones => clones: CopyMethod,
         /// With or without going back to a snapshot.
@@ -132,8 +138,8 @@ impl Capabilities {
 
     /// Each yes-or-no capability by name, for tables and JSON.
     #[must_use]
-    pub fn flags(&self) -> [(&'static str, bool); 10] {
-        [
+    pub fn flags(&self) -> Vec<(&'static str, bool)> {
+        vec![
             ("thin", self.thin),
             ("thick", self.thick),
             ("thick-guaranteed", self.thick_guaranteed),
@@ -141,6 +147,7 @@ impl Capabilities {
             ("grow-online", self.grow_online),
             ("writable-snapshots", self.writable_snapshots),
             ("snapshots-online", self.snapshots_online),
+            ("snapshots-outlive", self.snapshots_outlive),
             ("roll-back", self.roll_back),
             ("format-tokens", self.format_tokens),
             ("persistent", self.persistent),
@@ -162,7 +169,7 @@ mod tests {
             .with_thick(false)
             .with_thick_guaranteed(false)
             .with_persistent(false);
-        let each: [(&str, Capabilities); 10] = [
+        let each: [(&str, Capabilities); 11] = [
             ("thin", none.with_thin(true)),
             ("thick", none.with_thick(true)),
             ("thick-guaranteed", none.with_thick_guaranteed(true)),
@@ -170,6 +177,7 @@ mod tests {
             ("grow-online", none.with_grow_online(true)),
             ("writable-snapshots", none.with_writable_snapshots(true)),
             ("snapshots-online", none.with_snapshots_online(true)),
+            ("snapshots-outlive", none.with_snapshots_outlive(true)),
             ("roll-back", none.with_roll_back(true)),
             ("format-tokens", none.with_format_tokens(true)),
             ("persistent", none.with_persistent(true)),

@@ -89,6 +89,7 @@ const CAPABILITIES: Capabilities = Capabilities {
     },
     writable_snapshots: cfg!(feature = "snapshot"),
     snapshots_online: false,
+    snapshots_outlive: cfg!(feature = "snapshot"),
     clones: CopyMethod::Shared,
     roll_back: cfg!(feature = "snapshot"),
     format_tokens: true,

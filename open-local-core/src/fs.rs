@@ -1,4 +1,48 @@
 //! File systems on volumes: probe, format once, mount, grow, freeze, trim.
+//!
+//! They work on any block device of the host, whatever backend handed it out. [`HostFilesystems`]
+//! is that for the machine; it is also the [`crate::host::Quiescer`] a backend asks to hold a
+//! published volume still, so the same value goes to both.
+//!
+//! A volume's life is: create, publish, [`Filesystems::ensure_formatted`],
+//! [`Filesystems::ensure_mounted`], use; then [`Filesystems::ensure_unmounted`], unpublish, remove.
+//! To grow: [`crate::Pool::grow_volume`], then [`Filesystems::grow`]. Each call may be repeated.
+//!
+//! ```no_run
+//! # #[cfg(feature = "file")] {
+//! use std::sync::Arc;
+//!
+//! use open_local_core::file::FileBackend;
+//! use open_local_core::fs::{Filesystems, FormatSpec, HostFilesystems, MountSpec};
+//! use open_local_core::host::{Host, SystemLoops, SystemMounts};
+//! use open_local_core::{
+//!     Backend, Bytes, FsKind, PoolExt, PoolId, PoolSpec, PublishSpec, VolumeId, VolumeSpec,
+//! };
+//!
+//! # fn main() -> open_local_core::Result<()> {
+//! let host = Host::system();
+//! let fs = Arc::new(HostFilesystems::new(host.clone(), Arc::new(SystemMounts)));
+//! let backend = FileBackend::new(host, Arc::new(SystemLoops::default()))
+//!     .with_quiescer(fs.clone());
+//!
+//! let id = PoolId::new("data")?;
+//! let _ = backend.ensure_pool(&PoolSpec::new(id.clone()).at("/srv/volumes"))?;
+//! let pool = backend.open_pool(&id)?;
+//!
+//! let db = VolumeId::new("db")?;
+//! let _ = pool.ensure_volume(&VolumeSpec::new(db.clone(), Bytes::GIB))?;
+//! let device = pool.publish(&PublishSpec::new(db.clone()))?.into_inner();
+//! let tokens = pool.require_format_tokens()?;
+//! let _ = fs.ensure_formatted(tokens, &db, &device, &FormatSpec::new(FsKind::Ext4))?;
+//! let mounted = fs.ensure_mounted(&MountSpec::new(&device.device, "/mnt/db"))?;
+//! println!("{} free", fs.usage(&mounted.get().target)?.available);
+//!
+//! let _ = fs.ensure_unmounted("/mnt/db".as_ref())?;
+//! let _ = pool.unpublish(&db.into())?;
+//! # Ok(())
+//! # }
+//! # }
+//! ```
 
 mod binding;
 mod checking;

@@ -165,7 +165,7 @@ pub struct PoolInfo {
 }
 
 impl PoolInfo {
-    /// A healthy pool without details.
+    /// A healthy pool without details; set the other fields as they are.
     #[must_use]
     pub fn new(backend: impl Into<String>, spec: PoolSpec, capacity: Capacity) -> Self {
         Self {
@@ -184,7 +184,10 @@ impl PoolInfo {
     }
 }
 
-/// A volume or snapshot attached as a block device.
+/// A volume or snapshot attached as a block device of this host.
+///
+/// It always has a node and a number, since file systems and I/O limits need them. What a backend
+/// exports in other ways, such as a socket for a virtual machine, is no attachment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Attachment {
@@ -253,7 +256,7 @@ pub struct VolumeInfo {
 }
 
 impl VolumeInfo {
-    /// A ready, healthy, unpublished, empty volume.
+    /// A ready, healthy, unpublished, empty volume; set the other fields as they are.
     #[must_use]
     pub fn new(id: VolumeId, size: Bytes, provisioning: Provisioning) -> Self {
         Self {
@@ -298,7 +301,7 @@ pub struct SnapshotInfo {
 }
 
 impl SnapshotInfo {
-    /// A ready, healthy, unpublished, read-only snapshot.
+    /// A ready, healthy, unpublished, read-only snapshot; set the other fields as they are.
     #[must_use]
     pub fn new(id: SnapshotId, volume: VolumeId, size: Bytes, created: SystemTime) -> Self {
         Self {

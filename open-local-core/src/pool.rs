@@ -91,13 +91,15 @@ pub trait Pool: Debug + Send + Sync {
     /// [`ErrorKind::Busy`] while the device is open or mounted; it stays published.
     fn unpublish(&self, source: &Source) -> Result<Removed<Attachment>>;
 
-    /// Removes the volume and its content. Its snapshots and clones stay.
+    /// Removes the volume and its content. Its clones stay, and so do its snapshots where
+    /// [`Capabilities::snapshots_outlive`] says so.
     ///
     /// # Idempotency
     /// An unknown volume answers [`Removed::WasAbsent`].
     ///
     /// # Errors
-    /// [`ErrorKind::Busy`] while it is published: nothing in use is ever removed.
+    /// [`ErrorKind::Busy`] while it is published, and while it has snapshots that can't be without
+    /// it: nothing in use is ever removed.
     fn remove_volume(&self, id: &VolumeId) -> Result<Removed<VolumeInfo>>;
 
     /// The steps a change would take now, without taking any.
@@ -180,7 +182,8 @@ pub trait PoolExt: Pool {
 
 impl<P: Pool + ?Sized> PoolExt for P {}
 
-#[cfg(all(test, feature = "sim"))]
+#[cfg(test)]
+#[cfg(feature = "sim")]
 mod tests {
     use super::*;
     use crate::backend::Backend;

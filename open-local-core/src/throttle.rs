@@ -10,6 +10,23 @@
 //!
 //! Nothing here survives a reboot: device numbers mean nothing after it, so a recorded limit of
 //! another boot is forgotten, and whoever wants it applies it again.
+//!
+//! ```no_run
+//! use open_local_core::BytesPerSec;
+//! use open_local_core::host::Host;
+//! use open_local_core::throttle::{CgroupTarget, HostThrottle, IoLimits, IoThrottle, Support};
+//! # fn limit(device: open_local_core::Attachment) -> open_local_core::Result<()> {
+//! let throttle = HostThrottle::new(Host::system());
+//! let service = CgroupTarget::new("my/service")?;
+//! if let Support::Partial(why) | Support::None(why) = throttle.support(&service, device.number)? {
+//!     eprintln!("not all of it will be limited: {why}");
+//! }
+//! let limits = IoLimits::none().with_write_bps(BytesPerSec::new(10 << 20));
+//! let _ = throttle.apply(&service, device.number, &limits)?;
+//! let _ = throttle.clear(&service, device.number)?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod detect;
 mod disk;

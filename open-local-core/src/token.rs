@@ -205,6 +205,25 @@ mod tests {
         }
     }
 
+    /// RFC 9562: 4 in the high half of byte 6, 10 in the two high bits of byte 8.
+    #[test]
+    fn a_random_uuid_is_of_version_4_and_keeps_the_other_bits() {
+        #[derive(Debug)]
+        struct Constant(u8);
+        impl Entropy for Constant {
+            fn fill(&self, buffer: &mut [u8]) -> Result<()> {
+                buffer.fill(self.0);
+                Ok(())
+            }
+        }
+        for (byte, text) in [
+            (0x00, "00000000-0000-4000-8000-000000000000"),
+            (0xff, "ffffffff-ffff-4fff-bfff-ffffffffffff"),
+        ] {
+            assert_eq!(Uuid::random(&Constant(byte)).unwrap().to_string(), text);
+        }
+    }
+
     #[test]
     fn malformed_uuids_are_refused() {
         for bad in [

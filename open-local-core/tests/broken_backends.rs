@@ -24,10 +24,12 @@ use std::sync::Arc;
 use open_local_core::conformance::{self, Report, Verdict};
 use wrapper::{BrokenFixture, Fault};
 
+type Make = fn() -> Arc<dyn Fault>;
+
 struct Broken {
     fault: &'static str,
     caught_by: &'static str,
-    make: fn() -> Arc<dyn Fault>,
+    make: Make,
 }
 
 fn fault<F: Fault + Default + 'static>() -> Arc<dyn Fault> {
@@ -68,6 +70,7 @@ const BROKEN: &[Broken] = broken! {
     "loses the room of what is removed": volumes::LosesRoomOfRemoved
         => "capacity/removal_gives_room_back",
     "ignores the reserve": volumes::IgnoresReserve => "capacity/reserve_is_kept",
+    "hides the reserve": volumes::HidesReserve => "capacity/reserve_is_kept",
     "says done when it was cut": cuts::SaysDoneWhenCut => "interruption/publish",
     "is ready in pieces": cuts::ReadyInPieces => "interruption/roll_back",
     "leaks when cut before the first step": cuts::LeaksWhenCutEarly => "interruption/roll_back",
@@ -119,7 +122,7 @@ fn each_fault_fails_exactly_the_case_that_names_it() {
 /// Faults of the way to be cut: every case that cuts must fail, and no other.
 #[test]
 fn a_backend_that_cant_be_cut_fails_every_case_that_cuts() {
-    let faults: [(&str, fn() -> Arc<dyn Fault>, &str); 2] = [
+    let faults: [(&str, Make, &str); 2] = [
         (
             "never asks before a step",
             fault::<cuts::NeverAsks>,

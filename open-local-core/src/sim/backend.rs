@@ -28,6 +28,7 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     snapshots: CopyMethod::Shared,
     writable_snapshots: true,
     snapshots_online: true,
+    snapshots_outlive: true,
     clones: CopyMethod::Shared,
     roll_back: true,
     format_tokens: true,

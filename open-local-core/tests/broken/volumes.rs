@@ -196,6 +196,16 @@ impl Fault for IgnoresReserve {
     }
 }
 
+/// The reserve is kept, but not shown.
+#[derive(Debug, Default)]
+pub(crate) struct HidesReserve;
+impl Fault for HidesReserve {
+    fn shown(&self, mut info: PoolInfo) -> PoolInfo {
+        info.capacity.reserved = Bytes::ZERO;
+        info
+    }
+}
+
 /// A conflict of size does not say that it is one of size.
 #[derive(Debug, Default)]
 pub(crate) struct NamesNoField;

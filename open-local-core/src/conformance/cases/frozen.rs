@@ -37,7 +37,7 @@ pub(super) const CASES: &[Case] = &[
     .rests_on(&["snapshots/keep_their_content"]),
     Case::new(
         "snapshots/outlive_their_volume",
-        "A snapshot keeps its content when its volume is removed.",
+        "A snapshot keeps its content when its volume is removed, or keeps it, as announced.",
         outlive_their_volume,
     )
     .needs(&[Need::Snapshots])
@@ -116,6 +116,14 @@ fn outlive_their_volume(context: &Context<'_>) -> Checked {
     let lab = context.lab()?;
     lab.filled("data", 59)?;
     lab.freeze("s", "data")?;
+    if !context.can.snapshots_outlive {
+        let answer = lab.pool().remove_volume(&vol("data")?);
+        refused("without snapshots-outlive", answer, ErrorKind::Busy)?;
+        lab.kept("s", 59)?;
+        let gone = lab.snapshots()?.remove_snapshot(&snap("s")?)?;
+        check!(gone.changed(), "removing its snapshot answered WasAbsent");
+        return lab.remove("data");
+    }
     lab.remove("data")?;
     lab.kept("s", 59)?;
     // A new volume of the old name is another volume.

@@ -14,7 +14,7 @@ pub(super) const CASES: &[Case] = &[
         promises_keep_the_ratio,
     )
     .needs(&[Need::Thin])
-    .rests_on(&["capacity/largest_is_the_limit"]),
+    .rests_on(&["capacity/largest_is_the_limit", "capacity/reserve_is_kept"]),
     Case::new(
         "thin/thick_is_never_overcommitted",
         "Thick volumes never add up to more than there is, whatever the ratio.",

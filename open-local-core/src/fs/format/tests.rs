@@ -290,3 +290,29 @@ proptest! {
         }
     }
 }
+
+/// Neither the protocol nor the machine is reached: a mixed-up pair is told before.
+#[test]
+fn the_token_of_one_volume_is_none_for_another() {
+    use crate::fs::{Filesystems, HostFilesystems};
+    use crate::ids::SnapshotId;
+    use crate::units::Bytes;
+
+    let fs = HostFilesystems::new(Host::system(), Arc::new(crate::host::SystemMounts));
+    let volume: VolumeId = "v".parse().unwrap();
+    let snapshot: SnapshotId = "v".parse().unwrap();
+    let other: VolumeId = "other".parse().unwrap();
+    let number = crate::DeviceNumber::new(0, 0);
+    let of = |source: Source| Attachment::new(source, "/nowhere", number, Bytes::new(512));
+    for device in [of(other.into()), of(snapshot.into())] {
+        let token = Token(Mutex::new(FormatToken::Unused));
+        let spec = FormatSpec::new(FsKind::Ext4);
+        let error = fs
+            .ensure_formatted(&token, &volume, &device, &spec)
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert!(error.message().contains(&device.source.to_string()));
+        assert_eq!(*token.0.lock().unwrap(), FormatToken::Unused);
+    }
+    assert!(check_pair(&volume, &of(volume.clone().into())).is_ok());
+}
