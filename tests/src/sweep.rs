@@ -17,6 +17,17 @@ pub fn tag(run: &str) -> String {
     run.chars().take(63).collect()
 }
 
+/// Where a run keeps its backing files in memory; `None` where memory is short or there is no
+/// such file system.
+#[must_use]
+pub fn memory_folder(run: &str) -> Option<PathBuf> {
+    let memory = Path::new("/dev/shm");
+    let space = SystemMounts.space(memory).ok()?;
+    let is_tmpfs = space.magic == 0x0102_1994;
+    let fits = space.available.get() >= 4 << 30;
+    (is_tmpfs && fits && !space.read_only).then(|| memory.join(run))
+}
+
 /// Targets of the mount table that lie in a folder, innermost first.
 fn mounts_below(folder: &Path) -> Vec<PathBuf> {
     let table = SystemMounts.table().unwrap_or_default();
@@ -36,6 +47,7 @@ fn mounts_below(folder: &Path) -> Vec<PathBuf> {
 pub fn remove_run(run: &str) -> Vec<String> {
     let mut problems = Vec::new();
     let folder = Path::new("/var/tmp").join(run);
+    let memory = Path::new("/dev/shm").join(run);
     if !run.starts_with(PREFIX) || run.contains('/') {
         return vec![format!("{run} is no run id")];
     }
@@ -44,15 +56,18 @@ pub fn remove_run(run: &str) -> Vec<String> {
             let _ = SystemMounts.thaw(&target);
             let _ = SystemMounts.unmount(&target, false);
         }
-        detach_loops(run, &folder);
+        detach_loops(run, &[&folder, &memory]);
     }
     problems.extend(
         mounts_below(&folder)
             .iter()
             .map(|t| format!("mount {}", t.display())),
     );
-    if problems.is_empty() && folder.exists() {
-        if let Err(error) = fs::remove_dir_all(&folder) {
+    for folder in [&folder, &memory] {
+        if problems.is_empty()
+            && folder.exists()
+            && let Err(error) = fs::remove_dir_all(folder)
+        {
             problems.push(format!("folder {}: {error}", folder.display()));
         }
     }
@@ -60,14 +75,14 @@ pub fn remove_run(run: &str) -> Vec<String> {
     problems
 }
 
-/// Detaches loop devices that carry the run's tag or whose file lies in the run's folder.
-fn detach_loops(run: &str, folder: &Path) {
+/// Detaches loop devices that carry the run's tag or whose file lies in the run's folders.
+fn detach_loops(run: &str, folders: &[&Path]) {
     let loops = SystemLoops::default();
     for device in loops.list().unwrap_or_default() {
         let attribute = format!("/sys/block/loop{}/loop/backing_file", device.index);
         let backing = fs::read(attribute).unwrap_or_default();
         let backing = Path::new(std::ffi::OsStr::from_bytes(backing.trim_ascii_end()));
-        if device.tag == tag(run) || backing.starts_with(folder) {
+        if device.tag == tag(run) || folders.iter().any(|f| backing.starts_with(f)) {
             let _ = loops.detach(&device);
         }
     }
@@ -104,7 +119,12 @@ fn remove_cgroup_tree(top: &Path, depth: usize) {
 #[must_use]
 pub fn sweep() -> (Vec<String>, Vec<String>) {
     let (mut found, mut problems) = (Vec::new(), Vec::new());
-    let hierarchies = ["/var/tmp", "/sys/fs/cgroup", "/sys/fs/cgroup/blkio"];
+    let hierarchies = [
+        "/var/tmp",
+        "/dev/shm",
+        "/sys/fs/cgroup",
+        "/sys/fs/cgroup/blkio",
+    ];
     for entry in hierarchies
         .iter()
         .flat_map(fs::read_dir)
