@@ -9,6 +9,8 @@ pub mod host;
 pub mod state;
 pub mod units;
 
+#[cfg(feature = "tokio")]
+pub mod adapter;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "file")]
