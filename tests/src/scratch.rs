@@ -39,7 +39,7 @@ pub fn require_root() {
 pub struct Scratch {
     run: String,
     folder: PathBuf,
-    /// Backing files and our own state: in memory where there is room, since the many flushes of
+    /// Backing files: in memory where there is room, since the many flushes of
     /// these tests are about their order and not about the disk below.
     backing: PathBuf,
 }
@@ -90,7 +90,7 @@ impl Scratch {
     /// The machine, with our own state and locks inside the folder.
     #[must_use]
     pub fn host(&self) -> Host {
-        Host::system().with_roots(Roots::with_own_folders_under(&self.backing))
+        Host::system().with_roots(Roots::with_own_folders_under(&self.folder))
     }
 
     /// A loop device over a new sparse file in the folder.
