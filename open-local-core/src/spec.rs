@@ -43,7 +43,7 @@ impl Provisioning {
 
 impl std::fmt::Display for Provisioning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 
@@ -453,6 +453,15 @@ impl From<SnapshotId> for Source {
     }
 }
 
+impl From<VolumeSource> for Source {
+    fn from(source: VolumeSource) -> Self {
+        match source {
+            VolumeSource::Volume(id) => Self::Volume(id),
+            VolumeSource::Snapshot(id) => Self::Snapshot(id),
+        }
+    }
+}
+
 /// How a volume or snapshot is to be attached as a block device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -541,6 +550,9 @@ mod tests {
         assert!(!SizeRange::new(three).accepts(one, two));
         assert!(!SizeRange::new(one).accepts(two, two));
         assert!(SizeRange::new(one).with_limit(three).accepts(two, two));
+        assert!(!SizeRange::new(one).with_limit(two).accepts(three, three));
+        assert!(!SizeRange::new(two).with_limit(three).accepts(one, one));
+        assert!(SizeRange::new(two).accepts(one, two));
     }
 
     #[test]
@@ -561,6 +573,12 @@ mod tests {
             let spec = VolumeSpec::new(id.clone(), Bytes::MIB).with_tag(key, value);
             assert!(spec.validate(Bytes::new(512)).is_err(), "{key:?}={value:?}");
         }
+        let tagged = |count: usize| {
+            let spec = VolumeSpec::new(id.clone(), Bytes::MIB);
+            (0..count).fold(spec, |spec, n| spec.with_tag(format!("k{n}"), "v"))
+        };
+        assert!(tagged(MAX_TAGS).validate(Bytes::new(512)).is_ok());
+        assert!(tagged(MAX_TAGS + 1).validate(Bytes::new(512)).is_err());
         let own = VolumeSpec::new(id.clone(), Bytes::MIB).from_source(VolumeSource::Volume(id));
         assert!(own.validate(Bytes::new(512)).is_err());
     }
