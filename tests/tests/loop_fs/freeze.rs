@@ -30,7 +30,7 @@ fn is_frozen(target: &Path) -> bool {
 }
 
 fn intents(bench: &Bench) -> usize {
-    fs::read_dir(bench.scratch.join("run/frozen")).map_or(0, Iterator::count)
+    fs::read_dir(bench.scratch.host().roots.run.join("frozen")).map_or(0, Iterator::count)
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn intents_of_another_boot_are_forgotten() {
     let fs = bench.fs();
     assert!(fs.ensure_mounted(&bench.mount()).unwrap().changed());
     killed_at(&bench, 3);
-    let folder = bench.scratch.join("run/frozen");
+    let folder = bench.scratch.host().roots.run.join("frozen");
     let name = fs::read_dir(&folder)
         .unwrap()
         .next()
