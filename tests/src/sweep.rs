@@ -10,10 +10,12 @@ use open_local_core::host::{
 
 use crate::scratch::PREFIX;
 
-/// Where the folders of runs are.
-const FOLDER: &str = "/var/tmp";
-/// Where they keep backing files, if it is memory.
+/// Where the folders of runs are: what is mounted and made, and the files under it in memory.
+const FOLDERS: [&str; 2] = ["/var/tmp", MEMORY];
+/// Where backing files are kept where there is room.
 const MEMORY: &str = "/dev/shm";
+/// What has to be free there: the tests' disks are sparse.
+const MEMORY_NEEDED: u64 = 4 << 30;
 /// Where the cgroups of runs are: version 2, version 1, and version 2 beside version 1.
 const HIERARCHIES: [&str; 3] = [
     "/sys/fs/cgroup",
@@ -37,52 +39,62 @@ pub fn memory_folder(run: &str) -> Option<PathBuf> {
     let memory = Path::new(MEMORY);
     let space = SystemMounts.space(memory).ok()?;
     let is_tmpfs = space.magic == 0x0102_1994;
-    let fits = space.available.get() >= 4 << 30;
+    let fits = space.available.get() >= MEMORY_NEEDED;
     (is_tmpfs && fits && !space.read_only).then(|| memory.join(run))
 }
 
-/// Targets of the mount table that lie in a folder, innermost first.
-fn mounts_below(folder: &Path) -> Vec<PathBuf> {
-    let table = SystemMounts.table().unwrap_or_default();
-    let entries = parse_mountinfo(&table).unwrap_or_default();
-    let targets = entries.into_iter().map(|entry| entry.target);
-    let mut found: Vec<PathBuf> = targets.filter(|t| t.starts_with(folder)).collect();
+/// Whether a path is or lies in a folder of the run.
+fn is_of(run: &str, path: &Path) -> bool {
+    FOLDERS
+        .iter()
+        .any(|f| path.starts_with(Path::new(f).join(run)))
+}
+
+/// Targets of the mount table that lie in a run's folders, innermost first.
+fn mounts_of(run: &str) -> Vec<PathBuf> {
+    let mut found = mount_targets();
+    found.retain(|target| is_of(run, target));
     found.reverse();
     found
 }
 
-/// Removes the folder, mounts and loop devices of one run; answers what could not be removed.
+fn mount_targets() -> Vec<PathBuf> {
+    let table = SystemMounts.table().unwrap_or_default();
+    let entries = parse_mountinfo(&table).unwrap_or_default();
+    entries.into_iter().map(|entry| entry.target).collect()
+}
+
+/// Removes the folders, mounts, loop devices and cgroups of one run; answers what could not be
+/// removed.
 #[must_use]
 pub fn remove_run(run: &str) -> Vec<String> {
-    let mut problems = Vec::new();
-    let folder = Path::new(FOLDER).join(run);
-    let memory = Path::new(MEMORY).join(run);
     if !run.starts_with(PREFIX) || run.contains('/') {
         return vec![format!("{run} is no run id")];
     }
+    let mut problems = Vec::new();
     for _ in 0..ROUNDS {
-        // Thawing and unmounting write to the disk below: all are thawed first, the outermost, which
-        // was mounted first, before those that lie on it.
-        for target in mounts_below(&folder).iter().rev() {
+        // Thawing and unmounting write to the disk below: all are thawed first, the outermost,
+        // which was mounted first, before those that lie on it.
+        for target in mounts_of(run).iter().rev() {
             let _ = SystemMounts.thaw(target);
         }
-        for target in mounts_below(&folder) {
+        for target in mounts_of(run) {
             let _ = SystemMounts.unmount(&target, false);
         }
-        for device in loops_of(run, &folder) {
+        for device in loops_of(run) {
             if SystemLoops::default().detach(&device).is_err() {
-                thaw_unmounted(&device, &folder);
+                thaw_unmounted(&device, run);
             }
         }
     }
-    let mounts = mounts_below(&folder);
+    let mounts = mounts_of(run);
     problems.extend(mounts.iter().map(|t| format!("mount {}", t.display())));
-    let devices = loops_of(run, &folder);
+    let devices = loops_of(run);
     problems.extend(devices.iter().map(|d| format!("{}", d.path.display())));
-    for folder in [&folder, &memory] {
+    for folder in FOLDERS.map(|folder| Path::new(folder).join(run)) {
         if problems.is_empty()
             && folder.exists()
-            && let Err(error) = fs::remove_dir_all(folder)
+            && let Err(error) = fs::remove_dir_all(&folder)
         {
             problems.push(format!("folder {}: {error}", folder.display()));
         }
@@ -100,28 +112,22 @@ fn backing_file(device: &LoopDevice) -> PathBuf {
 
 /// Loop devices that carry the run's tag or whose file lies in the run's folders, latest first:
 /// later ones lie on earlier ones.
-fn loops_of(run: &str, folder: &Path) -> Vec<LoopDevice> {
+fn loops_of(run: &str) -> Vec<LoopDevice> {
     let mut found = SystemLoops::default().list().unwrap_or_default();
-    let memory = Path::new(MEMORY).join(run);
-    found.retain(|d| {
-        let file = backing_file(d);
-        d.tag == tag(run) || file.starts_with(folder) || file.starts_with(&memory)
-    });
+    found.retain(|d| d.tag == tag(run) || is_of(run, &backing_file(d)));
     found.reverse();
     found
 }
 
 /// Thaws a file system that was unmounted while it was frozen: it keeps its device until it is
 /// mounted again and thawed (Linux 6.18).
-fn thaw_unmounted(device: &LoopDevice, folder: &Path) {
-    let target = folder.join("thaw");
-    let _ = fs::create_dir(&target);
+fn thaw_unmounted(device: &LoopDevice, run: &str) {
+    let target = Path::new(FOLDERS[0]).join(run).join("thaw");
+    let _ = fs::create_dir_all(&target);
     for kind in ["ext4", "xfs", "btrfs"] {
         let flags = MountFlags::default();
-        if SystemMounts
-            .mount(&device.path, &target, kind, flags, "")
-            .is_ok()
-        {
+        let mounted = SystemMounts.mount(&device.path, &target, kind, flags, "");
+        if mounted.is_ok() {
             let _ = SystemMounts.thaw(&target);
             let _ = SystemMounts.unmount(&target, false);
             break;
@@ -160,11 +166,8 @@ fn run_in(name: &str) -> Option<String> {
 
 /// The run whose folder holds a path.
 fn run_of(path: &Path) -> Option<String> {
-    let inside = path
-        .strip_prefix(FOLDER)
-        .or_else(|_| path.strip_prefix(MEMORY))
-        .ok()?;
-    run_in(inside.iter().next()?.to_str()?)
+    let mut inside = FOLDERS.iter().filter_map(|f| path.strip_prefix(f).ok());
+    run_in(inside.next()?.iter().next()?.to_str()?)
 }
 
 /// Whether the process that a run is named after is gone.
@@ -177,13 +180,10 @@ fn is_dead(run: &str) -> bool {
 /// Runs of dead processes that left anything: a folder, a cgroup, a mount or a loop device.
 #[must_use]
 pub fn dead_runs() -> Vec<String> {
-    let folders = HIERARCHIES.into_iter().chain([FOLDER, MEMORY]);
-    let entries = folders
-        .filter_map(|f| fs::read_dir(f).ok())
-        .flatten()
-        .flatten();
-    let names = entries.filter_map(|entry| run_in(entry.file_name().to_str()?));
-    let mounts = mounts_below(Path::new(FOLDER));
+    let folders = HIERARCHIES.into_iter().chain(FOLDERS);
+    let entries = folders.filter_map(|f| fs::read_dir(f).ok()).flatten();
+    let names = entries.filter_map(|entry| run_in(entry.ok()?.file_name().to_str()?));
+    let mounts = mount_targets();
     let mounts = mounts.iter().filter_map(|target| run_of(target));
     let devices = SystemLoops::default().list().unwrap_or_default();
     // A tag may be cut, so that the folder of the file comes first.

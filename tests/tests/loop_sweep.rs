@@ -100,7 +100,14 @@ fn whatever_a_killed_run_left_is_swept() {
             !sweep::dead_runs().contains(&run),
             "{task}: {run} is still found"
         );
-        assert!(!Path::new("/var/tmp").join(&run).exists(), "{task}");
+        for folder in [
+            "/var/tmp",
+            "/dev/shm",
+            "/sys/fs/cgroup",
+            "/sys/fs/cgroup/blkio",
+        ] {
+            assert!(!Path::new(folder).join(&run).exists(), "{task}: {folder}");
+        }
     }
 }
 
