@@ -110,7 +110,7 @@ fn next_step(
         FormatToken::Unused if found.is_empty() => Ok(Step::Begin),
         FormatToken::Unused if found.iter().all(given_up) => Ok(Step::Erase),
         FormatToken::Unused => Err(refused(
-            format!("it was never formatted by us and holds {}", names(found)),
+            format!("it holds {}, which nobody gave up by name", names(found)),
             &format!("save what is needed of it, then {}", by_name(volume, found)),
         )),
         FormatToken::Started { kind, uuid } => match whole {
