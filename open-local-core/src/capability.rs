@@ -12,6 +12,12 @@ pub enum CopyMethod {
     Shared,
 }
 
+impl std::fmt::Display for CopyMethod {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 impl CopyMethod {
     /// The lower-case words for tables and JSON.
     #[must_use]
@@ -28,6 +34,16 @@ impl CopyMethod {
 ///
 /// Schedulers choose by it, people read it, and the conformance suite runs the cases it allows.
 /// A pool may do less than its backend (a directory without reflink), never more.
+///
+/// Fields may be added, so another crate starts from [`Self::MINIMAL`]:
+///
+/// ```
+/// use open_local_core::{Capabilities, CopyMethod};
+/// const MINE: Capabilities = Capabilities::MINIMAL
+///     .with_thin(true)
+///     .with_snapshots(CopyMethod::Shared);
+/// assert!(MINE.thin && MINE.thick && !MINE.grow_online);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Capabilities {
@@ -35,7 +51,8 @@ pub struct Capabilities {
     pub thin: bool,
     /// Thick volumes.
     pub thick: bool,
-    /// Whether a thick volume can run out of room after all (copy-on-write host file systems).
+    /// Whether a thick volume can never run out of room; no where blocks are written elsewhere or
+    /// shared (copy-on-write host file systems, reflinks).
     pub thick_guaranteed: bool,
     /// Growth of an unpublished volume.
     pub grow_offline: bool,
@@ -57,6 +74,18 @@ pub struct Capabilities {
     pub persistent: bool,
 }
 
+/// A builder method a field.
+macro_rules! with {
+    ($($(#[$doc:meta])* $method:ident => $field:ident: $type:ty,)*) => {$(
+        $(#[$doc])*
+        #[must_use]
+        pub const fn $method(mut self, $field: $type) -> Self {
+            self.$field = $field;
+            self
+        }
+    )*};
+}
+
 impl Capabilities {
     /// Nothing but thick volumes that can be neither grown nor copied.
     pub const MINIMAL: Self = Self {
@@ -74,6 +103,33 @@ impl Capabilities {
         persistent: true,
     };
 
+    with! {
+        /// With or without thin volumes.
+        with_thin => thin: bool,
+        /// With or without thick volumes.
+        with_thick => thick: bool,
+        /// With thick volumes that can never run out of room, or can.
+        with_thick_guaranteed => thick_guaranteed: bool,
+        /// With or without growth of unpublished volumes.
+        with_grow_offline => grow_offline: bool,
+        /// With or without growth of published volumes.
+        with_grow_online => grow_online: bool,
+        /// With snapshots made this way.
+        with_snapshots => snapshots: CopyMethod,
+        /// With or without writable snapshots.
+        with_writable_snapshots => writable_snapshots: bool,
+        /// With or without snapshots of published volumes whose file system is not frozen.
+        with_snapshots_online => snapshots_online: bool,
+        /// With clones and restores made this way.
+        with_clones => clones: CopyMethod,
+        /// With or without going back to a snapshot.
+        with_roll_back => roll_back: bool,
+        /// With or without format tokens.
+        with_format_tokens => format_tokens: bool,
+        /// Outliving the process or not.
+        with_persistent => persistent: bool,
+    }
+
     /// Each yes-or-no capability by name, for tables and JSON.
     #[must_use]
     pub fn flags(&self) -> [(&'static str, bool); 10] {
@@ -89,5 +145,50 @@ impl Capabilities {
             ("format-tokens", self.format_tokens),
             ("persistent", self.persistent),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// A method that sets another field, or a name that shows another one, would mislead whoever
+    /// chooses by it.
+    #[test]
+    fn each_flag_is_set_by_its_method_and_shown_by_its_name() {
+        let none = Capabilities::MINIMAL
+            .with_thick(false)
+            .with_thick_guaranteed(false)
+            .with_persistent(false);
+        let each: [(&str, Capabilities); 10] = [
+            ("thin", none.with_thin(true)),
+            ("thick", none.with_thick(true)),
+            ("thick-guaranteed", none.with_thick_guaranteed(true)),
+            ("grow-offline", none.with_grow_offline(true)),
+            ("grow-online", none.with_grow_online(true)),
+            ("writable-snapshots", none.with_writable_snapshots(true)),
+            ("snapshots-online", none.with_snapshots_online(true)),
+            ("roll-back", none.with_roll_back(true)),
+            ("format-tokens", none.with_format_tokens(true)),
+            ("persistent", none.with_persistent(true)),
+        ];
+        for (name, capabilities) in each {
+            let flags = capabilities.flags();
+            let shown: Vec<_> = flags.iter().filter(|(_, on)| *on).collect();
+            assert_eq!(shown, [&(name, true)]);
+        }
+        let names: BTreeSet<_> = none.flags().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), each.len());
+    }
+
+    #[test]
+    fn copy_methods_are_set_where_they_say() {
+        let some = Capabilities::MINIMAL
+            .with_snapshots(CopyMethod::Shared)
+            .with_clones(CopyMethod::FullCopy);
+        assert_eq!(some.snapshots, CopyMethod::Shared);
+        assert_eq!(some.clones, CopyMethod::FullCopy);
     }
 }

@@ -98,3 +98,43 @@ impl fmt::Display for Plan {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_about_what_it_changes() {
+        let (volume, snapshot): (VolumeId, SnapshotId) =
+            ("v".parse().unwrap(), "s".parse().unwrap());
+        let of_volume = [
+            Change::EnsureVolume(VolumeSpec::new(volume.clone(), Bytes::MIB)),
+            Change::GrowVolume(volume.clone(), Bytes::MIB),
+            Change::Publish(PublishSpec::new(volume.clone())),
+            Change::Unpublish(volume.clone().into()),
+            Change::RemoveVolume(volume.clone()),
+            Change::RollBack(volume.clone(), snapshot.clone()),
+        ];
+        for change in of_volume {
+            assert_eq!(change.subject().to_string(), "volume v", "{change:?}");
+        }
+        let of_snapshot = [
+            Change::EnsureSnapshot(SnapshotSpec::new(snapshot.clone(), volume)),
+            Change::RemoveSnapshot(snapshot.clone()),
+            Change::Publish(PublishSpec::new(snapshot.clone())),
+            Change::Unpublish(snapshot.into()),
+        ];
+        for change in of_snapshot {
+            assert_eq!(change.subject().to_string(), "snapshot s", "{change:?}");
+        }
+    }
+
+    #[test]
+    fn a_plan_prints_its_steps_in_order_and_numbered() {
+        let plan = Plan::new(Subject::Host, ["first", "second"]);
+        assert_eq!(plan.to_string(), "this host:\n  1. first\n  2. second");
+        let nothing = Plan::new(Subject::Host, Vec::<String>::new());
+        assert_eq!(nothing.to_string(), "this host: nothing to do");
+        assert!(nothing.is_empty() && !plan.is_empty());
+    }
+}

@@ -103,7 +103,7 @@ impl ErrorKind {
 
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 
@@ -224,7 +224,7 @@ impl Op {
 
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 
@@ -344,8 +344,9 @@ impl Error {
     /// An operating-system error, its kind taken from the error number.
     ///
     /// `ENOSPC` and `EDQUOT` become [`ErrorKind::OutOfSpace`], `EPERM` and `EACCES`
-    /// [`ErrorKind::PermissionDenied`], `EBUSY` [`ErrorKind::Busy`], `ENOENT`
-    /// [`ErrorKind::NotFound`], everything else [`ErrorKind::Io`].
+    /// [`ErrorKind::PermissionDenied`], `EBUSY` and `ETXTBSY` [`ErrorKind::Busy`], `ENOENT`
+    /// [`ErrorKind::NotFound`], everything else [`ErrorKind::Io`]. One without a number is judged
+    /// by its [`std::io::ErrorKind`] in the same way.
     #[must_use]
     pub fn from_io(
         op: Op,
@@ -358,7 +359,18 @@ impl Error {
             Some(libc::EPERM | libc::EACCES) => ErrorKind::PermissionDenied,
             Some(libc::EBUSY | libc::ETXTBSY) => ErrorKind::Busy,
             Some(libc::ENOENT) => ErrorKind::NotFound,
-            _ => ErrorKind::Io,
+            Some(_) => ErrorKind::Io,
+            None => match source.kind() {
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                    ErrorKind::OutOfSpace
+                }
+                std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+                std::io::ErrorKind::ResourceBusy | std::io::ErrorKind::ExecutableFileBusy => {
+                    ErrorKind::Busy
+                }
+                std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+                _ => ErrorKind::Io,
+            },
         };
         Self::new(kind, op, subject, message).with_source(source)
     }
@@ -558,6 +570,55 @@ mod tests {
         let shown = Subject::value(&format!("a\u{0}b\n{}", "x".repeat(300))).to_string();
         assert!(!shown.contains('\n') && !shown.contains('\u{0}'));
         assert!(shown.chars().count() < 100, "{shown}");
+    }
+
+    #[test]
+    fn an_operating_system_error_has_the_kind_a_caller_can_act_on() {
+        use std::io;
+        let kind = |source: io::Error| Error::from_io(Op::Lock, Subject::Host, "x", source).kind();
+        let cases = [
+            (libc::ENOSPC, ErrorKind::OutOfSpace),
+            (libc::EDQUOT, ErrorKind::OutOfSpace),
+            (libc::EPERM, ErrorKind::PermissionDenied),
+            (libc::EACCES, ErrorKind::PermissionDenied),
+            (libc::EBUSY, ErrorKind::Busy),
+            (libc::ETXTBSY, ErrorKind::Busy),
+            (libc::ENOENT, ErrorKind::NotFound),
+            (libc::EIO, ErrorKind::Io),
+            (libc::EROFS, ErrorKind::Io),
+        ];
+        for (number, wanted) in cases {
+            assert_eq!(
+                kind(io::Error::from_raw_os_error(number)),
+                wanted,
+                "{number}"
+            );
+        }
+        let without_number = [
+            (io::ErrorKind::StorageFull, ErrorKind::OutOfSpace),
+            (io::ErrorKind::PermissionDenied, ErrorKind::PermissionDenied),
+            (io::ErrorKind::ResourceBusy, ErrorKind::Busy),
+            (io::ErrorKind::NotFound, ErrorKind::NotFound),
+            (io::ErrorKind::UnexpectedEof, ErrorKind::Io),
+        ];
+        for (source, wanted) in without_number {
+            assert_eq!(kind(source.into()), wanted, "{source}");
+        }
+    }
+
+    /// As the table in the README says.
+    #[test]
+    fn only_what_may_pass_by_itself_is_worth_another_try() {
+        let again = ErrorKind::ALL
+            .into_iter()
+            .filter(|kind| kind.is_retryable());
+        let wanted = [
+            ErrorKind::Busy,
+            ErrorKind::Timeout,
+            ErrorKind::Indeterminate,
+            ErrorKind::Io,
+        ];
+        assert_eq!(again.collect::<Vec<_>>(), wanted);
     }
 
     #[test]

@@ -9,6 +9,8 @@
 //!   deadline; give the backend a [`crate::host::Quiescer`], or unpublish first.
 //! - **Taking room in advance is no guarantee** on copy-on-write file systems, nor once blocks are
 //!   shared: `thick_guaranteed` is false there.
+//! - **A discard gives room back**: trimming a file system on a thick volume, or mounting it with
+//!   the option `discard`, punches holes into its image, and that room is free for others again.
 //! - **Where a pool may live**: local, durable file systems. Network, FUSE, overlay and memory
 //!   file systems are refused unless the parameter `allow-filesystem` names them.
 //! - **Loop devices** are told apart by a UUID of ours in the kernel's file-name field *and* the

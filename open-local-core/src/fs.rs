@@ -34,6 +34,9 @@ pub use types::{
 
 pub use crate::raw::Signature;
 
+#[cfg(feature = "sim")]
+pub(crate) use format::{Target, check_pair, format_once};
+
 /// What a device holds, judged by its content alone; total over any content.
 ///
 /// # Errors
@@ -52,12 +55,14 @@ pub trait Filesystems: Debug + Send + Sync {
 
     /// Makes sure a published volume holds a file system of this kind, formatting it **at most
     /// once in its life**: only while its token is unused, and never over a foreign signature.
+    /// `device` is what [`crate::Pool::publish`] answered for this very volume.
     ///
     /// # Idempotency
     /// A volume that was formatted answers [`Ensured::Unchanged`]; an interrupted format is
     /// finished.
     ///
     /// # Errors
+    /// `InvalidArgument` for options that can't be, or if the device is not this volume's;
     /// `Refused` for a spent token without a file system or a foreign signature (the remedy names
     /// `volume allow-format`), `Conflict` if it holds another kind, `MissingProgram`, `External`
     /// if mkfs failed, `Indeterminate` if it had to be killed; the same call finishes then.

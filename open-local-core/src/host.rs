@@ -22,6 +22,8 @@ mod system_runner;
 mod devices;
 #[cfg(feature = "fs")]
 mod freezing;
+#[cfg(feature = "loopdev")]
+mod loopdev;
 #[cfg(feature = "file")]
 mod loops;
 #[cfg(feature = "fs")]
@@ -51,6 +53,8 @@ pub use system_runner::SystemRunner;
 pub use devices::{DeviceAccess, DeviceHandle, Devices, SystemDevices};
 #[cfg(feature = "fs")]
 pub(crate) use freezing::{FreezeEnd, freeze_within};
+#[cfg(feature = "loopdev")]
+pub use loopdev::LoopdevLoops;
 #[cfg(feature = "file")]
 pub use loops::{LoopDevice, LoopSpec, Loops, SystemLoops};
 #[cfg(feature = "fs")]

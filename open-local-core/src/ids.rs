@@ -70,7 +70,7 @@ macro_rules! id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.pad(&self.0)
             }
         }
 
@@ -85,6 +85,28 @@ macro_rules! id {
 
             fn from_str(text: &str) -> Result<Self> {
                 Self::new(text)
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = Error;
+
+            fn try_from(text: &str) -> Result<Self> {
+                Self::new(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Error;
+
+            fn try_from(text: String) -> Result<Self> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0.into()
             }
         }
 
@@ -127,6 +149,19 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{bad:?}");
             assert!(error.remedy().is_some());
         }
+        assert!(VolumeId::new("a".repeat(MAX_ID_LEN)).is_ok());
+        assert!(VolumeId::new("a".repeat(MAX_ID_LEN + 1)).is_err());
+        for start in ["-a", "_a", ".a", "+a"] {
+            assert!(PoolId::new(start).is_err(), "{start}");
+        }
+    }
+
+    #[test]
+    fn names_convert_both_ways_and_keep_to_a_width() {
+        let id = VolumeId::try_from("data").unwrap();
+        assert_eq!(VolumeId::try_from(String::from(id.clone())).unwrap(), id);
+        assert!(SnapshotId::try_from("a/b").is_err());
+        assert_eq!(format!("{id:>6}|{id:6}|"), "  data|data  |");
     }
 
     #[test]

@@ -13,6 +13,19 @@ use crate::units::{Bytes, Ratio};
 /// `total` = what the pool may use; `used` = really taken, including work in flight and volumes
 /// being erased; `promised` = virtual sizes of volumes and writable snapshots; `available` = what
 /// may still be promised; `largest` = the largest volume that would be granted now.
+///
+/// A pool of thin and thick volumes has two answers to the last two: [`Self::available_for`] and
+/// [`Self::largest_for`] give the one that counts.
+///
+/// ```
+/// use open_local_core::{Bytes, Capacity, Provisioning};
+/// let (total, none, left) = (Bytes::GIB, Bytes::ZERO, Bytes::MIB);
+/// let room = Capacity::new(total, none, none, none)
+///     .with_available(total, total)
+///     .with_thick(left, left);
+/// assert_eq!(room.largest_for(Provisioning::Thin), total);
+/// assert_eq!(room.largest_for(Provisioning::Thick), left);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Capacity {
@@ -24,10 +37,14 @@ pub struct Capacity {
     pub promised: Bytes,
     /// Kept free of promises.
     pub reserved: Bytes,
-    /// What may still be promised.
+    /// What may still be promised, to thin volumes where the pool has both kinds.
     pub available: Bytes,
-    /// The largest volume that would be granted now.
+    /// The largest volume that would be granted now, a thin one where the pool has both kinds.
     pub largest: Bytes,
+    /// What may still be promised to thick volumes, where the pool has both kinds.
+    pub available_thick: Option<Bytes>,
+    /// The largest thick volume that would be granted now, where the pool has both kinds.
+    pub largest_thick: Option<Bytes>,
 }
 
 impl Capacity {
@@ -41,6 +58,8 @@ impl Capacity {
             reserved,
             available: Bytes::ZERO,
             largest: Bytes::ZERO,
+            available_thick: None,
+            largest_thick: None,
         }
     }
 
@@ -50,6 +69,32 @@ impl Capacity {
         self.available = available;
         self.largest = largest;
         self
+    }
+
+    /// Sets the same two figures for thick volumes; a pool of thin and thick ones must.
+    #[must_use]
+    pub const fn with_thick(mut self, available: Bytes, largest: Bytes) -> Self {
+        self.available_thick = Some(available);
+        self.largest_thick = Some(largest);
+        self
+    }
+
+    /// What may still be promised to volumes of this kind, if the pool makes them at all.
+    #[must_use]
+    pub fn available_for(&self, provisioning: Provisioning) -> Bytes {
+        match provisioning {
+            Provisioning::Thin => self.available,
+            Provisioning::Thick => self.available_thick.unwrap_or(self.available),
+        }
+    }
+
+    /// The largest volume of this kind that would be granted now, if the pool makes them at all.
+    #[must_use]
+    pub fn largest_for(&self, provisioning: Provisioning) -> Bytes {
+        match provisioning {
+            Provisioning::Thin => self.largest,
+            Provisioning::Thick => self.largest_thick.unwrap_or(self.largest),
+        }
     }
 
     /// The part of the room really taken.

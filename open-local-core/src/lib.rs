@@ -9,6 +9,8 @@ pub mod host;
 pub mod state;
 pub mod units;
 
+#[cfg(feature = "tokio")]
+pub mod adapter;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "file")]
@@ -32,6 +34,8 @@ mod outcome;
 mod pool;
 mod registry;
 mod spec;
+#[cfg(any(feature = "file", feature = "sim"))]
+mod tags;
 mod token;
 
 #[cfg(feature = "snapshot")]

@@ -82,6 +82,14 @@ impl<T> Removed<T> {
         }
     }
 
+    /// The object as it was last seen, if this call removed it.
+    pub fn into_object(self) -> Option<T> {
+        match self {
+            Self::Removed(object) => Some(object),
+            Self::WasAbsent => None,
+        }
+    }
+
     /// Whether this call changed anything.
     pub fn changed(&self) -> bool {
         matches!(self, Self::Removed(_))
@@ -105,6 +113,12 @@ mod tests {
         assert!(Ensured::Created(7).changed());
         assert!(!Ensured::Unchanged(7).changed());
         assert_eq!(Grown::AlreadyLarge(7).map(|n| n + 1).into_inner(), 8);
+        assert!(Grown::Grew(7).changed() && !Grown::AlreadyLarge(7).changed());
+        assert_eq!(Ensured::Created(7).map(|n| n + 1), Ensured::Created(8));
+        assert_eq!(Ensured::Unchanged(7).map(|n| n + 1), Ensured::Unchanged(8));
+        assert!(Removed::Removed(7).changed() && !Removed::<u8>::WasAbsent.changed());
+        assert_eq!(Removed::Removed(7).map(|n| n + 1).into_object(), Some(8));
+        assert_eq!(Removed::<u8>::WasAbsent.into_object(), None);
         assert_eq!(Removed::Removed(7).object(), Some(&7));
         assert_eq!(Removed::<u8>::WasAbsent.object(), None);
     }

@@ -66,7 +66,9 @@ pub trait Pool: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`], [`ErrorKind::InvalidArgument`] for a size that can't be,
-    /// [`ErrorKind::OutOfSpace`] (the volume stays as it was), [`ErrorKind::Unsupported`].
+    /// [`ErrorKind::OutOfSpace`] (the volume stays as it was), [`ErrorKind::Unsupported`],
+    /// [`ErrorKind::Busy`] while the volume is being filled or another call changes it, and where
+    /// the backend can't grow it just now: the remedy says what is in the way.
     fn grow_volume(&self, id: &VolumeId, size: Bytes) -> Result<Grown<VolumeInfo>>;
 
     /// Attaches a volume or snapshot as a block device on this host.
@@ -89,7 +91,7 @@ pub trait Pool: Debug + Send + Sync {
     /// [`ErrorKind::Busy`] while the device is open or mounted; it stays published.
     fn unpublish(&self, source: &Source) -> Result<Removed<Attachment>>;
 
-    /// Removes the volume and its content. Its snapshots stay.
+    /// Removes the volume and its content. Its snapshots and clones stay.
     ///
     /// # Idempotency
     /// An unknown volume answers [`Removed::WasAbsent`].
@@ -177,3 +179,86 @@ pub trait PoolExt: Pool {
 }
 
 impl<P: Pool + ?Sized> PoolExt for P {}
+
+#[cfg(all(test, feature = "sim"))]
+mod tests {
+    use super::*;
+    use crate::backend::Backend;
+    use crate::sim::{Machine, SimBackend};
+    use crate::spec::PoolSpec;
+
+    /// A pool that has none of what is optional.
+    #[derive(Debug)]
+    struct Bare(std::sync::Arc<dyn Pool>);
+
+    impl Pool for Bare {
+        fn info(&self) -> Result<PoolInfo> {
+            self.0.info()
+        }
+        fn capabilities(&self) -> Capabilities {
+            Capabilities::MINIMAL
+        }
+        fn volume(&self, id: &VolumeId) -> Result<VolumeInfo> {
+            self.0.volume(id)
+        }
+        fn volumes(&self) -> Result<Vec<VolumeInfo>> {
+            self.0.volumes()
+        }
+        fn ensure_volume(&self, spec: &VolumeSpec) -> Result<Ensured<VolumeInfo>> {
+            self.0.ensure_volume(spec)
+        }
+        fn grow_volume(&self, id: &VolumeId, size: Bytes) -> Result<Grown<VolumeInfo>> {
+            self.0.grow_volume(id, size)
+        }
+        fn publish(&self, spec: &PublishSpec) -> Result<Ensured<Attachment>> {
+            self.0.publish(spec)
+        }
+        fn unpublish(&self, source: &Source) -> Result<Removed<Attachment>> {
+            self.0.unpublish(source)
+        }
+        fn remove_volume(&self, id: &VolumeId) -> Result<Removed<VolumeInfo>> {
+            self.0.remove_volume(id)
+        }
+        fn plan(&self, change: &Change) -> Result<Plan> {
+            self.0.plan(change)
+        }
+    }
+
+    fn pool() -> Bare {
+        let backend = SimBackend::new(&Machine::new(1));
+        let id: crate::PoolId = "p".parse().unwrap();
+        backend
+            .ensure_pool(&PoolSpec::new(id.clone()))
+            .unwrap()
+            .get();
+        Bare(backend.open_pool(&id).unwrap())
+    }
+
+    #[test]
+    fn what_a_pool_lacks_is_said_with_its_name() {
+        let pool = pool();
+        let tokens = pool.require_format_tokens().unwrap_err();
+        let snapshots = pool.require_snapshots().unwrap_err();
+        for (error, what) in [(tokens, "format tokens"), (snapshots, "snapshots")] {
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.message().contains(what), "{error}");
+            assert_eq!(error.subject().to_string(), "pool p");
+            assert!(error.remedy().is_some());
+        }
+    }
+
+    #[test]
+    fn a_volume_is_found_by_name_and_by_tag() {
+        let pool = pool();
+        let make = |name: &str, tag: &str| {
+            let spec = VolumeSpec::new(name.parse().unwrap(), Bytes::MIB).with_tag("team", tag);
+            pool.ensure_volume(&spec).unwrap().into_inner()
+        };
+        let (a, _b) = (make("a", "x"), make("b", "y"));
+        assert_eq!(pool.find_volume(&a.id).unwrap(), Some(a.clone()));
+        assert_eq!(pool.find_volume(&"c".parse().unwrap()).unwrap(), None);
+        assert_eq!(pool.find_by_tag("team", "x").unwrap(), [a]);
+        assert!(pool.find_by_tag("team", "z").unwrap().is_empty());
+        assert!(pool.find_by_tag("x", "team").unwrap().is_empty());
+    }
+}

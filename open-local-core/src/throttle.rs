@@ -41,6 +41,7 @@ pub use kernel::{KernelFiles, SystemKernelFiles};
 pub use limits::{CgroupTarget, IoLimits, Limit, LimitState, Reconciled, Support};
 pub use v1::parse_v1_table;
 pub use v2::parse_io_max;
+pub use wish::parse_wish;
 
 /// Limits of bytes and I/Os a second.
 pub trait IoThrottle: Debug + Send + Sync {

@@ -10,6 +10,8 @@
 
 #[path = "broken/copies.rs"]
 mod copies;
+#[path = "broken/cuts.rs"]
+mod cuts;
 #[path = "broken/sim_fixture.rs"]
 mod sim_fixture;
 #[path = "broken/volumes.rs"]
@@ -48,6 +50,7 @@ const BROKEN: &[Broken] = broken! {
     "shrinks": volumes::Shrinks => "growth/never_shrinks",
     "removes a published volume": volumes::RemovesPublished => "publishing/published_is_not_removed",
     "promises too much": volumes::OverPromises => "capacity/largest_is_the_limit",
+    "shows thin room as thick": volumes::ShowsThinRoomAsThick => "thin/largest_thick_is_the_limit",
     "shows old data": volumes::ShowsOldData => "content/fresh_reads_as_zeroes",
     "fails to unpublish the unknown": volumes::UnpublishOfUnknownFails
         => "publishing/unpublishing_unknown_is_no_error",
@@ -59,6 +62,18 @@ const BROKEN: &[Broken] = broken! {
     "clone shares with its source": copies::CloneShares => "clones/are_independent",
     "roll back keeps new data": copies::RollBackKeepsNew => "roll_back/restores_content",
     "formats twice": copies::FormatsTwice => "tokens/giving_back_is_refused",
+    "names no field in a conflict": volumes::NamesNoField => "identity/other_size_is_a_conflict",
+    "shows promised room as left": volumes::ShowsPromisedAsLeft => "capacity/figures_add_up",
+    "forgets its promises": volumes::ForgetsPromises => "capacity/figures_add_up",
+    "loses the room of what is removed": volumes::LosesRoomOfRemoved
+        => "capacity/removal_gives_room_back",
+    "ignores the reserve": volumes::IgnoresReserve => "capacity/reserve_is_kept",
+    "says done when it was cut": cuts::SaysDoneWhenCut => "interruption/publish",
+    "is ready in pieces": cuts::ReadyInPieces => "interruption/roll_back",
+    "leaks when cut before the first step": cuts::LeaksWhenCutEarly => "interruption/roll_back",
+    "leaks when cut before a later step": cuts::LeaksWhenCutLate => "interruption/roll_back",
+    "leaks though nobody cut it": cuts::LeaksUncut => "thin/policy_is_kept",
+    "gives the same room twice": cuts::SameRoomTwice => "threads/never_promise_too_much",
     "never spends the token": copies::NeverSpends => "tokens/spent_stays_spent",
 };
 
@@ -83,12 +98,12 @@ fn the_wrapper_itself_breaks_nothing() {
 #[test]
 fn each_fault_fails_exactly_the_case_that_names_it() {
     let mut wrong = Vec::new();
-    println!("{:32}  {:45}  not run for it", "fault", "caught by");
+    println!("{:36}  {:45}  not run for it", "fault", "caught by");
     for broken in BROKEN {
         let report = conformance::run(&BrokenFixture::new(broken.make), "");
         let (failed, not_run) = (report.failed(), resting(&report));
         println!(
-            "{:32}  {:45}  {}",
+            "{:36}  {:45}  {}",
             broken.fault,
             failed.join(", "),
             not_run.len()
@@ -99,4 +114,33 @@ fn each_fault_fails_exactly_the_case_that_names_it() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(BROKEN.len() >= 10);
+}
+
+/// Faults of the way to be cut: every case that cuts must fail, and no other.
+#[test]
+fn a_backend_that_cant_be_cut_fails_every_case_that_cuts() {
+    let faults: [(&str, fn() -> Arc<dyn Fault>, &str); 2] = [
+        (
+            "never asks before a step",
+            fault::<cuts::NeverAsks>,
+            "it took no step",
+        ),
+        (
+            "takes a step to open",
+            fault::<cuts::StepsToOpen>,
+            "opening a pool",
+        ),
+    ];
+    for (name, make, reason) in faults {
+        let report = conformance::run(&BrokenFixture::new(make), "");
+        for result in report.results() {
+            let case = result.case.name();
+            let cuts = case.starts_with("interruption/");
+            match &result.verdict {
+                Verdict::Failed(why) => assert!(cuts && why.contains(reason), "{name}\n{report}"),
+                Verdict::NotRun(_) => assert!(cuts || case.starts_with("processes/"), "{case}"),
+                _ => assert!(!cuts, "{name}: {case} passed"),
+            }
+        }
+    }
 }

@@ -24,15 +24,22 @@ const LOCATION: &str = "OPEN_LOCAL_TEST_POOL";
 /// anything to do with it. Opened anew for every look, as another process would.
 #[derive(Debug, Clone)]
 pub struct PoolFolder {
+    id: PoolId,
     own: PathBuf,
     location: PathBuf,
 }
 
+#[expect(clippy::expect_used, reason = "a test with a malformed name must fail")]
+fn named(name: &str) -> PoolId {
+    PoolId::new(name).expect("a valid name")
+}
+
 impl PoolFolder {
-    /// A pool that is to be at `location`, with locks and state below `own`.
+    /// A pool named `pool` that is to be at `location`, with locks and state below `own`.
     #[must_use]
     pub fn new(own: &Path, location: &Path) -> Self {
         Self {
+            id: named("pool"),
             own: own.to_path_buf(),
             location: location.to_path_buf(),
         }
@@ -43,6 +50,7 @@ impl PoolFolder {
     pub fn from_parent() -> Option<Self> {
         let path = |name| std::env::var_os(name).map(PathBuf::from);
         Some(Self {
+            id: named("pool"),
             own: path(OWN)?,
             location: path(LOCATION)?,
         })
@@ -55,14 +63,23 @@ impl PoolFolder {
             .map(|(name, path)| (name.into(), path.clone().into_os_string()))
     }
 
-    /// Its name.
+    /// Another pool of this name with the same state folder, at another location.
     ///
     /// # Panics
-    /// Never: the name is valid.
+    /// If it can't be a name.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a constant that is a valid name")]
+    pub fn beside(&self, name: &str, location: &Path) -> Self {
+        Self {
+            id: named(name),
+            location: location.to_path_buf(),
+            ..self.clone()
+        }
+    }
+
+    /// Its name.
+    #[must_use]
     pub fn id(&self) -> PoolId {
-        PoolId::new("pool").expect("a valid name")
+        self.id.clone()
     }
 
     /// Where it is.
@@ -112,7 +129,7 @@ impl PoolFolder {
     ) -> FileBackend {
         let mut options = FileOptions::default();
         // Marks fall within small volumes, so that a copy is taken up from the middle too.
-        options.copy_mark = Bytes::MIB;
+        options.copy_mark = Bytes::new(256 << 10);
         FileBackend::new(self.host(checkpoints.clone()), loops)
             .with_quiescer(Arc::new(self.filesystems(checkpoints)))
             .with_options(options)

@@ -1,103 +1,131 @@
-//! Loop devices through our own ioctl layer, against the kernel.
+//! Loop devices against the kernel: our own ioctl layer, and the crate `loopdev-3` where the
+//! feature `loopdev` is on.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::fs;
+use std::path::PathBuf;
 
 use open_local_core::Bytes;
-use open_local_core::host::{LoopSpec, Loops, SystemLoops};
-use open_local_tests::Scratch;
+use open_local_core::host::{LoopDevice, LoopSpec, Loops};
+use open_local_tests::{Scratch, sweep};
 
-#[test]
-fn an_attached_device_is_found_by_tag_and_inode_and_resizes() {
-    let scratch = Scratch::new("loop-attach");
-    let fixture = scratch.loop_device("disk", Bytes::from_mib(8).unwrap());
-    let loops = SystemLoops::default();
-    let found: Vec<_> = loops
-        .list()
-        .unwrap()
-        .into_iter()
-        .filter(|d| d.path == fixture.path())
-        .collect();
-    assert_eq!(found, [fixture.device.clone()]);
-    assert!(scratch.run_id().starts_with(&found[0].tag));
-    let size = Bytes::from_mib(16).unwrap();
-    fs::OpenOptions::new()
-        .write(true)
-        .open(&fixture.file)
-        .unwrap()
-        .set_len(size.get())
-        .unwrap();
-    assert_eq!(loops.resize(&fixture.device).unwrap(), size);
-    loops.flush(&fixture.device).unwrap();
-    loops.detach(&fixture.device).unwrap();
-    assert!(
-        loops
-            .list()
-            .unwrap()
-            .iter()
-            .all(|d| d.tag != fixture.device.tag)
-    );
-    assert_eq!(
-        loops.detach(&fixture.device).unwrap_err().raw_os_error(),
-        Some(6),
-        "ENXIO"
-    );
+/// Makes every test one of each implementation.
+macro_rules! on_each_implementation {
+    ($($test:ident,)*) => {
+        on_each_implementation! { system: open_local_core::host::SystemLoops, $($test,)* }
+        #[cfg(feature = "loopdev")]
+        on_each_implementation! { loopdev: open_local_core::host::LoopdevLoops, $($test,)* }
+    };
+    ($module:ident: $loops:ty, $($test:ident,)*) => {
+        mod $module {
+            $(
+                #[test]
+                fn $test() {
+                    super::$test(stringify!($module), &<$loops>::default());
+                }
+            )*
+        }
+    };
 }
 
-#[test]
-fn a_device_in_use_stays_attached() {
-    let scratch = Scratch::new("loop-busy");
-    let fixture = scratch.loop_device("disk", Bytes::from_mib(8).unwrap());
-    let loops = SystemLoops::default();
-    let opener = fs::File::open(fixture.path()).unwrap();
-    assert_eq!(
-        loops.detach(&fixture.device).unwrap_err().raw_os_error(),
-        Some(16),
-        "EBUSY"
-    );
+on_each_implementation! {
+    an_attached_device_is_found_by_tag_and_inode_and_resizes,
+    a_device_in_use_stays_attached,
+    a_device_that_became_somebody_elses_is_not_touched,
+    a_read_only_device_has_the_block_size_asked_for,
+    direct_io_is_as_asked_for,
+    what_cant_be_attached_leaves_nothing_attached,
+    attaching_at_once_gives_each_its_own_device,
+}
+
+/// A new sparse file with a name of its own.
+fn file(scratch: &Scratch, name: &str) -> PathBuf {
+    let path = scratch.join(name);
+    let file = fs::File::create_new(&path).unwrap();
+    file.set_len(8 << 20).unwrap();
+    path
+}
+
+fn attach(loops: &dyn Loops, scratch: &Scratch, name: &str) -> (PathBuf, LoopDevice) {
+    let file = file(scratch, name);
+    let tag = sweep::tag(scratch.run_id());
+    let device = loops.attach(&spec(&file, &tag)).unwrap();
+    (file, device)
+}
+
+fn spec<'a>(file: &'a std::path::Path, tag: &'a str) -> LoopSpec<'a> {
+    LoopSpec {
+        file,
+        tag,
+        read_only: false,
+        direct_io: false,
+        block_size: Bytes::new(512),
+    }
+}
+
+fn error<T: std::fmt::Debug>(result: std::io::Result<T>) -> Option<i32> {
+    result.unwrap_err().raw_os_error()
+}
+
+const EBUSY: Option<i32> = Some(16);
+const ENXIO: Option<i32> = Some(6);
+const EINVAL: Option<i32> = Some(22);
+
+fn an_attached_device_is_found_by_tag_and_inode_and_resizes(on: &str, loops: &dyn Loops) {
+    let scratch = Scratch::new(&format!("loop-attach-{on}"));
+    let (file, device) = attach(loops, &scratch, "disk");
+    let listed = loops.list().unwrap();
+    let found: Vec<_> = listed.iter().filter(|d| d.path == device.path).collect();
+    assert_eq!(found, [&device]);
+    assert_eq!(device.tag, sweep::tag(scratch.run_id()));
+    assert_eq!(device.size, Bytes::from_mib(8).unwrap());
+    let size = Bytes::from_mib(16).unwrap();
+    let backing = fs::OpenOptions::new().write(true).open(&file).unwrap();
+    backing.set_len(size.get()).unwrap();
+    assert_eq!(loops.resize(&device).unwrap(), size);
+    loops.flush(&device).unwrap();
+    loops.detach(&device).unwrap();
+    assert!(loops.list().unwrap().iter().all(|d| d.tag != device.tag));
+    assert_eq!(error(loops.detach(&device)), ENXIO);
+    assert_eq!(error(loops.flush(&device)), ENXIO);
+}
+
+fn a_device_in_use_stays_attached(on: &str, loops: &dyn Loops) {
+    let scratch = Scratch::new(&format!("loop-busy-{on}"));
+    let (_, device) = attach(loops, &scratch, "disk");
+    let opener = fs::File::open(&device.path).unwrap();
+    assert_eq!(error(loops.detach(&device)), EBUSY);
     drop(opener);
     // Closing it must not detach it either: the mark for a later detach was taken back.
-    assert!(loops.list().unwrap().contains(&fixture.device));
-    loops.detach(&fixture.device).unwrap();
+    assert!(loops.list().unwrap().contains(&device));
+    loops.detach(&device).unwrap();
 }
 
-#[test]
-fn a_device_that_became_somebody_elses_is_not_touched() {
-    let scratch = Scratch::new("loop-stolen");
-    let fixture = scratch.loop_device("disk", Bytes::from_mib(8).unwrap());
-    let loops = SystemLoops::default();
-    let mut stale = fixture.device.clone();
-    stale.file_inode += 1;
-    assert_eq!(
-        loops.detach(&stale).unwrap_err().raw_os_error(),
-        Some(6),
-        "ENXIO"
-    );
-    assert_eq!(
-        loops.resize(&stale).unwrap_err().raw_os_error(),
-        Some(6),
-        "ENXIO"
-    );
-    assert!(loops.list().unwrap().contains(&fixture.device));
+fn a_device_that_became_somebody_elses_is_not_touched(on: &str, loops: &dyn Loops) {
+    let scratch = Scratch::new(&format!("loop-stolen-{on}"));
+    let (_, device) = attach(loops, &scratch, "disk");
+    let mut other_file = device.clone();
+    other_file.file_inode += 1;
+    let mut other_tag = device.clone();
+    other_tag.tag.push('x');
+    for stale in [&other_file, &other_tag] {
+        assert_eq!(error(loops.detach(stale)), ENXIO);
+        assert_eq!(error(loops.resize(stale)), ENXIO);
+        assert_eq!(error(loops.flush(stale)), ENXIO);
+    }
+    assert!(loops.list().unwrap().contains(&device));
 }
 
-#[test]
-fn a_read_only_device_has_the_block_size_asked_for() {
-    let scratch = Scratch::new("loop-ro");
-    let file = scratch.join("disk");
-    fs::File::create_new(&file)
-        .unwrap()
-        .set_len(1 << 20)
-        .unwrap();
-    let loops = SystemLoops::default();
-    let tag = open_local_tests::sweep::tag(scratch.run_id());
+fn a_read_only_device_has_the_block_size_asked_for(on: &str, loops: &dyn Loops) {
+    let scratch = Scratch::new(&format!("loop-ro-{on}"));
+    let file = file(&scratch, "disk");
+    let tag = sweep::tag(scratch.run_id());
     let spec = LoopSpec {
-        file: &file,
-        tag: &tag,
         read_only: true,
         direct_io: true,
         block_size: Bytes::new(4096),
+        ..spec(&file, &tag)
     };
     let device = loops.attach(&spec).unwrap();
     assert!(device.read_only);
@@ -113,4 +141,63 @@ fn a_read_only_device_has_the_block_size_asked_for() {
         });
     assert!(refused.is_err());
     loops.detach(&device).unwrap();
+}
+
+fn direct_io_is_as_asked_for(on: &str, loops: &dyn Loops) {
+    let scratch = Scratch::new(&format!("loop-direct-{on}"));
+    // A file system that is known to have direct I/O, whatever the machine's own is.
+    let folder = scratch.disk("fs", Bytes::from_mib(64).unwrap(), "ext4");
+    let file = folder.join("disk");
+    fs::File::create_new(&file)
+        .unwrap()
+        .set_len(1 << 20)
+        .unwrap();
+    let tag = sweep::tag(scratch.run_id());
+    for (direct_io, block_size) in [(true, 512), (false, 512), (true, 4096)] {
+        let spec = LoopSpec {
+            direct_io,
+            block_size: Bytes::new(block_size),
+            ..spec(&file, &tag)
+        };
+        let device = loops.attach(&spec).unwrap();
+        let got = (device.direct_io, device.block_size.get());
+        loops.detach(&device).unwrap();
+        assert_eq!(got, (direct_io, block_size));
+    }
+}
+
+fn what_cant_be_attached_leaves_nothing_attached(on: &str, loops: &dyn Loops) {
+    let scratch = Scratch::new(&format!("loop-refused-{on}"));
+    let file = file(&scratch, "disk");
+    let tag = sweep::tag(scratch.run_id());
+    let odd = LoopSpec {
+        block_size: Bytes::new(1000),
+        ..spec(&file, &tag)
+    };
+    assert_eq!(error(loops.attach(&odd)), EINVAL);
+    let long = "x".repeat(64);
+    assert_eq!(error(loops.attach(&spec(&file, &long))), EINVAL);
+    assert_eq!(error(loops.attach(&spec(&file, "a\0b"))), EINVAL);
+    let link = scratch.join("link");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    assert!(loops.attach(&spec(&link, &tag)).is_err());
+    // Whatever its tag: no device has our file.
+    let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(&file).unwrap());
+    assert!(loops.list().unwrap().iter().all(|d| d.file_inode != inode));
+}
+
+fn attaching_at_once_gives_each_its_own_device(on: &str, loops: &dyn Loops) {
+    let scratch = Scratch::new(&format!("loop-race-{on}"));
+    let names = ["a", "b", "c"];
+    let mut devices: Vec<LoopDevice> = std::thread::scope(|threads| {
+        let (scratch, loops) = (&scratch, &loops);
+        let all = names.map(|name| threads.spawn(move || attach(*loops, scratch, name).1));
+        all.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    devices.sort_by_key(|d| d.index);
+    devices.dedup_by_key(|d| d.index);
+    assert_eq!(devices.len(), names.len());
+    for device in &devices {
+        loops.detach(device).unwrap();
+    }
 }

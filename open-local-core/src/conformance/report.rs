@@ -254,6 +254,15 @@ mod tests {
     }
 
     #[test]
+    fn what_went_wrong_outside_the_cases_is_an_error_too() {
+        let mut some = report(&[("a/one", Verdict::Passed)]);
+        some.note("the last pool could not be disposed of: busy".to_owned());
+        let error = some.assert_passed().unwrap_err();
+        assert!(error.message().contains("disposed"), "{error}");
+        assert!(some.to_string().contains("note: the last pool"));
+    }
+
+    #[test]
     fn not_applicable_is_no_error_but_shown() {
         let some = report(&[
             ("a/one", Verdict::Passed),

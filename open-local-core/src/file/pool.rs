@@ -117,7 +117,7 @@ impl FilePool {
                 self.plan_grow(&Source::Volume(id.clone()), grown_size(id, *size)?)
             }
             Change::Publish(spec) => planner::publish(spec, &self.see(Op::Publish, &spec.source)?),
-            Change::Unpublish(key) => Ok(planner::unpublish(key, &self.see(Op::Unpublish, key)?)),
+            Change::Unpublish(key) => planner::unpublish(key, &self.see(Op::Unpublish, key)?),
             Change::RemoveVolume(id) => {
                 let key = Source::Volume(id.clone());
                 planner::remove(Op::RemoveVolume, &key, &self.see(Op::RemoveVolume, &key)?)
@@ -180,6 +180,14 @@ impl FilePool {
     }
 }
 
+/// The largest volume where so much may be promised.
+fn largest(available: Bytes) -> Bytes {
+    // 8 EiB less a block is the largest device there is.
+    let most = Bytes::new(i64::MAX.unsigned_abs());
+    let whole = available.min(most).round_down_to(GRANULARITY);
+    whole.unwrap_or(Bytes::ZERO)
+}
+
 /// The size a growth asks for, checked.
 fn grown_size(id: &VolumeId, size: Bytes) -> Result<Bytes> {
     crate::spec::SizeRange::new(size).resolve(GRANULARITY, Op::GrowVolume, id)
@@ -191,15 +199,11 @@ impl Pool for FilePool {
         let record = self.pool_record(op)?;
         let contents = self.contents(op)?;
         let room = self.room(op, &record)?;
-        let available = room.available(Provisioning::Thin);
-        // 8 EiB less a block is the largest device there is.
-        let most = Bytes::new(i64::MAX.unsigned_abs());
-        let largest = available
-            .min(most)
-            .round_down_to(GRANULARITY)
-            .unwrap_or(Bytes::ZERO);
+        let thin = room.available(Provisioning::Thin);
+        let thick = room.available(Provisioning::Thick);
         let capacity = Capacity::new(room.total, room.used(), room.promised(), room.reserve)
-            .with_available(available, largest);
+            .with_available(thin, largest(thin))
+            .with_thick(thick, largest(thick));
         let mut spec = record.spec.clone();
         spec.location = Some(self.layout.root().to_path_buf());
         let mut info = PoolInfo::new(super::NAME, spec, capacity);
@@ -209,10 +213,6 @@ impl Pool for FilePool {
             ("host-file-system", self.host_fs_name().to_owned()),
             ("shares-blocks", yes_no(self.reflink)),
             ("logical-block-size", self.block_size.to_string()),
-            (
-                "largest-thick-volume",
-                room.available(Provisioning::Thick).to_string(),
-            ),
             ("overcommit-in-force", record.overcommit.to_string()),
             ("stops-at", record.stop_at.to_string()),
             ("when-full", "error".to_owned()),
@@ -334,7 +334,7 @@ impl Pool for FilePool {
         let op = Op::Unpublish;
         self.with_objects(op, &[source], || {
             let seen = self.see(op, source)?;
-            let Some(work) = planner::unpublish(source, &seen) else {
+            let Some(work) = planner::unpublish(source, &seen)? else {
                 return Ok(Removed::WasAbsent);
             };
             self.carry_out(&work, None)?;

@@ -8,15 +8,17 @@ use super::types::{FormatSpec, FsIdentity};
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
 use crate::host::Host;
 use crate::ids::VolumeId;
+use crate::info::Attachment;
 use crate::outcome::Ensured;
 use crate::raw::{Signature, names};
+use crate::spec::Source;
 use crate::token::{FormatToken, FormatTokens, FsKind, Uuid};
 
 /// More steps than any device needs: one for each place where a signature may have to be erased.
 const MAX_ROUNDS: usize = 256;
 
 /// A device, as far as formatting it goes.
-pub(super) trait Target {
+pub(crate) trait Target {
     /// What it holds.
     fn look(&self) -> Result<Vec<Signature>>;
 
@@ -45,8 +47,22 @@ enum Step {
     Done(FsIdentity),
 }
 
+/// Refuses a device that is not the volume's: the token of one volume never allows another to be
+/// formatted.
+pub(crate) fn check_pair(volume: &VolumeId, device: &Attachment) -> Result<()> {
+    if device.source == Source::Volume(volume.clone()) {
+        return Ok(());
+    }
+    let (path, source) = (device.device.display(), &device.source);
+    let message = format!("the device {path} is that of {source}");
+    Err(
+        Error::new(ErrorKind::InvalidArgument, Op::Format, volume, message)
+            .with_remedy("give the attachment that publishing this volume answered"),
+    )
+}
+
 /// Formats the target if its token allows it; finishes what an earlier call began.
-pub(super) fn format_once(
+pub(crate) fn format_once(
     host: &Host,
     tokens: &dyn FormatTokens,
     volume: &VolumeId,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::HostFilesystems;
-use super::format::{Target, format_once};
+use super::format::{Target, check_pair, format_once};
 use super::mkfs;
 use super::types::{FormatSpec, FsIdentity};
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
@@ -26,6 +26,7 @@ pub(super) fn ensure_formatted(
 ) -> Result<Ensured<FsIdentity>> {
     // Malformed options are told before anything is begun.
     mkfs::arguments(spec, Uuid::from_bytes([0; 16]))?;
+    check_pair(volume, device)?;
     let _lock = fs.lock_device(Op::Format, device.number)?;
     let target = HostTarget { fs, device, spec };
     format_once(&fs.host, tokens, volume, &target, spec)

@@ -33,6 +33,8 @@ mod raw {
     nix::ioctl_write_ptr_bad!(loop_set_status64, 0x4C04, super::LoopInfo64);
     nix::ioctl_read_bad!(loop_get_status64, 0x4C05, super::LoopInfo64);
     nix::ioctl_none_bad!(loop_set_capacity, 0x4C07);
+    #[cfg(feature = "loopdev")]
+    nix::ioctl_write_int_bad!(loop_set_block_size, 0x4C09);
     nix::ioctl_read!(blkgetsize64, 0x12, 114, usize);
     nix::ioctl_read_bad!(blksszget, 0x1268, libc::c_int);
     nix::ioctl_read_bad!(blkroget, 0x125E, libc::c_int);
@@ -162,6 +164,14 @@ pub(crate) fn loop_set_status(device: &File, info: &LoopInfo64) -> io::Result<()
 pub(crate) fn loop_set_capacity(device: &File) -> io::Result<()> {
     // SAFETY: no argument is passed and no memory is touched; the descriptor is open.
     unsafe { raw::loop_set_capacity(fd(device)) }?;
+    Ok(())
+}
+
+/// Sets the logical block size of a bound loop device.
+#[cfg(feature = "loopdev")]
+pub(crate) fn loop_set_block_size(device: &File, size: libc::c_int) -> io::Result<()> {
+    // SAFETY: the argument is a number and no memory is touched; the descriptor is open.
+    unsafe { raw::loop_set_block_size(fd(device), size) }?;
     Ok(())
 }
 

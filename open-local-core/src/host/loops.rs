@@ -86,7 +86,7 @@ pub trait Loops: Debug + Send + Sync {
 }
 
 /// How often a device that was free a moment ago may turn out to be taken.
-const ATTACH_ATTEMPTS: u32 = 64;
+pub(super) const ATTACH_ATTEMPTS: u32 = 64;
 /// Bytes of the kernel's file-name field, with the closing NUL (`LO_NAME_SIZE`, Linux 6.18).
 const NAME_SIZE: usize = 64;
 /// How long others that merely look at a device (udev, blkid) may keep a detach from finishing.
@@ -115,7 +115,7 @@ impl SystemLoops {
         }
     }
 
-    fn node(&self, index: u32) -> PathBuf {
+    pub(super) fn node(&self, index: u32) -> PathBuf {
         self.dev.join(format!("loop{index}"))
     }
 
@@ -127,7 +127,7 @@ impl SystemLoops {
     }
 
     /// Describes an open loop device; `ENXIO` if it is not attached.
-    fn describe(&self, index: u32, device: &fs::File) -> io::Result<LoopDevice> {
+    pub(super) fn describe(&self, index: u32, device: &fs::File) -> io::Result<LoopDevice> {
         let info = ioctl::loop_status(device)?;
         let name = info
             .lo_file_name
@@ -149,7 +149,7 @@ impl SystemLoops {
     }
 
     /// Opens the device if it still is the one described.
-    fn reopen(&self, device: &LoopDevice, flags: i32) -> io::Result<fs::File> {
+    pub(super) fn reopen(&self, device: &LoopDevice, flags: i32) -> io::Result<fs::File> {
         let mut options = fs::OpenOptions::new();
         let file = options
             .read(true)
@@ -163,6 +163,30 @@ impl SystemLoops {
             Ok(file)
         } else {
             Err(io::Error::from_raw_os_error(libc::ENXIO))
+        }
+    }
+
+    /// Waits until a device that was told to detach has; if somebody keeps it open, takes that
+    /// order back.
+    pub(super) fn settle(&self, device: &LoopDevice) -> io::Result<()> {
+        let clock = SystemClock;
+        let gone = super::poll_until(&clock, DETACH_WAIT, || {
+            Ok((!self.is_attached(device.index)).then_some(()))
+        });
+        if matches!(gone, Ok(Some(()))) {
+            return Ok(());
+        }
+        // A lasting opener: take the mark back, so that the device stays attached as promised.
+        match self.reopen(device, 0) {
+            Ok(file) => {
+                let mut info = ioctl::loop_status(&file)?;
+                info.lo_flags &= !ioctl::LO_FLAGS_AUTOCLEAR;
+                ioctl::loop_set_status(&file, &info)?;
+                Err(io::Error::from_raw_os_error(libc::EBUSY))
+            }
+            // It went away just now, or is somebody else's by now: either way it is detached.
+            Err(e) if e.raw_os_error() == Some(libc::ENXIO) => Ok(()),
+            Err(e) => Err(e),
         }
     }
 
@@ -188,16 +212,23 @@ fn kernel_device(device: u64) -> DeviceNumber {
     DeviceNumber::from_dev_t(device)
 }
 
+/// Puts a tag into the file-name field.
+pub(super) fn set_tag(info: &mut ioctl::LoopInfo64, tag: &str) -> io::Result<()> {
+    let tag = tag.as_bytes();
+    if tag.len() >= NAME_SIZE || tag.contains(&0) {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    let rest = std::iter::repeat(&0);
+    for (slot, byte) in info.lo_file_name.iter_mut().zip(tag.iter().chain(rest)) {
+        *slot = *byte;
+    }
+    Ok(())
+}
+
 fn configuration(spec: &LoopSpec<'_>, file: &fs::File) -> io::Result<ioctl::LoopConfig> {
     let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
     let mut info = ioctl::LoopInfo64::empty();
-    let tag = spec.tag.as_bytes();
-    if tag.len() >= NAME_SIZE || tag.contains(&0) {
-        return Err(invalid());
-    }
-    for (slot, byte) in info.lo_file_name.iter_mut().zip(tag) {
-        *slot = *byte;
-    }
+    set_tag(&mut info, spec.tag)?;
     if spec.read_only {
         info.lo_flags |= ioctl::LO_FLAGS_READ_ONLY;
     }
@@ -260,25 +291,7 @@ impl Loops for SystemLoops {
         let file = self.reopen(device, libc::O_EXCL)?;
         ioctl::loop_clear(&file)?;
         drop(file);
-        let clock = SystemClock;
-        let gone = super::poll_until(&clock, DETACH_WAIT, || {
-            Ok((!self.is_attached(device.index)).then_some(()))
-        });
-        if matches!(gone, Ok(Some(()))) {
-            return Ok(());
-        }
-        // A lasting opener: take the mark back, so that the device stays attached as promised.
-        match self.reopen(device, 0) {
-            Ok(file) => {
-                let mut info = ioctl::loop_status(&file)?;
-                info.lo_flags &= !ioctl::LO_FLAGS_AUTOCLEAR;
-                ioctl::loop_set_status(&file, &info)?;
-                Err(io::Error::from_raw_os_error(libc::EBUSY))
-            }
-            // It went away just now, or is somebody else's by now: either way it is detached.
-            Err(e) if e.raw_os_error() == Some(libc::ENXIO) => Ok(()),
-            Err(e) => Err(e),
-        }
+        self.settle(device)
     }
 
     fn resize(&self, device: &LoopDevice) -> io::Result<Bytes> {

@@ -20,7 +20,7 @@ use view::View;
 
 /// Every signature on the device, in the order of their kind, none twice at one place.
 ///
-/// Reads at most 1 MiB; total over any content and size.
+/// Reads at most 1 MiB and 4 KiB; total over any content and size.
 ///
 /// # Errors
 /// As the device gives them.

@@ -5,16 +5,18 @@ use std::path::Path;
 use super::filesystems::SimFilesystems;
 use super::superblock::{MAX_LABEL, Superblock};
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
-use crate::fs::{FormatSpec, FsIdentity, Probe, Signature};
+use crate::fs::{FormatSpec, FsIdentity, Probe, Signature, Target, check_pair, format_once};
 use crate::host::BlockIo;
 use crate::ids::VolumeId;
 use crate::info::Attachment;
 use crate::outcome::Ensured;
-use crate::token::{FormatToken, FormatTokens, FsKind, Uuid};
+use crate::token::{FormatTokens, FsKind, Uuid};
 
 /// Where LVM2 writes the label of a physical volume, and how it starts (`pvcreate` 2.03 uses the
 /// second of the four sectors it may use).
 const LVM_LABEL: (u64, &[u8]) = (512, b"LABELONE");
+/// A signature is erased with the sector it stands in.
+const ERASED: usize = 512;
 
 impl SimFilesystems {
     /// The first bytes of a device, as many as it has up to a superblock.
@@ -41,28 +43,37 @@ impl SimFilesystems {
     }
 
     pub(super) fn probe_device(&self, op: Op, device: &Path) -> Result<Probe> {
+        self.signatures(op, device).map(Probe::of)
+    }
+
+    /// What stands on a device.
+    fn signatures(&self, op: Op, device: &Path) -> Result<Vec<Signature>> {
         let io = self.open(op, device)?;
         let (at, magic) = LVM_LABEL;
         let mut label = vec![0; magic.len()];
         let bytes = Self::superblock_bytes(&*io)
             .and_then(|bytes| io.read_at(at, &mut label).map(|()| bytes))
             .map_err(|e| Error::from_io(op, Subject::device(device), "can't read", e))?;
-        if label == magic {
-            return Ok(Probe::Foreign(vec![Signature::new(
-                "LVM2 physical volume",
-                at,
-            )]));
-        }
-        Ok(match Superblock::parse(&bytes) {
-            Some(block) => Probe::Filesystem(block.identity),
+        let mut found = Vec::new();
+        match Superblock::parse(&bytes).map(|block| block.identity) {
+            Some(there) => found.push(
+                Signature::new(there.kind.as_str(), 0)
+                    .with_kind(there.kind)
+                    .with_uuid(Some(there.uuid))
+                    .with_label(there.label),
+            ),
             None if Superblock::is_claimed(&bytes) => {
-                Probe::Foreign(vec![Signature::new("damaged simulated file system", 0)])
+                found.push(Signature::new("damaged simulated file system", 0));
             }
-            None => Probe::Blank,
-        })
+            None => {}
+        }
+        if label == magic {
+            found.push(Signature::new("LVM2 physical volume", at));
+        }
+        Ok(found)
     }
 
-    /// The order of the steps is the one the documentation of format tokens demands.
+    /// The protocol is the one of real devices; only looking, erasing and mkfs are simulated.
     pub(super) fn format_once(
         &self,
         tokens: &dyn FormatTokens,
@@ -70,52 +81,51 @@ impl SimFilesystems {
         device: &Attachment,
         spec: &FormatSpec,
     ) -> Result<Ensured<FsIdentity>> {
-        let op = Op::Format;
         check(spec, &device.device)?;
-        let probe = self.probe_device(op, &device.device)?;
-        let token = tokens.format_token(volume)?;
-        let uuid = match (&probe, token) {
-            (Probe::Foreign(found), _) => return Err(foreign(&device.device, found)),
-            (Probe::Filesystem(there), FormatToken::Spent) => {
-                return same_kind(there, spec, &device.device)
-                    .map(|()| Ensured::Unchanged(there.clone()));
-            }
-            (Probe::Filesystem(there), FormatToken::Started { uuid, .. }) if there.uuid == uuid => {
-                tokens.set_format_token(volume, FormatToken::Spent)?;
-                return same_kind(there, spec, &device.device)
-                    .map(|()| Ensured::Created(there.clone()));
-            }
-            (_, FormatToken::Spent) => return Err(spent(volume)),
-            (_, FormatToken::Started { kind, uuid }) if kind == spec.kind => uuid,
-            (_, FormatToken::Started { .. } | FormatToken::Unused) => {
-                Uuid::random(&*self.host.entropy)?
-            }
+        check_pair(volume, device)?;
+        let device = &device.device;
+        let target = SimTarget {
+            fs: self,
+            device,
+            spec,
         };
-        self.refuse_mounted(op, &device.device)?;
-        let kind = spec.kind;
-        tokens.set_format_token(volume, FormatToken::Started { kind, uuid })?;
-        let mut identity = FsIdentity::new(kind, uuid);
-        identity.label.clone_from(&spec.label);
-        self.make(&device.device, &identity)?;
-        match self.probe_device(op, &device.device)? {
-            Probe::Filesystem(there) if there.uuid == uuid => {}
-            _ => {
-                let message = "the new file system is not found by its UUID";
-                let subject = Subject::device(&device.device);
-                return Err(Error::new(ErrorKind::Indeterminate, op, subject, message)
-                    .with_remedy("repeat the call"));
-            }
-        }
-        tokens.set_format_token(volume, FormatToken::Spent)?;
-        Ok(Ensured::Created(identity))
+        format_once(&self.host, tokens, volume, &target, spec)
+    }
+}
+
+struct SimTarget<'a> {
+    fs: &'a SimFilesystems,
+    device: &'a Path,
+    spec: &'a FormatSpec,
+}
+
+impl Target for SimTarget<'_> {
+    fn look(&self) -> Result<Vec<Signature>> {
+        self.fs.signatures(Op::Format, self.device)
     }
 
-    fn make(&self, device: &Path, identity: &FsIdentity) -> Result<()> {
-        let size = self.device_size(Op::Format, device)?;
-        let step = format!("make {} with UUID {}", identity.kind, identity.uuid);
-        self.before(Op::Format, &Subject::device(device), &step)?;
-        let identity = identity.clone();
-        self.store(Op::Format, device, &Superblock { identity, size })
+    fn erase(&self, signatures: &[Signature]) -> Result<()> {
+        self.fs.refuse_mounted(Op::Format, self.device)?;
+        let io = self.fs.open(Op::Format, self.device)?;
+        let erased = signatures
+            .iter()
+            .try_for_each(|s| io.write_at(s.offset, &[0; ERASED]))
+            .and_then(|()| io.flush());
+        let subject = Subject::device(self.device);
+        erased.map_err(|e| Error::from_io(Op::Format, subject, "can't erase a signature", e))
+    }
+
+    fn settle(&self) -> Result<()> {
+        Ok(()) // What is made here is written through.
+    }
+
+    fn make(&self, kind: FsKind, uuid: Uuid) -> Result<()> {
+        self.fs.refuse_mounted(Op::Format, self.device)?;
+        let size = self.fs.device_size(Op::Format, self.device)?;
+        let mut identity = FsIdentity::new(kind, uuid);
+        identity.label.clone_from(&self.spec.label);
+        self.fs
+            .store(Op::Format, self.device, &Superblock { identity, size })
     }
 }
 
@@ -146,34 +156,4 @@ fn check(spec: &FormatSpec, device: &Path) -> Result<()> {
         ),
         _ => Ok(()),
     }
-}
-
-fn same_kind(there: &FsIdentity, spec: &FormatSpec, device: &Path) -> Result<()> {
-    if there.kind == spec.kind {
-        return Ok(());
-    }
-    let message = format!("it holds {}, not {}", there.kind, spec.kind);
-    let subject = Subject::device(device);
-    Err(
-        Error::new(ErrorKind::Conflict, Op::Format, subject, message)
-            .with_remedy("ask for the kind that is there"),
-    )
-}
-
-fn foreign(device: &Path, found: &[Signature]) -> Error {
-    let names: Vec<&str> = found.iter().map(|signature| signature.name).collect();
-    let message = format!("it holds {}", names.join(", "));
-    let subject = Subject::device(device);
-    Error::new(ErrorKind::Refused, Op::Format, subject, message)
-        .with_remedy("if that may be destroyed, erase it first")
-}
-
-fn spent(volume: &VolumeId) -> Error {
-    Error::new(
-        ErrorKind::Refused,
-        Op::Format,
-        volume,
-        "its format token is spent, but it holds no file system",
-    )
-    .with_remedy("find out what happened; to format it again, order: volume allow-format")
 }

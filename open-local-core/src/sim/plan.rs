@@ -10,7 +10,8 @@ use super::step::Step;
 use crate::change::Change;
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::ids::PoolId;
-use crate::spec::{Source, Tags, VolumeSource, differing_tags};
+use crate::spec::{Source, Tags, VolumeSource};
+use crate::tags::differing_tags;
 
 pub(super) use pools::{ensure_pool, recover_pool, remove_pool};
 pub(super) use recover::recover;

@@ -74,9 +74,12 @@ pub(super) fn capacity(world: &World, pool: &PoolState) -> Capacity {
     let usage = usage(world, pool);
     let reserve = pool.spec.reserve;
     let available = pool.policy.available(&usage, reserve);
-    let largest = available.round_down_to(BLOCK).unwrap_or(Bytes::ZERO);
+    // A thick volume takes its room at once: it must be free as well as unpromised.
+    let thick = available.min(free(world, pool).saturating_sub(reserve));
+    let largest = |room: Bytes| room.round_down_to(BLOCK).unwrap_or(Bytes::ZERO);
     Capacity::new(usage.data_total, usage.data_used, usage.promised, reserve)
-        .with_available(available, largest)
+        .with_available(available, largest(available))
+        .with_thick(thick, largest(thick))
 }
 
 /// Whether real use has reached the mark from which on nothing new is granted.

@@ -67,6 +67,16 @@ impl Wish {
     }
 }
 
+/// Parses the record of a wish and answers it as it would be stored again.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`] for anything that was not stored as one, [`ErrorKind::Unsupported`] for
+/// a newer format.
+pub fn parse_wish(bytes: &[u8]) -> Result<Vec<u8>> {
+    let record = Record::parse(bytes, KIND, FORMAT)?;
+    Wish::from_record(&record).map(|wish| wish.to_record().to_bytes())
+}
+
 /// FNV-1a with 128 bits: a path may be longer than a file name.
 fn hash(text: &[u8]) -> u128 {
     text.iter()

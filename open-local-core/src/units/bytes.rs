@@ -100,3 +100,43 @@ impl FromStr for Bytes {
         parse::quantity(text, "size", "").map(Self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_does_not_fit_is_none() {
+        assert_eq!(Bytes::from_gib(1 << 34), None);
+        assert_eq!(
+            Bytes::from_gib((1 << 34) - 1),
+            Some(Bytes::new(0u64.wrapping_sub(1 << 30)))
+        );
+        assert_eq!(Bytes::from_mib(3), Some(Bytes::new(3 << 20)));
+        assert_eq!(Bytes::from_kib(3), Some(Bytes::new(3 << 10)));
+        assert_eq!(Bytes::MAX.checked_add(Bytes::new(1)), None);
+        assert_eq!(Bytes::ZERO.checked_sub(Bytes::new(1)), None);
+        assert_eq!(Bytes::MAX.saturating_add(Bytes::GIB), Bytes::MAX);
+        assert_eq!(Bytes::KIB.saturating_sub(Bytes::GIB), Bytes::ZERO);
+        assert_eq!(Bytes::checked_sum([Bytes::MAX, Bytes::KIB]), None);
+        assert_eq!(Bytes::KIB.round_up_to(Bytes::ZERO), None);
+        assert_eq!(Bytes::KIB.round_down_to(Bytes::ZERO), None);
+        assert!(!Bytes::ZERO.is_multiple_of(Bytes::ZERO));
+    }
+
+    proptest! {
+        #[test]
+        fn rounding_brackets_the_size(n in any::<u64>(), unit in 1u64..1 << 40) {
+            let (size, unit) = (Bytes::new(n), Bytes::new(unit));
+            let below = size.round_down_to(unit).unwrap();
+            prop_assert!(below <= size && below.is_multiple_of(unit));
+            prop_assert!(size.saturating_sub(below) < unit);
+            if let Some(above) = size.round_up_to(unit) {
+                prop_assert!(above >= size && above.is_multiple_of(unit));
+                prop_assert!(above.saturating_sub(size) < unit);
+                prop_assert_eq!(above == below, size.is_multiple_of(unit));
+            }
+        }
+    }
+}

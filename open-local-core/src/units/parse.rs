@@ -75,6 +75,24 @@ pub(crate) fn quantity(text: &str, what: &str, ending: &str) -> Result<u64> {
         .ok_or_else(|| refuse(format!("the {what} is larger than {}B", u64::MAX)))
 }
 
+/// Parses a whole number without any unit.
+///
+/// # Errors
+/// [`ErrorKind::InvalidArgument`] naming the text for anything else, and for overflow.
+pub(super) fn plain(text: &str, what: &str) -> Result<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let number = digits.then(|| text.parse().ok()).flatten();
+    number.ok_or_else(|| {
+        Error::new(
+            ErrorKind::InvalidArgument,
+            Op::Parse,
+            Subject::value(text),
+            format!("the {what} is not a whole number of at most {}", u64::MAX),
+        )
+        .with_remedy("write digits only, such as 500")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Bytes, BytesPerSec, Iops, Ratio};
@@ -94,6 +112,43 @@ mod tests {
             (u64::MAX, "18446744073709551615B"),
         ] {
             assert_eq!(Bytes::new(bytes).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn every_unit_name_means_its_size() {
+        let binary = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+        let decimal = ["kB", "MB", "GB", "TB", "PB", "EB"];
+        for (power, (binary, decimal)) in (1..).zip(binary.into_iter().zip(decimal)) {
+            let parse = |unit: &str| format!("3{unit}").parse::<Bytes>().unwrap().get();
+            assert_eq!(parse(binary), 3 * 1024_u64.pow(power), "{binary}");
+            assert_eq!(parse(&format!("{binary}B")), 3 * 1024_u64.pow(power));
+            assert_eq!(parse(decimal), 3 * 1000_u64.pow(power), "{decimal}");
+        }
+        for plain in ["7", "7B"] {
+            assert_eq!(plain.parse::<Bytes>().unwrap(), Bytes::new(7));
+        }
+        assert_eq!("2KiB".parse::<BytesPerSec>().unwrap().get(), 2048);
+        assert_eq!("2KiB/s".parse::<BytesPerSec>().unwrap().get(), 2048);
+        assert!("2KiB/s".parse::<Bytes>().is_err());
+    }
+
+    #[test]
+    fn a_number_of_operations_has_no_unit_of_bytes() {
+        assert_eq!("500".parse::<Iops>().unwrap(), Iops::new(500));
+        for bad in [
+            "",
+            "1KiB",
+            "1k",
+            "5B",
+            "1/s",
+            "+1",
+            "-1",
+            "99999999999999999999",
+        ] {
+            let error = bad.parse::<Iops>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{bad}");
+            assert!(!error.remedy().unwrap_or_default().contains("MiB"));
         }
     }
 

@@ -54,6 +54,6 @@ impl FromStr for Iops {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        parse::quantity(text, "number of I/Os a second", "").map(Self)
+        parse::plain(text, "number of I/Os a second").map(Self)
     }
 }

@@ -158,5 +158,10 @@ mod tests {
             Bytes::new(79)
         );
         assert_eq!(Ratio::of(Bytes::new(1), Bytes::ZERO), Ratio::ZERO);
+        assert_eq!(Ratio::of(Bytes::new(2), Bytes::new(3)).ppm(), 666_666);
+        assert_eq!(Ratio::of(Bytes::MAX, Bytes::MAX), Ratio::ONE);
+        // Too large to say: as large as can be, never as if nothing were used.
+        assert_eq!(Ratio::of(Bytes::MAX, Bytes::new(1)).ppm(), u64::MAX);
+        assert_eq!(Ratio::from_percent(u64::MAX).ppm(), u64::MAX);
     }
 }

@@ -9,7 +9,7 @@ use open_local_core::conformance::{Fixture, PoolWish};
 use open_local_core::host::Checkpoints;
 use open_local_core::{
     Attachment, Bytes, Change, Ensured, Error, ErrorKind, Grown, Op, Plan, Pool, PoolExt, PoolInfo,
-    PublishSpec, Removed, Result, Source, VolumeId, VolumeInfo, VolumeSpec,
+    PublishSpec, Ratio, Removed, Result, Source, VolumeId, VolumeInfo, VolumeSpec,
 };
 
 use crate::sim_fixture::SimFixture;
@@ -140,6 +140,84 @@ impl Fault for OverPromises {
         room.available = room.available.saturating_sub(room.total);
         room.largest = room.largest.min(room.available);
         info.capacity = room;
+        info
+    }
+}
+
+/// What is left is shown as if nothing had been promised.
+#[derive(Debug, Default)]
+pub(crate) struct ShowsPromisedAsLeft;
+impl Fault for ShowsPromisedAsLeft {
+    fn shown(&self, mut info: PoolInfo) -> PoolInfo {
+        if info.spec.overcommit == Ratio::ONE {
+            let room = &mut info.capacity;
+            room.available = room.total.saturating_sub(room.reserved);
+        }
+        info
+    }
+}
+
+/// Promises are not added up.
+#[derive(Debug, Default)]
+pub(crate) struct ForgetsPromises;
+impl Fault for ForgetsPromises {
+    fn shown(&self, mut info: PoolInfo) -> PoolInfo {
+        info.capacity.promised = Bytes::ZERO;
+        info
+    }
+}
+
+/// The room of a removed volume is lost.
+#[derive(Debug, Default)]
+pub(crate) struct LosesRoomOfRemoved(AtomicU64);
+impl Fault for LosesRoomOfRemoved {
+    fn shown(&self, mut info: PoolInfo) -> PoolInfo {
+        let lost = Bytes::new(self.0.load(Ordering::SeqCst));
+        let room = &mut info.capacity;
+        room.available = room.available.saturating_sub(lost);
+        room.largest = room.largest.min(room.available);
+        info
+    }
+    fn remove_volume(&self, on: &Sound, id: &VolumeId) -> Result<Removed<VolumeInfo>> {
+        let gone = on.pool.remove_volume(id)?;
+        if gone.changed() {
+            self.0.fetch_add(1 << 20, Ordering::SeqCst);
+        }
+        Ok(gone)
+    }
+}
+
+/// The reserve that was asked for is not kept.
+#[derive(Debug, Default)]
+pub(crate) struct IgnoresReserve;
+impl Fault for IgnoresReserve {
+    fn wish(&self, wish: &PoolWish) -> PoolWish {
+        wish.with_reserve(Bytes::ZERO)
+    }
+}
+
+/// A conflict of size does not say that it is one of size.
+#[derive(Debug, Default)]
+pub(crate) struct NamesNoField;
+impl Fault for NamesNoField {
+    fn ensure_volume(&self, on: &Sound, spec: &VolumeSpec) -> Result<Ensured<VolumeInfo>> {
+        on.pool.ensure_volume(spec).map_err(|error| {
+            if error.kind() != ErrorKind::Conflict || !error.message().contains("size") {
+                return error;
+            }
+            Error::new(error.kind(), error.op(), &spec.id, "it is another one")
+                .with_remedy("choose another name")
+        })
+    }
+}
+
+/// The room for thick volumes is shown as that for thin ones.
+#[derive(Debug, Default)]
+pub(crate) struct ShowsThinRoomAsThick;
+impl Fault for ShowsThinRoomAsThick {
+    fn shown(&self, mut info: PoolInfo) -> PoolInfo {
+        let room = info.capacity;
+        info.capacity = room.with_thick(room.available, room.largest);
         info
     }
 }

@@ -11,7 +11,7 @@ use open_local_core::host::{BlockIo, Checkpoints};
 use open_local_core::{
     Attachment, Bytes, Capabilities, Change, Ensured, FormatToken, FormatTokens, Grown, Plan, Pool,
     PoolExt, PoolInfo, PublishSpec, Removed, Result, SnapshotId, SnapshotInfo, SnapshotSpec,
-    Snapshots, Source, ThinProvisioning, VolumeId, VolumeInfo, VolumeSpec,
+    Snapshots, Source, ThinPolicy, ThinProvisioning, ThinUsage, VolumeId, VolumeInfo, VolumeSpec,
 };
 
 use crate::sim_fixture::SimFixture;
@@ -30,6 +30,10 @@ impl Sound {
 
     pub(crate) fn tokens(&self) -> &dyn FormatTokens {
         self.pool.require_format_tokens().unwrap()
+    }
+
+    pub(crate) fn thin(&self) -> &dyn ThinProvisioning {
+        self.pool.thin().unwrap()
     }
 
     /// Publishes, does something to the device, unpublishes.
@@ -97,6 +101,9 @@ pub(crate) trait Fault: Debug + Send + Sync {
     fn set_format_token(&self, on: &Sound, volume: &VolumeId, token: FormatToken) -> Result<()> {
         on.tokens().set_format_token(volume, token)
     }
+    fn set_thin_policy(&self, on: &Sound, policy: &ThinPolicy) -> Result<()> {
+        on.thin().set_thin_policy(policy)
+    }
 }
 
 /// A pool with a fault.
@@ -148,7 +155,19 @@ impl Pool for BrokenPool {
         Some(self)
     }
     fn thin(&self) -> Option<&dyn ThinProvisioning> {
-        self.on.pool.thin()
+        Some(self)
+    }
+}
+
+impl ThinProvisioning for BrokenPool {
+    fn thin_usage(&self) -> Result<ThinUsage> {
+        self.on.thin().thin_usage()
+    }
+    fn thin_policy(&self) -> Result<ThinPolicy> {
+        self.on.thin().thin_policy()
+    }
+    fn set_thin_policy(&self, policy: &ThinPolicy) -> Result<()> {
+        self.fault.set_thin_policy(&self.on, policy)
     }
 }
 

@@ -42,6 +42,19 @@ pub(super) const CASES: &[Case] = &[
     )
     .needs(&[Need::FormatTokens, Need::Filesystems]),
     Case::new(
+        "format_once/present_is_refused_unless_named",
+        "A file system that is there is formatted over only if token and caller both allow it.",
+        present_is_refused_unless_named,
+    )
+    .needs(&[Need::FormatTokens, Need::Filesystems])
+    .rests_on(&["format_once/second_time_is_unchanged"]),
+    Case::new(
+        "format_once/device_of_another_is_refused",
+        "The token of one volume never allows the device of another to be formatted.",
+        device_of_another_is_refused,
+    )
+    .needs(&[Need::FormatTokens, Need::Filesystems]),
+    Case::new(
         "format_once/clone_of_formatted_is_unchanged",
         "A clone of a formatted volume has its file system and is not formatted.",
         clone_of_formatted_is_unchanged,
@@ -142,6 +155,47 @@ fn foreign_is_refused(context: &Context<'_>) -> Checked {
     during("read the mark", io.read_at(0, &mut now))?;
     drop(io);
     check!(now == page, "refused, yet the first page has changed");
+    let _ = lab.pool().unpublish(&device.source)?;
+    Ok(())
+}
+
+fn present_is_refused_unless_named(context: &Context<'_>) -> Checked {
+    let lab = context.lab()?;
+    let id = lab.create("data", context.mib(16)?)?.id;
+    let device = published(&lab, "data")?;
+    let first = format(&lab, "data", &device)??.into_inner();
+    let _ = lab.pool().unpublish(&device.source)?;
+    lab.pool().require_format_tokens()?.allow_format(&id)?;
+    let device = published(&lab, "data")?;
+    let answer = format(&lab, "data", &device)?;
+    refused("format over ext4", answer, ErrorKind::Refused)?;
+    let found = filesystems(context)?.probe(&device.device)?;
+    check!(
+        found == Probe::Filesystem(first.clone()),
+        "refused, yet there is {found:?}"
+    );
+    let named = FormatSpec::new(FsKind::Ext4).replacing(FsKind::Ext4.as_str());
+    let tokens = lab.pool().require_format_tokens()?;
+    let again = filesystems(context)?.ensure_formatted(tokens, &id, &device, &named)?;
+    check!(
+        again.changed() && again.get().uuid != first.uuid,
+        "allowed and named, yet there is {again:?}"
+    );
+    let _ = lab.pool().unpublish(&device.source)?;
+    Ok(())
+}
+
+fn device_of_another_is_refused(context: &Context<'_>) -> Checked {
+    let lab = context.lab()?;
+    let id = lab.create("data", context.mib(16)?)?.id;
+    lab.create("other", context.mib(16)?)?;
+    let device = published(&lab, "other")?;
+    let answer = format(&lab, "data", &device)?;
+    refused("format it", answer, ErrorKind::InvalidArgument)?;
+    let found = filesystems(context)?.probe(&device.device)?;
+    check!(found == Probe::Blank, "refused, yet there is {found:?}");
+    let token = lab.pool().require_format_tokens()?.format_token(&id)?;
+    check!(token == FormatToken::Unused, "its token is {token:?}");
     let _ = lab.pool().unpublish(&device.source)?;
     Ok(())
 }

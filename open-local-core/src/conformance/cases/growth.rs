@@ -15,7 +15,10 @@ pub(super) const CASES: &[Case] = &[
         keeps_content_and_adds_zeroes,
     )
     .needs(&[Need::GrowOffline])
-    .rests_on(&["volumes/device_is_as_large_as_said"]),
+    .rests_on(&[
+        "volumes/device_is_as_large_as_said",
+        "capacity/figures_add_up",
+    ]),
     Case::new(
         "growth/never_shrinks",
         "A size that is reached already answers AlreadyLarge and changes nothing.",

@@ -51,7 +51,10 @@ pub(super) const CASES: &[Case] = &[
         "Removing a volume, cut before any step, is finished by the same call.",
         |context| at_every_step(context, REMOVE),
     )
-    .rests_on(RESTART),
+    .rests_on(&[
+        "restart/volumes_are_remembered",
+        "capacity/removal_gives_room_back",
+    ]),
     Case::new(
         "interruption/cut_again",
         "An operation cut in its second attempt as well is finished by the third.",

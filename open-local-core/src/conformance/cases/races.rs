@@ -18,19 +18,20 @@ pub(super) const CASES: &[Case] = &[
         "threads/all_get_their_own",
         "Many threads that want different volumes all get them.",
         |context| all_get_their_own(context, Means::Threads),
-    ),
+    )
+    .rests_on(&["capacity/removal_gives_room_back"]),
     Case::new(
         "threads/creation_and_removal_balance",
         "A name created and removed by many threads is there as often as it was created.",
         |context| creation_and_removal_balance(context, Means::Threads),
     )
-    .rests_on(&["threads/one_creates"]),
+    .rests_on(&["threads/one_creates", "capacity/removal_gives_room_back"]),
     Case::new(
         "threads/never_promise_too_much",
         "Many threads together get no more room than there is.",
         |context| never_promise_too_much(context, Means::Threads),
     )
-    .rests_on(&["capacity/largest_is_the_limit"]),
+    .rests_on(&["capacity/largest_is_the_limit", "capacity/figures_add_up"]),
     Case::new(
         "processes/one_creates",
         "Of two processes that want the same volume one creates it, the other finds it.",
@@ -42,21 +43,22 @@ pub(super) const CASES: &[Case] = &[
         "Two processes that want different volumes all get them, and see each other's.",
         |context| all_get_their_own(context, Means::Processes),
     )
-    .needs(&[Need::SecondProcess]),
+    .needs(&[Need::SecondProcess])
+    .rests_on(&["capacity/removal_gives_room_back"]),
     Case::new(
         "processes/creation_and_removal_balance",
         "A name created and removed by two processes is there as often as it was created.",
         |context| creation_and_removal_balance(context, Means::Processes),
     )
     .needs(&[Need::SecondProcess])
-    .rests_on(&["processes/one_creates"]),
+    .rests_on(&["processes/one_creates", "capacity/removal_gives_room_back"]),
     Case::new(
         "processes/never_promise_too_much",
         "Two processes together get no more room than there is.",
         |context| never_promise_too_much(context, Means::Processes),
     )
     .needs(&[Need::SecondProcess])
-    .rests_on(&["capacity/largest_is_the_limit"]),
+    .rests_on(&["capacity/largest_is_the_limit", "capacity/figures_add_up"]),
     Case::new(
         "processes/killed_one_harms_nobody",
         "A process killed with SIGKILL before any step leaves nothing the next call can't finish.",

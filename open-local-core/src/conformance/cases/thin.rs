@@ -22,6 +22,13 @@ pub(super) const CASES: &[Case] = &[
     )
     .needs(&[Need::Thin, Need::Thick])
     .rests_on(&["capacity/largest_is_the_limit"]),
+    Case::new(
+        "thin/largest_thick_is_the_limit",
+        "A thick volume of the largest size shown is granted, and one unit more is refused.",
+        largest_thick_is_the_limit,
+    )
+    .needs(&[Need::Thin, Need::Thick])
+    .rests_on(&["capacity/largest_is_the_limit"]),
     #[cfg(feature = "thin")]
     Case::new(
         "thin/usage_shows_what_is_promised",
@@ -41,6 +48,10 @@ pub(super) const CASES: &[Case] = &[
 
 fn thin(name: &str, size: Bytes) -> Checked<VolumeSpec> {
     Ok(VolumeSpec::new(vol(name)?, size).with_provisioning(Provisioning::Thin))
+}
+
+fn thick(name: &str, size: Bytes) -> Checked<VolumeSpec> {
+    Ok(VolumeSpec::new(vol(name)?, size).with_provisioning(Provisioning::Thick))
 }
 
 fn promises_keep_the_ratio(context: &Context<'_>) -> Checked {
@@ -82,9 +93,6 @@ fn thick_is_never_overcommitted(context: &Context<'_>) -> Checked {
     let wish = PoolWish::default().with_overcommit(Ratio::from_percent(400));
     let lab = context.lab_with(&wish)?;
     let total = lab.capacity()?.total;
-    let thick = |name: &str, size: Bytes| -> Checked<VolumeSpec> {
-        Ok(VolumeSpec::new(vol(name)?, size).with_provisioning(Provisioning::Thick))
-    };
     let half = Bytes::new(total.get() / 2).round_down_to(context.unit);
     let half = half.unwrap_or(total);
     let _ = lab.ensure(&thick("half", half)?)?;
@@ -97,6 +105,33 @@ fn thick_is_never_overcommitted(context: &Context<'_>) -> Checked {
         ErrorKind::OutOfSpace,
     )?;
     check!(!lab.has("more")?, "it was refused, yet it is listed");
+    Ok(())
+}
+
+fn largest_thick_is_the_limit(context: &Context<'_>) -> Checked {
+    let wish = PoolWish::default().with_overcommit(Ratio::from_percent(400));
+    let lab = context.lab_with(&wish)?;
+    let _ = lab.ensure(&thick("thick", context.mib(16)?)?)?;
+    let _ = lab.ensure(&thin("thin", context.mib(16)?)?)?;
+    let room = lab.capacity()?;
+    check!(
+        room.largest_thick.is_some() && room.available_thick.is_some(),
+        "the pool makes both kinds, but shows no room for thick ones: {room:?}"
+    );
+    let largest = room.largest_for(Provisioning::Thick);
+    check!(
+        largest <= room.available_for(Provisioning::Thick) && largest <= room.total,
+        "{room:?}"
+    );
+    let whole = largest.round_down_to(context.unit).unwrap_or(Bytes::ZERO);
+    check!(whole >= context.unit, "no room for a thick one: {room:?}");
+    let more = whole.saturating_add(context.unit);
+    let answer = lab.pool().ensure_volume(&thick("more", more)?);
+    refused(&format!("{more}"), answer, ErrorKind::OutOfSpace)?;
+    let made = lab.ensure(&thick("most", whole)?)?;
+    check!(made.changed(), "a new volume answered Unchanged");
+    let left = lab.capacity()?.largest_for(Provisioning::Thick);
+    check!(left < context.unit, "nothing is left, yet {left} is shown");
     Ok(())
 }
 

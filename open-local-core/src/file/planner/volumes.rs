@@ -244,24 +244,26 @@ pub(in crate::file) fn grow(
             thick,
         },
     ];
+    steps.extend(seen.device.clone().map(Step::Resize));
+    steps.push(Step::Record(Box::new(growing.with_stage(Stage::Ready))));
+    let undo = undo_growth(key, record, seen);
+    Ok(Some(Work::new(op, key, steps).promising(1).undone_by(undo)))
+}
+
+/// The steps that take a growth back; none once users of the device have seen the larger size.
+pub(super) fn undo_growth(key: &Source, record: &ObjectRecord, seen: &Seen) -> Vec<Step> {
+    let size = record.usable_size();
+    if seen
+        .device
+        .as_ref()
+        .is_some_and(|device| device.size > size)
+    {
+        return Vec::new();
+    }
     let old = ObjectRecord {
-        size: from,
+        size,
         ..record.with_stage(Stage::Ready)
     };
-    let mut undo = vec![
-        Step::Shrink {
-            key: key.clone(),
-            size: from,
-        },
-        Step::Record(Box::new(old)),
-    ];
-    if let Some(device) = &seen.device {
-        steps.push(Step::Resize(device.clone()));
-        if device.size > from {
-            // The larger size was seen by users of the device already: there is no way back.
-            undo.clear();
-        }
-    }
-    steps.push(Step::Record(Box::new(growing.with_stage(Stage::Ready))));
-    Ok(Some(Work::new(op, key, steps).promising(1).undone_by(undo)))
+    let key = key.clone();
+    vec![Step::Shrink { key, size }, Step::Record(Box::new(old))]
 }
