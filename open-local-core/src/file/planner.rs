@@ -21,7 +21,8 @@ use super::steps::{Step, Target};
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
 use crate::host::{FileStat, LoopDevice};
 use crate::info::Attachment;
-use crate::spec::{Source, VolumeSource};
+use crate::spec::{Source, Tags, VolumeSource};
+use crate::tags::differing_tags;
 use crate::token::Uuid;
 use crate::units::Bytes;
 
@@ -75,6 +76,12 @@ fn conflict(op: Op, key: &Source, field: &str, has: &str, wanted: &str) -> Error
         format!("its {field} is {has}, not {wanted}"),
     )
     .with_remedy("choose another name, or ask for what exists")
+}
+
+fn other_tags(op: Op, key: &Source, has: &Tags, wanted: &Tags) -> Error {
+    let message = format!("its tags differ in {}", differing_tags(has, wanted));
+    Error::new(ErrorKind::Conflict, op, key, message)
+        .with_remedy("choose another name, or ask for what exists")
 }
 
 fn busy(op: Op, key: &Source, why: impl Into<String>, remedy: &str) -> Error {

@@ -1,7 +1,7 @@
 //! Plans for volumes: making and growing them. Pure.
 
 use super::removal::removal;
-use super::{Facts, Seen, conflict, fill, out_of_space, refuse_stray, usable};
+use super::{Facts, Seen, conflict, fill, other_tags, out_of_space, refuse_stray, usable};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::file::record::{ObjectRecord, Stage};
 use crate::file::room::Room;
@@ -38,11 +38,7 @@ fn same_volume(record: &ObjectRecord, spec: &VolumeSpec) -> Result<()> {
         return differs("source", &text(&record.origin), &text(&spec.source));
     }
     if spec.tags != record.tags {
-        let text = |tags: &crate::spec::Tags| {
-            let pairs: Vec<String> = tags.iter().map(|(k, v)| format!("{k}={v}")).collect();
-            format!("[{}]", pairs.join(" "))
-        };
-        return differs("tags", &text(&record.tags), &text(&spec.tags));
+        return Err(other_tags(op, &record.key, &record.tags, &spec.tags));
     }
     Ok(())
 }
