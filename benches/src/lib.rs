@@ -2,7 +2,7 @@
 //!
 //! How to run them and what their figures mean stands in `README.md`. Here is what the
 //! benchmarks share: the [`Side`]s that are compared, the [`Lanes`] their times go to, and the
-//! [`Ledger`] that says where the time of our side goes.
+//! [`ledger::Ledger`] that says where the time of our side goes.
 
 #![allow(
     clippy::expect_used,

@@ -20,11 +20,24 @@ fn table(host: &Host) -> Result<Vec<MountEntry>> {
 /// # Errors
 /// `Io` or `Corrupt` if the mount table can't be read.
 pub fn target_of(host: &Host, device: &Attachment) -> Result<Option<PathBuf>> {
-    let found = table(host)?.into_iter().find(|mount| {
-        mount.root == Path::new("/")
-            && (mount.number == device.number || mount.source == device.device)
-    });
+    let mut mounts = table(host)?.into_iter();
+    let found = mounts.find(|mount| mount.root == Path::new("/") && is_of(mount, device));
     Ok(found.map(|mount| mount.target))
+}
+
+/// What is mounted at a folder, if anything is: the uppermost one.
+///
+/// # Errors
+/// `Io` or `Corrupt` if the mount table can't be read.
+pub fn at(host: &Host, target: &Path) -> Result<Option<MountEntry>> {
+    let mounts = table(host)?;
+    Ok(mounts.into_iter().rfind(|mount| mount.target == target))
+}
+
+/// Whether a mount is of this device's file system.
+#[must_use]
+pub fn is_of(mount: &MountEntry, device: &Attachment) -> bool {
+    mount.number == device.number || mount.source == device.device
 }
 
 /// Whether something is mounted at or below a folder.

@@ -44,6 +44,16 @@ pub fn phase(phase: Phase) -> Value {
     json!({ "state": state, "done_ppm": done })
 }
 
+/// The same for people, with whole per cents.
+#[must_use]
+pub fn phase_words(phase: Phase) -> String {
+    match phase {
+        Phase::Filling(done) => format!("filling {}%", done.ppm() / 10_000),
+        Phase::Erasing(done) => format!("erasing {}%", done.ppm() / 10_000),
+        other => other.to_string(),
+    }
+}
+
 /// A block device, or null.
 #[must_use]
 pub fn attachment(attachment: Option<&Attachment>) -> Value {

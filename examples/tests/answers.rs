@@ -149,9 +149,45 @@ fn wrong_usage_is_json_too_when_json_was_asked_for() {
         assert_eq!(run.code, 2);
         assert_eq!(run.error()["exit_code"], 2);
     }
+    let bare = sim(&["volume", "create", "-o", "json"]);
+    let message = bare.error()["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("--size <SIZE> <NAME>"), "{message}");
     let bare = run(&[]);
     assert_eq!(bare.code, 2);
     assert!(bare.stderr.contains("Usage: open-local"), "{}", bare.stderr);
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test starts the program under test, as a shell would"
+)]
+fn output_that_can_not_be_written_is_no_panic() {
+    let full = || {
+        let file = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        std::process::Stdio::from(file.unwrap())
+    };
+    let show: &[&str] = &["--backend", "sim", "volume", "show", "nope"];
+    let make: &[&str] = &[
+        "--backend",
+        "sim",
+        "--log-level",
+        "info",
+        "volume",
+        "create",
+        "v",
+        "--size",
+        "1MiB",
+    ];
+    let program = || std::process::Command::new(env!("CARGO_BIN_EXE_open-local"));
+    for (arguments, code) in [(show, 3), (make, 0)] {
+        let done = program().args(arguments).stderr(full()).output().unwrap();
+        assert_eq!(done.status.code(), Some(code), "{arguments:?}: {done:?}");
+    }
+    let done = program().args(make).stdout(full()).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(15), "{said}");
+    assert!(said.contains("what was asked is done"), "{said}");
 }
 
 #[test]

@@ -27,6 +27,41 @@ fn there_is_a_completion_script_for_each_shell() {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test lets a real bash complete words"
+)]
+fn bash_completes_commands_options_and_values() {
+    let script = r#"
+        source /dev/stdin
+        complete_words() {
+            COMP_WORDS=(open-local "$@"); COMP_CWORD=$#; COMPREPLY=()
+            _open__local open-local "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+            echo "${COMPREPLY[*]}"
+        }
+        complete_words vol
+        complete_words volume allow
+        complete_words volume format --rep
+        complete_words snapshot ro
+        complete_words volume mount data --check pr
+    "#;
+    let mut bash = std::process::Command::new("bash")
+        .args(["--norc", "-c", script])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = bash.stdin.take().unwrap();
+    let completions = run(&["completions", "bash"]).stdout;
+    std::io::Write::write_all(&mut input, completions.as_bytes()).unwrap();
+    drop(input);
+    let output = bash.wait_with_output().unwrap();
+    let completed = String::from_utf8(output.stdout).unwrap();
+    let wanted = "volume\nallow-format\n--replace\nrollback\npreen\n";
+    assert_eq!(completed, wanted);
+}
+
+#[test]
 fn the_manual_page_documents_commands_and_exit_codes() {
     let page = run(&["man"]);
     assert_eq!(page.code, 0);

@@ -15,6 +15,10 @@
 //!   file systems are refused unless the parameter `allow-filesystem` names them.
 //! - **Loop devices** are told apart by a UUID of ours in the kernel's file-name field *and* the
 //!   device and inode of the file they are bound to; a device that fails either is never touched.
+//! - **What others do** to an image or a device is told, never mended by guess: an image that is gone
+//!   or cut is not made anew, one that somebody else attached is not attached twice, and a device
+//!   that holds the last of a removed image stays until it is detached by hand.
+//! - **A full disk** keeps nobody from publishing, unpublishing and removing.
 //! - **State** is one record an object, written anew, flushed and renamed; a kill at any write
 //!   leaves the old or the new one. What a killed call left is finished by the same call, or
 //!   undone when the pool is opened.
@@ -24,7 +28,9 @@
 //! Pool parameters: `allow-filesystem` (a name such as `tmpfs`), `block-size` (logical block size
 //! of new volumes: 512 or 4096; the host disk's by default).
 //!
-//! Programs needed: none. Privileges: publishing needs `CAP_SYS_ADMIN` and `/dev/loop-control`.
+//! Programs needed: none. Privileges: publishing needs `CAP_SYS_ADMIN` and `/dev/loop-control`;
+//! whether a volume is published is read from the loop devices that are attached, so that without
+//! root every call on a volume that exists is refused while there is any.
 //!
 //! ```no_run
 //! use std::sync::Arc;

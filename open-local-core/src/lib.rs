@@ -34,6 +34,8 @@ mod outcome;
 mod pool;
 mod registry;
 mod spec;
+#[cfg(any(feature = "file", feature = "sim"))]
+mod tags;
 mod token;
 
 #[cfg(feature = "snapshot")]

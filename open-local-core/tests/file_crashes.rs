@@ -409,6 +409,36 @@ fn an_error_in_any_call_loses_nothing() {
 }
 
 #[test]
+fn objects_are_removed_from_a_full_disk_whatever_is_cut() {
+    for cut in 1..32 {
+        let lab = Lab::filled(false, cut);
+        lab.files.set_total(lab.files.used());
+        let remove = || -> Result<()> {
+            let pool = lab.open()?;
+            let _ = pool.remove_volume(&volume("old"))?;
+            let _ = pool
+                .snapshots()
+                .unwrap()
+                .remove_snapshot(&snapshot("ones"))?;
+            Ok(())
+        };
+        lab.files.kill_at(cut);
+        let first = remove();
+        lab.files.revive();
+        remove().unwrap_or_else(|e| panic!("cut {cut}, {first:?}: {}", e.report()));
+        let pool = lab.open().unwrap();
+        assert!(pool.volumes().unwrap().is_empty(), "cut {cut}");
+        let left = lab.files.paths();
+        let images: Vec<_> = left
+            .iter()
+            .filter(|p| p.extension().is_some_and(|e| e == "img" || e == "meta"))
+            .filter(|p| !p.ends_with("pool.meta"))
+            .collect();
+        assert!(images.is_empty(), "cut {cut}: {images:?}");
+    }
+}
+
+#[test]
 fn a_pool_whose_folder_is_away_is_neither_remade_nor_forgotten() {
     let lab = Lab::filled(true, 0);
     // As when the disk is not mounted: the folder is there and empty.

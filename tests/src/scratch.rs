@@ -39,6 +39,9 @@ pub fn require_root() {
 pub struct Scratch {
     run: String,
     folder: PathBuf,
+    /// Backing files: in memory where there is room, since the many flushes of
+    /// these tests are about their order and not about the disk below.
+    backing: PathBuf,
 }
 
 impl Scratch {
@@ -57,7 +60,13 @@ impl Scratch {
         let run = format!("{PREFIX}{}-{number}-{test}", std::process::id());
         let folder = Path::new("/var/tmp").join(&run);
         fs::create_dir(&folder).expect("make the test's folder");
-        Self { run, folder }
+        let backing = sweep::memory_folder(&run).unwrap_or_else(|| folder.join("backing"));
+        fs::create_dir(&backing).expect("make the folder of backing files");
+        Self {
+            run,
+            folder,
+            backing,
+        }
     }
 
     /// The run id: a prefix of everything this test makes.
@@ -94,7 +103,7 @@ impl Scratch {
         reason = "a test that can't have its device must fail"
     )]
     pub fn loop_device(&self, name: &str, size: Bytes) -> LoopFixture {
-        let file = self.join(name);
+        let file = self.backing.join(name);
         let backing = fs::File::create_new(&file).expect("make the backing file");
         backing.set_len(size.get()).expect("size the backing file");
         let loops = SystemLoops::default();

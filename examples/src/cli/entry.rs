@@ -1,6 +1,7 @@
 //! From the process's arguments to its exit code.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -29,11 +30,17 @@ fn answer(cli: Cli) -> ExitCode {
             Ok(()) => answer
                 .failure
                 .map_or(exit::SUCCESS, |error| show(&error, format)),
-            Err(e) => {
-                let failed = "the answer could not be written";
-                let error = Error::from_io(Op::RunProgram, Subject::Host, failed, e);
+            Err(e) if answer.failure.is_none() => {
+                let failed = "what was asked is done, but the answer can't be written";
+                let about = Subject::path("/dev/stdout");
+                let error = Error::from_io(Op::RunProgram, about, failed, e)
+                    .with_kind(ErrorKind::Io)
+                    .with_remedy("make room where the output goes, and repeat the command");
                 show(&error, format)
             }
+            Err(_) => answer
+                .failure
+                .map_or(exit::UNKNOWN, |error| show(&error, format)),
         },
         Err(error) => show(&error, format),
     };
@@ -41,10 +48,12 @@ fn answer(cli: Cli) -> ExitCode {
 }
 
 fn show(error: &Error, format: OutputFormat) -> u8 {
-    match format {
-        OutputFormat::Table => eprintln!("{}", failure::text(error)),
-        OutputFormat::Json => eprintln!("{:#}", failure::json(error)),
-    }
+    let shown = match format {
+        OutputFormat::Table => failure::text(error),
+        OutputFormat::Json => format!("{:#}", failure::json(error)),
+    };
+    // Nobody can be told that standard error is closed; the exit code still tells.
+    let _ = writeln!(std::io::stderr(), "{shown}");
     exit::code_of(error.kind())
 }
 
@@ -76,11 +85,15 @@ fn complain(error: &clap::Error, json: bool) -> u8 {
         Some(ours) => show(ours, format),
         None if json => {
             let said = error.render().to_string();
-            let message = said
+            // The names of missing arguments stand on lines of their own; the usage comes after
+            // an empty line.
+            let words: Vec<&str> = said
                 .trim_start_matches("error: ")
                 .lines()
-                .next()
-                .unwrap_or("");
+                .map(str::trim)
+                .take_while(|line| !line.is_empty())
+                .collect();
+            let message = words.join(" ");
             let usage = Error::new(
                 ErrorKind::InvalidArgument,
                 Op::Parse,

@@ -16,6 +16,8 @@ pub(super) fn start(globals: &Globals) {
     };
     let lines = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        // It would complain on standard error, and panic if that is what can't be written.
+        .log_internal_errors(false)
         .with_max_level(level);
     // An error means that a subscriber is there already, which is then the one that was wanted.
     let _ = match globals.log_format {

@@ -1,6 +1,6 @@
 //! `open-local recover`.
 
-use open_local_core::{Error, Result, Subject};
+use open_local_core::{Error, Op, Result, Subject};
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
@@ -12,7 +12,7 @@ use crate::failure;
 /// exit code is that of the first one.
 ///
 /// # Errors
-/// If the pools can't be listed; everything else is in the answer.
+/// `PermissionDenied` if this is not root, and if the pools can't be listed; everything else is in the answer.
 pub fn run(context: &Context) -> Result<Answer> {
     let steps = [
         "thaw file systems that killed processes left frozen".to_owned(),
@@ -22,6 +22,7 @@ pub fn run(context: &Context) -> Result<Answer> {
     if let Some(answer) = context.planned_steps(Subject::Host, &steps) {
         return Ok(answer);
     }
+    context.machine.require_root(Op::Recover)?;
     let mut report = Report::default();
     let machine = &context.machine;
     if let Some(quiescer) = &machine.quiescer {

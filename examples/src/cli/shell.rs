@@ -35,7 +35,10 @@ pub fn completions(arguments: &CompletionArguments) -> Answer {
         "open-local",
         &mut script,
     );
-    Answer::raw(String::from_utf8_lossy(&script))
+    // clap_complete 4.6.11 names the functions of a program with a hyphen in two ways, so that
+    // nothing after the first word is completed in bash; elsewhere the words don't occur.
+    let script = String::from_utf8_lossy(&script).replace("open__subcmd__local", "open__local");
+    Answer::raw(script)
 }
 
 fn page(command: clap::Command) -> Result<Vec<u8>> {

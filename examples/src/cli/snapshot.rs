@@ -130,6 +130,7 @@ fn create(context: &Context, arguments: Create) -> Result<Answer> {
     if let Some(answer) = context.planned(pool.as_ref(), &change)? {
         return Ok(answer);
     }
+    context.machine.require_root(Op::EnsureSnapshot)?;
     let done = pool.require_snapshots()?.ensure_snapshot(&spec)?;
     let (word, snapshot) = (done.word(), done.get());
     Ok(Answer::new(
@@ -167,6 +168,7 @@ fn roll_back(context: &Context, id: &VolumeId, snapshot: &SnapshotId) -> Result<
     if let Some(answer) = context.planned(pool.as_ref(), &change)? {
         return Ok(answer);
     }
+    context.machine.require_root(Op::RollBack)?;
     let what = format!("this discards what was written to volume {id} since snapshot {snapshot}");
     confirm::destruction(&context.globals, Op::RollBack, Subject::from(id), &what)?;
     let volume = pool.require_snapshots()?.roll_back(id, snapshot)?;
@@ -182,6 +184,7 @@ fn remove(context: &Context, id: &SnapshotId) -> Result<Answer> {
     if let Some(answer) = context.planned(pool.as_ref(), &change)? {
         return Ok(answer);
     }
+    context.machine.require_root(Op::RemoveSnapshot)?;
     let what = format!("this removes snapshot {id}");
     confirm::destruction(
         &context.globals,

@@ -103,8 +103,11 @@ impl On {
         };
         let attachment = context.pool()?.volume(id)?.attachment.ok_or_else(|| {
             let message = "it has no block device: it is not published";
-            Error::new(ErrorKind::Refused, op, id, message)
-                .with_remedy(format!("publish it first: open-local volume publish {id}"))
+            let remedy = format!(
+                "publish it first: open-local volume publish {id}; or name the device it had with \
+                 --device MAJOR:MINOR"
+            );
+            Error::new(ErrorKind::Refused, op, id, message).with_remedy(remedy)
         })?;
         Ok(attachment.number)
     }

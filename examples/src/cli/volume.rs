@@ -149,6 +149,10 @@ pub struct Format {
         allow_hyphen_values = true
     )]
     pub options: Vec<String>,
+    /// What the volume holds and may be destroyed, named as the refusal names it, such as swap
+    /// or "LVM2 physical volume"; may be repeated
+    #[arg(long, value_name = "SIGNATURE")]
+    pub replace: Vec<String>,
     /// Seconds after which mkfs is killed
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub deadline: u64,
@@ -270,6 +274,7 @@ pub(super) fn ensure(context: &Context, spec: &VolumeSpec) -> Result<Answer> {
     if let Some(answer) = context.planned(pool.as_ref(), &change)? {
         return Ok(answer);
     }
+    context.machine.require_root(Op::EnsureVolume)?;
     let done = pool.ensure_volume(spec)?;
     outcome(done.word(), done.get(), pool.as_ref())
 }
@@ -305,6 +310,7 @@ fn grow(context: &Context, id: &VolumeId, size: Bytes, device_only: bool) -> Res
     if let Some(answer) = context.planned(pool.as_ref(), &change)? {
         return Ok(answer);
     }
+    context.machine.require_root(Op::GrowVolume)?;
     let done = pool.grow_volume(id, size)?;
     let mut answer = outcome(done.word(), done.get(), pool.as_ref())?;
     if !device_only && let Some(device) = &done.get().attachment {
@@ -367,6 +373,7 @@ fn remove(context: &Context, id: &VolumeId) -> Result<Answer> {
     if let Some(answer) = context.planned(pool.as_ref(), &change)? {
         return Ok(answer);
     }
+    context.machine.require_root(Op::RemoveVolume)?;
     let what = format!("this removes volume {id} and its content");
     confirm::destruction(&context.globals, Op::RemoveVolume, Subject::from(id), &what)?;
     let done = pool.remove_volume(id)?;

@@ -49,7 +49,7 @@ pub fn table(snapshots: &[SnapshotInfo]) -> String {
             size::known(snapshot.allocated),
             mode(snapshot).to_owned(),
             time::rfc3339(snapshot.created),
-            snapshot.phase.to_string(),
+            super::phase_words(snapshot.phase),
             device.map_or_else(|| "-".to_owned(), |a| a.device.display().to_string()),
         ]);
     }
@@ -67,7 +67,7 @@ pub fn facts(snapshot: &SnapshotInfo) -> String {
         .with("taken", size::known(snapshot.allocated))
         .with("mode", mode(snapshot))
         .with("created", time::rfc3339(snapshot.created))
-        .with("phase", snapshot.phase)
+        .with("phase", super::phase_words(snapshot.phase))
         .with("health", &snapshot.health)
         .with_some("device", device.map(|a| a.device.display()))
         .with_some(

@@ -46,7 +46,7 @@ pub fn table(volumes: &[VolumeInfo]) -> String {
             size::human(volume.size),
             size::known(volume.allocated),
             volume.provisioning.to_string(),
-            volume.phase.to_string(),
+            super::phase_words(volume.phase),
             device.map_or_else(|| "-".to_owned(), |a| a.device.display().to_string()),
             volume.health.to_string(),
         ]);
@@ -65,7 +65,7 @@ pub fn facts(volume: &VolumeInfo) -> String {
         .with("taken", size::known(volume.allocated))
         .with("kind", volume.provisioning)
         .with_some("made from", volume.source.as_ref())
-        .with("phase", volume.phase)
+        .with("phase", super::phase_words(volume.phase))
         .with("health", &volume.health)
         .with_some("device", device.map(|a| a.device.display()))
         .with_some("device number", device.map(|a| a.number))

@@ -358,6 +358,7 @@ impl Backend for FileBackend {
         if let Some(known) = known {
             return self.finish(spec, &known, ground);
         }
+        folder::refuse_nested(&self.host, op, &spec.id, &root)?;
         let disk = folder::judge(&self.host, op, spec, &root)?;
         if let Some(capacity) = spec.capacity.filter(|capacity| *capacity > disk.total) {
             return Err(Error::new(
@@ -446,8 +447,10 @@ fn refuse_filled(op: Op, pool: &FilePool) -> Result<()> {
         .take(5)
         .map(ToString::to_string)
         .collect();
-    if let (true, false) = (objects.is_empty(), contents.strays.is_empty()) {
-        let strays = contents.strays.join(", ");
+    let mut strays = contents.strays;
+    strays.extend(folder::strays_of_locks(&pool.host, &pool.layout));
+    if let (true, false) = (objects.is_empty(), strays.is_empty()) {
+        let strays = strays.join(", ");
         return Err(Error::new(
             ErrorKind::Busy,
             op,

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::execute::remedy;
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
 use crate::host::{Clock, Deadline, FileIo, Progress};
 use crate::units::Bytes;
@@ -34,7 +35,10 @@ pub(super) fn copy(
     mut mark: impl FnMut(Bytes) -> Result<()>,
 ) -> Result<()> {
     let failed = |what: &'static str| {
-        move |e: io::Error| Error::from_io(job.op, job.subject.clone(), what, e)
+        move |e: io::Error| {
+            let remedy = remedy(&e);
+            Error::from_io(job.op, job.subject.clone(), what, e).with_remedy(remedy)
+        }
     };
     let total = from
         .size()

@@ -18,6 +18,8 @@ struct Run<'a> {
     work: &'a Work,
     /// What is frozen now, and until when it may be.
     frozen: Option<(Frozen, Deadline)>,
+    /// Whether users of a device have seen it grow: then nothing is taken back any more.
+    seen_by_users: bool,
 }
 
 impl FilePool {
@@ -31,6 +33,7 @@ impl FilePool {
             pool: self,
             work,
             frozen: None,
+            seen_by_users: false,
         };
         let mut room = room;
         let mut failed = None;
@@ -68,7 +71,14 @@ impl Run<'_> {
         if let Err(undo) = self.take(&Step::Release) {
             return error.with_failed_rollback(undo);
         }
+        if self.seen_by_users {
+            return error;
+        }
         for step in &work.undo {
+            // A record that never changed is not written anew: the disk may be full.
+            if self.is_stored(step) {
+                continue;
+            }
             if let Err(undo) = self.checked(step) {
                 return error
                     .with_failed_rollback(undo)
@@ -81,18 +91,30 @@ impl Run<'_> {
     fn failed<S: Into<String>>(&self, what: S) -> impl FnOnce(io::Error) -> Error + use<S> {
         let (op, subject, what) = (self.work.op, self.work.subject.clone(), what.into());
         move |e| {
-            let full = matches!(e.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT));
-            let error = Error::from_io(op, subject, what, e);
-            if full {
-                return error.with_remedy("free room on the pool's disk, then try again");
-            }
-            error
+            let remedy = remedy(&e);
+            Error::from_io(op, subject, what, e).with_remedy(remedy)
         }
+    }
+
+    fn is_stored(&self, step: &Step) -> bool {
+        let Step::Record(record) = step else {
+            return false;
+        };
+        let stored = self.pool.load(self.work.op, &record.key);
+        matches!(stored, Ok(Some(stored)) if stored == **record)
     }
 
     fn take(&mut self, step: &Step) -> Result<()> {
         match step {
-            Step::Record(record) => self.store(record),
+            Step::Record(record) => match self.store(record) {
+                // A full disk must not keep anybody from making room on it. Killed after this, the
+                // volume shows as damaged until the removal is repeated.
+                Err(e) if e.kind() == ErrorKind::OutOfSpace && record.stage == Stage::Removing => {
+                    tracing::warn!(object = %record.key, error = %e.report(), "removal not recorded");
+                    Ok(())
+                }
+                other => other,
+            },
             Step::Make {
                 target,
                 size,
@@ -136,12 +158,13 @@ impl Run<'_> {
             Step::Shrink { key, size } => self.shrink(key, *size),
             Step::Attach { record, read_only } => self.attach(record, *read_only),
             Step::Detach(device) => self.detach(device),
-            Step::Resize(device) => self
-                .pool
-                .loops
-                .resize(device)
-                .map(|_| ())
-                .map_err(self.failed("can't resize its device")),
+            Step::Resize(device) => {
+                let resized = self.pool.loops.resize(device);
+                self.seen_by_users = resized.is_ok();
+                resized
+                    .map(drop)
+                    .map_err(self.failed("can't resize its device"))
+            }
             Step::Swap(key) => self.swap(key),
             Step::Drop(target) => self.remove(target.key(), &self.path(target)),
             Step::Forget(key) => self.remove(key, &self.pool.layout.record(key)),
@@ -340,8 +363,10 @@ impl Run<'_> {
         self.pool
             .loops
             .detach(device)
-            .map_err(|e| match e.raw_os_error() {
-                Some(libc::EBUSY) => Error::from_io(
+            .or_else(|e| match e.raw_os_error() {
+                // Somebody else detached it, and it may be on another file by now.
+                Some(libc::ENXIO) => Ok(()),
+                Some(libc::EBUSY) => Err(Error::from_io(
                     self.work.op,
                     self.work.subject.clone(),
                     format!("{} is in use", device.path.display()),
@@ -350,8 +375,11 @@ impl Run<'_> {
                 .with_remedy(format!(
                     "unmount it and end what has it open: fuser {}",
                     device.path.display()
+                ))),
+                _ => Err(self
+                    .failed(format!("can't detach {}", device.path.display()))(
+                    e
                 )),
-                _ => self.failed(format!("can't detach {}", device.path.display()))(e),
             })
     }
 
@@ -372,6 +400,16 @@ impl Run<'_> {
             }
             _ => self.sync_folder(key),
         }
+    }
+}
+
+/// What a person can do about an error of the pool's disk.
+pub(super) fn remedy(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::ENOSPC | libc::EDQUOT) => "free room on the pool's disk, then try again",
+        Some(libc::EROFS) => "mount the pool's disk read-write, then try again",
+        Some(libc::EACCES | libc::EPERM) => "run as root",
+        _ => "look for errors of the pool's disk in the kernel log, then try again",
     }
 }
 

@@ -54,14 +54,12 @@ pub(super) fn look(host: &Host, op: Op, id: &PoolId, root: &Path) -> Result<Grou
                 "name a folder, not a file or a link",
             );
         }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return missing(host, op, id, root),
+        Err(e) if is_missing(&e) => return missing(host, op, id, root),
         Err(e) => {
-            return Err(Error::from_io(
-                op,
-                id,
-                format!("can't look at {}", root.display()),
-                e,
-            ));
+            return Err(
+                Error::from_io(op, id, format!("can't look at {}", root.display()), e)
+                    .with_remedy("run as root, and look for errors of its disk in the kernel log"),
+            );
         }
     }
     let layout = Layout::new(root.to_path_buf());
@@ -102,6 +100,43 @@ pub(super) fn look(host: &Host, op: Op, id: &PoolId, root: &Path) -> Result<Grou
         ),
         None => Ok(Ground::Free),
     }
+}
+
+/// Whether the path does not exist, for whatever part of it.
+fn is_missing(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
+}
+
+/// A pool's folders hold nothing but the pool.
+///
+/// # Errors
+/// `Refused` if a folder above the location is a pool.
+pub(super) fn refuse_nested(host: &Host, op: Op, id: &PoolId, root: &Path) -> Result<()> {
+    let mut above = root.ancestors().skip(1);
+    let inside = above.find(|folder| {
+        let record = Layout::new(folder.to_path_buf()).pool_record();
+        Record::load(host.files.as_ref(), &record, POOL, VERSION).is_ok()
+    });
+    let Some(pool) = inside else {
+        return Ok(());
+    };
+    let why = format!("{} lies in a pool, {}", root.display(), pool.display());
+    Err(Error::new(ErrorKind::Refused, op, id, why).with_remedy("choose a folder outside"))
+}
+
+/// What stands in a pool's folder for locks and is no lock.
+pub(super) fn strays_of_locks(host: &Host, layout: &Layout) -> Vec<String> {
+    let names = host.files.list(&layout.locks()).unwrap_or_default();
+    let is_ours = |name: &&std::ffi::OsString| {
+        let text = name.to_str().unwrap_or_default();
+        let probe = PROBES.contains(&text);
+        probe || text.starts_with("volume-") || text.starts_with("snapshot-")
+    };
+    let strays = names.iter().filter(|name| !is_ours(name));
+    strays
+        .map(|name| layout.locks().join(name).display().to_string())
+        .collect()
 }
 
 fn missing(host: &Host, op: Op, id: &PoolId, root: &Path) -> Result<Ground> {
@@ -180,7 +215,11 @@ pub(super) fn remove(host: &Host, op: Op, id: &PoolId, root: &Path, whole: bool)
     if whole {
         host.checkpoints
             .before(op, &subject, "remove the pool's folder")?;
-        gone(host.files.remove_dir(root)).map_err(failed(root))?;
+        match host.files.remove_dir(root) {
+            // What is not ours stays, and so does its folder.
+            Err(e) if e.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
+            other => gone(other).map_err(failed(root))?,
+        }
         let above = root.parent().unwrap_or(root);
         gone(host.files.sync_dir(above)).map_err(failed(root))?;
     } else {

@@ -9,7 +9,7 @@ use super::pool::FilePool;
 use super::record::{OBJECT, ObjectRecord, POOL, PoolRecord, Stage, VERSION};
 use super::room::{Room, Share};
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
-use crate::host::{FileStat, LoopDevice};
+use crate::host::{FileKind, FileStat, LoopDevice};
 use crate::info::{Health, Phase};
 use crate::spec::Source;
 use crate::state::Record;
@@ -35,6 +35,37 @@ pub(super) fn own_device<'a>(
     devices.iter().find(|device| {
         device.tag == tag && device.file_device == image.device && device.file_inode == image.inode
     })
+}
+
+/// A device that stands in the way: bound to the object's image without our tag, or carrying our
+/// tag where there is no image any more. It is told and never touched.
+pub(super) fn other_device<'a>(
+    devices: &'a [LoopDevice],
+    record: &ObjectRecord,
+    image: Option<&FileStat>,
+) -> Option<&'a LoopDevice> {
+    let tag = tag(record);
+    devices.iter().find(|device| match image {
+        Some(image) => {
+            let same = (device.file_device, device.file_inode) == (image.device, image.inode);
+            same && device.tag != tag
+        }
+        None => device.tag == tag,
+    })
+}
+
+/// What is wrong with an image that should be whole.
+pub(super) fn image_fault(record: &ObjectRecord, image: Option<&FileStat>) -> Option<String> {
+    match image {
+        None => Some("its image is missing".to_owned()),
+        Some(image) if image.kind != FileKind::File => Some("its image is no file".to_owned()),
+        Some(image) if image.size < record.usable_size() => Some(format!(
+            "its image has {} of {}",
+            image.size,
+            record.usable_size()
+        )),
+        Some(_) => None,
+    }
 }
 
 /// Everything recorded in a pool's folder; damaged records beside the others.
@@ -135,15 +166,20 @@ impl FilePool {
         let record = self.load(op, key)?;
         let image = self.host.files.stat(&self.layout.image(key)).ok();
         let spare = self.host.files.stat(&self.layout.spare(key)).is_ok();
-        let device = match &record {
-            Some(record) => own_device(&self.devices(op)?, record, image.as_ref()).cloned(),
-            None => None,
+        let (device, other) = match &record {
+            Some(record) => {
+                let devices = self.devices(op)?;
+                let own = own_device(&devices, record, image.as_ref()).cloned();
+                (own, other_device(&devices, record, image.as_ref()).cloned())
+            }
+            None => (None, None),
         };
         Ok(Seen {
             record,
             image,
             spare,
             device,
+            other,
         })
     }
 
@@ -268,14 +304,10 @@ impl FilePool {
             Stage::Filling { done } => Phase::Filling(Ratio::of(done, record.size)),
             Stage::Removing => Phase::Erasing(Ratio::ZERO),
         };
-        let health = match (&image, phase) {
-            (None, Phase::Ready) => Health::Failed(
-                "its image is missing: restore it from a copy, or remove the volume".into(),
-            ),
-            (Some(image), Phase::Ready) if image.size < record.usable_size() => Health::Failed(
-                format!("its image has {} of {}", image.size, record.usable_size()),
-            ),
-            _ => self.device_health(record, devices, device),
+        let fault = image_fault(record, image.as_ref()).filter(|_| phase == Phase::Ready);
+        let health = match fault {
+            Some(fault) => Health::Failed(lost(&fault, devices, record, image.as_ref())),
+            None => self.device_health(record, devices, device, image.as_ref()),
         };
         (
             image,
@@ -291,8 +323,16 @@ impl FilePool {
         record: &ObjectRecord,
         devices: &[LoopDevice],
         own: Option<&LoopDevice>,
+        image: Option<&FileStat>,
     ) -> Health {
         let tag = tag(record);
+        if let (Some(device), Some(_)) = (other_device(devices, record, image), image) {
+            return Health::Degraded(format!(
+                "somebody else attached its image as {}; detach it: losetup -d {}",
+                device.path.display(),
+                device.path.display()
+            ));
+        }
         let foreign = devices
             .iter()
             .find(|d| d.tag == tag && Some(d.index) != own.map(|o| o.index));
@@ -304,5 +344,21 @@ impl FilePool {
             )),
             None => Health::Healthy,
         }
+    }
+}
+
+/// What a person should know of an object whose image is not whole.
+fn lost(
+    fault: &str,
+    devices: &[LoopDevice],
+    record: &ObjectRecord,
+    image: Option<&FileStat>,
+) -> String {
+    match other_device(devices, record, image).filter(|_| image.is_none()) {
+        Some(device) => format!(
+            "{fault}, but {} may still hold it: copy it from there before it is detached",
+            device.path.display()
+        ),
+        None => format!("{fault}: restore it from a copy, or remove the object"),
     }
 }

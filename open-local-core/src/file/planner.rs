@@ -14,13 +14,15 @@ pub(super) use volumes::{ensure_volume, grow};
 
 use std::time::SystemTime;
 
+use super::observe::image_fault;
 use super::record::{ObjectRecord, Stage};
 use super::room::Room;
 use super::steps::{Step, Target};
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
 use crate::host::{FileStat, LoopDevice};
 use crate::info::Attachment;
-use crate::spec::{Source, VolumeSource};
+use crate::spec::{Source, Tags, VolumeSource};
+use crate::tags::differing_tags;
 use crate::token::Uuid;
 use crate::units::Bytes;
 
@@ -35,6 +37,8 @@ pub(super) struct Seen {
     pub(super) spare: bool,
     /// Its loop device, matched by tag, device and inode.
     pub(super) device: Option<LoopDevice>,
+    /// A loop device that stands in the way and is not ours to touch.
+    pub(super) other: Option<LoopDevice>,
 }
 
 /// Facts of the pool that plans depend on.
@@ -74,6 +78,12 @@ fn conflict(op: Op, key: &Source, field: &str, has: &str, wanted: &str) -> Error
     .with_remedy("choose another name, or ask for what exists")
 }
 
+fn other_tags(op: Op, key: &Source, has: &Tags, wanted: &Tags) -> Error {
+    let message = format!("its tags differ in {}", differing_tags(has, wanted));
+    Error::new(ErrorKind::Conflict, op, key, message)
+        .with_remedy("choose another name, or ask for what exists")
+}
+
 fn busy(op: Op, key: &Source, why: impl Into<String>, remedy: &str) -> Error {
     Error::new(ErrorKind::Busy, op, key, why).with_remedy(remedy)
 }
@@ -81,6 +91,31 @@ fn busy(op: Op, key: &Source, why: impl Into<String>, remedy: &str) -> Error {
 fn damaged(op: Op, key: &Source, why: impl Into<String>) -> Error {
     Error::new(ErrorKind::Corrupt, op, key, why)
         .with_remedy("restore its image from a copy, or remove it and make it anew")
+}
+
+/// Nothing is done to an image that somebody else has attached, nor to a device that holds the last
+/// of an image that is gone.
+fn refuse_other(op: Op, key: &Source, seen: &Seen) -> Result<()> {
+    let Some(other) = &seen.other else {
+        return Ok(());
+    };
+    let path = other.path.display();
+    Err(match &seen.image {
+        Some(_) => busy(
+            op,
+            key,
+            format!("somebody else attached its image as {path}"),
+            &format!("end its use and detach it: losetup -d {path}"),
+        ),
+        None => damaged(
+            op,
+            key,
+            format!("its image is missing, but {path} may still hold it"),
+        )
+        .with_remedy(format!(
+            "copy what is needed from {path}, then detach it: losetup -d {path}"
+        )),
+    })
 }
 
 /// The object as it must be before it is used: recorded, ready, and with its whole image.
@@ -116,14 +151,9 @@ pub(super) fn usable<'a>(op: Op, key: &Source, seen: &'a Seen) -> Result<&'a Obj
         }
         Stage::Ready | Stage::Growing { .. } => {}
     }
-    match &seen.image {
-        None => Err(damaged(op, key, "its image is missing")),
-        Some(image) if image.size < record.usable_size() => Err(damaged(
-            op,
-            key,
-            format!("its image has {} of {}", image.size, record.usable_size()),
-        )),
-        Some(_) => Ok(record),
+    match image_fault(record, seen.image.as_ref()) {
+        Some(fault) => Err(damaged(op, key, fault)),
+        None => Ok(record),
     }
 }
 

@@ -117,7 +117,7 @@ impl FilePool {
                 self.plan_grow(&Source::Volume(id.clone()), grown_size(id, *size)?)
             }
             Change::Publish(spec) => planner::publish(spec, &self.see(Op::Publish, &spec.source)?),
-            Change::Unpublish(key) => Ok(planner::unpublish(key, &self.see(Op::Unpublish, key)?)),
+            Change::Unpublish(key) => planner::unpublish(key, &self.see(Op::Unpublish, key)?),
             Change::RemoveVolume(id) => {
                 let key = Source::Volume(id.clone());
                 planner::remove(Op::RemoveVolume, &key, &self.see(Op::RemoveVolume, &key)?)
@@ -334,7 +334,7 @@ impl Pool for FilePool {
         let op = Op::Unpublish;
         self.with_objects(op, &[source], || {
             let seen = self.see(op, source)?;
-            let Some(work) = planner::unpublish(source, &seen) else {
+            let Some(work) = planner::unpublish(source, &seen)? else {
                 return Ok(Removed::WasAbsent);
             };
             self.carry_out(&work, None)?;

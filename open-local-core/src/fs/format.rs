@@ -126,9 +126,8 @@ fn next_step(
         FormatToken::Unused if found.is_empty() => Ok(Step::Begin),
         FormatToken::Unused if found.iter().all(given_up) => Ok(Step::Erase),
         FormatToken::Unused => Err(refused(
-            format!("it was never formatted by us and holds {}", names(found)),
-            "save what is needed of it, then allow it with open-local volume allow-format and \
-             name what may be destroyed",
+            format!("it holds {}, which nobody gave up by name", names(found)),
+            &format!("save what is needed of it, then {}", by_name(volume, found)),
         )),
         FormatToken::Started { kind, uuid } => match whole {
             Some(fs) if fs.kind == kind && fs.uuid == uuid => Ok(Step::Spend),
@@ -145,8 +144,11 @@ fn next_step(
                     "formatting it as {kind} {uuid} was begun, but it holds {}",
                     names(found)
                 ),
-                "somebody else wrote to it; save what is needed of it, then allow it with \
-                 open-local volume allow-format and name what may be destroyed",
+                &format!(
+                    "somebody else wrote to it; save what is needed of it, then {}, and {}",
+                    allow(volume),
+                    by_name(volume, found)
+                ),
             )),
         },
         FormatToken::Spent => match whole {
@@ -154,16 +156,41 @@ fn next_step(
             Some(fs) => Err(conflict(volume, format!("it holds {}", fs.kind), spec.kind)),
             None if found.is_empty() => Err(refused(
                 "it was formatted, but its file system is gone".to_owned(),
-                "restore it from a snapshot or a backup; to start over with an empty one, allow \
-                 it with open-local volume allow-format",
+                &format!(
+                    "restore it from a snapshot or a backup; to start over with an empty one, {}",
+                    allow(volume)
+                ),
             )),
             None => Err(refused(
                 format!("it was formatted, but it holds {} now", names(found)),
-                "restore it from a snapshot or a backup; to start over with an empty one, allow \
-                 it with open-local volume allow-format and name what may be destroyed",
+                &format!(
+                    "restore it from a snapshot or a backup; to start over with an empty one, \
+                     {}, and {}",
+                    allow(volume),
+                    by_name(volume, found)
+                ),
             )),
         },
     }
+}
+
+/// How an operator gives back the right to format.
+fn allow(volume: &VolumeId) -> String {
+    format!("unpublish it and allow one more format: open-local volume allow-format {volume}")
+}
+
+/// How an operator names what may be destroyed; the same option of the library is
+/// [`FormatSpec::replacing`].
+fn by_name(volume: &VolumeId, found: &[Signature]) -> String {
+    let mut command = format!("name what may be destroyed: open-local volume format {volume}");
+    let mut named: Vec<&str> = Vec::new();
+    for signature in found {
+        if !named.contains(&signature.name) {
+            named.push(signature.name);
+            command.push_str(&format!(" --replace \"{}\"", signature.name));
+        }
+    }
+    command
 }
 
 /// Whether the device is blank or holds no more than what a killed mkfs of ours left: it was
@@ -177,8 +204,10 @@ fn is_begun(found: &[Signature], kind: FsKind, uuid: Uuid) -> bool {
 
 fn conflict(volume: &VolumeId, message: String, wanted: FsKind) -> Error {
     let message = format!("{message}; kind {wanted} was asked for");
-    Error::new(ErrorKind::Conflict, Op::Format, volume, message)
-        .with_remedy("ask for the kind it has")
+    Error::new(ErrorKind::Conflict, Op::Format, volume, message).with_remedy(format!(
+        "ask for the kind it has, or to destroy it {}",
+        allow(volume)
+    ))
 }
 
 fn not_made(volume: &VolumeId, kind: FsKind, found: &[Signature]) -> Error {

@@ -1,12 +1,13 @@
 //! The right to write a device: a proof made by looking at it in the same call.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::report::{look, open};
 use super::{DeviceReport, Signature, names};
 use crate::device::DeviceNumber;
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
-use crate::host::{BlockIo, DeviceAccess, DeviceHandle, Devices, Host, MountEntry};
+use crate::host::{BlockIo, DeviceAccess, DeviceHandle, Devices, Host, MountEntry, poll_until};
 
 /// A device that was found fit to be written, kept open: while this lives, the descriptor stands
 /// for the same device, whatever happens to the node it was opened by.
@@ -64,25 +65,36 @@ pub fn prove_writable(
     number: DeviceNumber,
     allowed: &dyn Fn(&Signature) -> bool,
 ) -> Result<DeviceProof> {
-    let (device, report) = look(host, devices, mounts, path)?;
-    judge(&report, number, allowed)?;
-    claim(devices, &report)?;
-    nobody_writes(devices, &report)?;
-    Ok(DeviceProof { report, device })
+    let mut busy = None;
+    let proof = poll_until(host.clock.as_ref(), PASSING, || {
+        // Looked at anew each time: who had it open may have written it.
+        let (device, report) = look(host, devices, mounts, path)?;
+        judge(&report, number, allowed)?;
+        claim(devices, &report)?;
+        busy = writers(devices, &report)?;
+        Ok(busy.is_none().then_some(DeviceProof { report, device }))
+    })?;
+    proof.ok_or_else(|| busy.unwrap_or_else(|| written(path, "another process")))
 }
 
-fn nobody_writes(devices: &dyn Devices, report: &DeviceReport) -> Result<()> {
-    let subject = || Subject::device(&report.path);
-    let writers = devices.writers(report.number).map_err(|e| {
+/// How long another process may have the device open before it counts as a writer: losetup and
+/// udev open every loop device for a moment, some of them for writing.
+const PASSING: Duration = Duration::from_secs(2);
+
+/// The error that names those who have the device open for writing, if there are any.
+fn writers(devices: &dyn Devices, report: &DeviceReport) -> Result<Option<Error>> {
+    let path = &report.path;
+    let found = devices.writers(report.number).map_err(|e| {
         let message = "can't tell whether another process writes to it";
-        Error::from_io(Op::Prove, subject(), message, e)
+        Error::from_io(Op::Prove, Subject::device(path), message, e)
     })?;
-    if writers.is_empty() {
-        return Ok(());
-    }
-    let message = format!("it is open for writing in {}", writers.join(", "));
-    Err(Error::new(ErrorKind::Busy, Op::Prove, subject(), message)
-        .with_remedy("wait until it has ended, and repeat the call"))
+    Ok((!found.is_empty()).then(|| written(path, &found.join(", "))))
+}
+
+fn written(path: &Path, by: &str) -> Error {
+    let message = format!("it is open for writing in {by}");
+    Error::new(ErrorKind::Busy, Op::Prove, Subject::device(path), message)
+        .with_remedy("wait until it has ended, and repeat the call")
 }
 
 fn judge(

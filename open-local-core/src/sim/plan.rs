@@ -10,7 +10,8 @@ use super::step::Step;
 use crate::change::Change;
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::ids::PoolId;
-use crate::spec::{Source, VolumeSource};
+use crate::spec::{Source, Tags, VolumeSource};
+use crate::tags::differing_tags;
 
 pub(super) use pools::{ensure_pool, recover_pool, remove_pool};
 pub(super) use recover::recover;
@@ -155,8 +156,12 @@ fn conflict(
     .with_remedy("use another name, or ask for what is there")
 }
 
-/// Tags on one line, for messages.
-fn tags_text(tags: &crate::Tags) -> String {
-    let pairs: Vec<String> = tags.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    format!("[{}]", pairs.join(", "))
+/// The conflict of an object that exists with other tags.
+fn other_tags(op: Op, subject: impl Into<crate::Subject>, there: &Tags, wanted: &Tags) -> Error {
+    let message = format!(
+        "it exists with other tags: {}",
+        differing_tags(there, wanted)
+    );
+    Error::new(ErrorKind::Conflict, op, subject, message)
+        .with_remedy("use another name, or ask for what is there")
 }

@@ -111,14 +111,17 @@ fn mount_lines(mountinfo: &[u8]) -> Vec<MountLine<'_>> {
 }
 
 fn mount_line(line: &[u8]) -> Option<MountLine<'_>> {
-    let mut words = line.split(|byte| *byte == b' ');
+    let mut words = line.split(|byte| *byte == b' ').filter(|w| !w.is_empty());
     let (id, parent) = (number(words.next()?)?, number(words.next()?)?);
     let device = words.next()?;
     let (root, point) = (path(words.next()?)?, path(words.next()?)?);
-    // Mount options, then any number of optional fields up to a lone dash.
+    // Mount options, which may be any word, then optional fields up to a lone dash.
+    words.next()?;
     words.find(|word| *word == b"-")?;
     let kind = words.next()?;
-    let options = words.nth(1)?;
+    let source = words.next()?;
+    // An empty source leaves one word only.
+    let options = words.next().unwrap_or(source);
     Some(MountLine {
         id,
         parent,
@@ -146,6 +149,10 @@ fn path(word: &[u8]) -> Option<PathBuf> {
         }
         let (digits, after) = rest.split_at_checked(3)?;
         let octal = std::str::from_utf8(digits).ok()?;
+        // The conversion would take a sign.
+        if octal.starts_with('+') {
+            return None;
+        }
         plain.push(u8::from_str_radix(octal, 8).ok()?);
         rest = after;
     }
@@ -193,6 +200,19 @@ mod tests {
         assert_eq!(v2.point, Path::new("/b"));
         assert_eq!(v2.folder(Path::new("pod/x")), Some(PathBuf::from("/b/x")));
         assert_eq!(v2.folder(Path::new("other")), None);
+    }
+
+    #[test]
+    fn odd_words_are_read_as_in_the_table_of_all_mounts() {
+        let dash = b"1 0 0:1 / /a - - cgroup2 x rw\n2 0 0:1 / /b - cgroup2 x rw\n";
+        assert_eq!(point(find_controllers(dash).v2.as_ref()), Some("/a"));
+        let spaces = b"1 0 0:1 / /a  rw -  cgroup  rw,blkio\n";
+        assert_eq!(
+            point(find_controllers(spaces).v1_blkio.as_ref()),
+            Some("/a")
+        );
+        let sign = b"1 0 0:1 / /a\\+40 rw - cgroup2 x rw\n";
+        assert_eq!(find_controllers(sign), Controllers::default());
     }
 
     #[test]

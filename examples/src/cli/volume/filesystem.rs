@@ -52,6 +52,14 @@ pub(super) fn format(context: &Context, arguments: &Format) -> Result<Answer> {
     for option in &arguments.options {
         spec = spec.with_option(option);
     }
+    for name in &arguments.replace {
+        spec = spec.replacing(name);
+    }
+    if !arguments.replace.is_empty() {
+        let names = arguments.replace.join(", ");
+        let what = format!("this destroys what volume {id} holds if that is {names}");
+        confirm::destruction(&context.globals, Op::Format, Subject::from(id), &what)?;
+    }
     let done = context
         .filesystems()?
         .ensure_formatted(tokens, id, &device, &spec)?;
@@ -100,7 +108,7 @@ pub(super) fn mount(context: &Context, arguments: &Mount) -> Result<Answer> {
 /// Unmounts.
 ///
 /// # Errors
-/// As `Filesystems::ensure_unmounted`.
+/// As `Filesystems::ensure_unmounted`, and `Refused` for what is mounted from no volume or snapshot.
 pub(super) fn unmount(context: &Context, target: &Path) -> Result<Answer> {
     let target = absolute(target)?;
     let at = target.display();
@@ -109,12 +117,53 @@ pub(super) fn unmount(context: &Context, target: &Path) -> Result<Answer> {
         return Ok(answer);
     }
     context.machine.require_root(Op::Unmount)?;
+    refuse_others(context, &target)?;
     let done = context.filesystems()?.ensure_unmounted(&target)?;
     let (word, last) = (done.word(), done.object().map(shown::mounted_json));
     Ok(Answer::new(
         json!({ "outcome": word, "mount": last }),
         format!("{at}: mount {word}"),
     ))
+}
+
+/// Refuses to unmount what is mounted from no volume or snapshot of ours.
+fn refuse_others(context: &Context, target: &Path) -> Result<()> {
+    let machine = &context.machine;
+    // Nothing in memory is in this machine's mount table.
+    if !machine.real {
+        return Ok(());
+    }
+    let Some(mount) = mounts::at(&machine.host, target)? else {
+        return Ok(());
+    };
+    for info in machine.backend.list_pools()? {
+        // A pool that can't be opened can't say what is its own.
+        let Ok(pool) = machine.backend.open_pool(info.id()) else {
+            continue;
+        };
+        let volumes = pool.volumes()?.into_iter().map(|volume| volume.attachment);
+        let snapshots = match pool.snapshots() {
+            Some(snapshots) => snapshots.list_snapshots(None)?,
+            None => Vec::new(),
+        };
+        let snapshots = snapshots.into_iter().map(|snapshot| snapshot.attachment);
+        let mut devices = volumes.chain(snapshots).flatten();
+        if devices.any(|device| mounts::is_of(&mount, &device)) {
+            return Ok(());
+        }
+    }
+    let source = mount.source.display();
+    let message = format!(
+        "{source} ({}) is mounted there, which is no volume",
+        mount.kind
+    );
+    Err(Error::new(
+        ErrorKind::Refused,
+        Op::Unmount,
+        Subject::path(target),
+        message,
+    )
+    .with_remedy("if it has to go all the same, use umount"))
 }
 
 /// Gives back the right to format.
@@ -128,7 +177,7 @@ pub(super) fn allow_format(context: &Context, id: &VolumeId) -> Result<Answer> {
     if let Some(answer) = context.planned_steps(Subject::from(id), &steps) {
         return Ok(answer);
     }
-    let what = format!("the next format of volume {id} will destroy what it holds");
+    let what = format!("this allows one more format of volume {id}, which destroys its content");
     confirm::destruction(&context.globals, Op::AllowFormat, Subject::from(id), &what)?;
     tokens.allow_format(id)?;
     Ok(Answer::new(
@@ -189,10 +238,11 @@ pub(super) fn trim(context: &Context, target: &Path) -> Result<Answer> {
     ))
 }
 
-/// Grows the file system that is mounted from a device, if one is, and adds it to the answer.
+/// Grows the file system that is mounted from a device, if one is, and adds it to the answer; if
+/// it can't be grown, the answer's failure says why.
 ///
 /// # Errors
-/// As `Filesystems::grow`.
+/// `Io` or `Corrupt` if the mount table can't be read.
 pub(super) fn grow_mounted(
     context: &Context,
     device: &Attachment,
@@ -206,7 +256,18 @@ pub(super) fn grow_mounted(
     let Some(target) = mounts::target_of(&machine.host, device)? else {
         return Ok(());
     };
-    let done = context.filesystems()?.grow(&target)?;
+    let done = match context.filesystems()?.grow(&target) {
+        Ok(done) => done,
+        Err(error) => {
+            // The volume's part is done and is answered; the error is told after it.
+            let at = target.display();
+            answer
+                .text
+                .push_str(&format!("\nfile system at {at}: not grown"));
+            answer.failure = Some(error);
+            return Ok(());
+        }
+    };
     let (word, usage) = (done.word(), done.get());
     let (at, total) = (target.display(), size::human(usage.total));
     answer

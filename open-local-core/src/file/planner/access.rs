@@ -1,6 +1,6 @@
 //! Plans for attaching and detaching. Pure.
 
-use super::{Seen, conflict, usable};
+use super::{Seen, conflict, refuse_other, usable};
 use crate::error::{Op, Result};
 use crate::file::steps::{Step, Work};
 use crate::spec::{PublishSpec, Source};
@@ -28,6 +28,7 @@ pub(in crate::file) fn publish(spec: &PublishSpec, seen: &Seen) -> Result<Option
         }
         Some(_) => Ok(None),
         None => {
+            refuse_other(op, key, seen)?;
             let attach = Step::Attach {
                 record: Box::new(record.clone()),
                 read_only: spec.read_only,
@@ -38,7 +39,10 @@ pub(in crate::file) fn publish(spec: &PublishSpec, seen: &Seen) -> Result<Option
 }
 
 /// The steps that detach an object; `None` if it is not attached.
-pub(in crate::file) fn unpublish(key: &Source, seen: &Seen) -> Option<Work> {
-    let device = seen.device.clone()?;
-    Some(Work::new(Op::Unpublish, key, vec![Step::Detach(device)]))
+pub(in crate::file) fn unpublish(key: &Source, seen: &Seen) -> Result<Option<Work>> {
+    if seen.image.is_none() {
+        refuse_other(Op::Unpublish, key, seen)?;
+    }
+    let device = seen.device.clone();
+    Ok(device.map(|device| Work::new(Op::Unpublish, key, vec![Step::Detach(device)])))
 }

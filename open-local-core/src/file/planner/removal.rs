@@ -1,6 +1,7 @@
 //! Plans for removing, and for what nobody may ever repeat. Pure.
 
-use super::{Seen, busy, usable};
+use super::volumes::undo_growth;
+use super::{Seen, busy, refuse_other, usable};
 use crate::error::{Op, Result};
 use crate::file::record::Stage;
 use crate::file::steps::{Step, Target, Work};
@@ -31,6 +32,7 @@ pub(in crate::file) fn remove(op: Op, key: &Source, seen: &Seen) -> Result<Optio
             "unpublish it first",
         ));
     }
+    refuse_other(op, key, seen)?;
     let mut steps = vec![Step::Record(Box::new(record.with_stage(Stage::Removing)))];
     if record.stage == Stage::Removing {
         steps.clear();
@@ -42,7 +44,7 @@ pub(in crate::file) fn remove(op: Op, key: &Source, seen: &Seen) -> Result<Optio
 /// The steps that finish or undo what a killed call left and nobody may ever repeat.
 pub(in crate::file) fn recover(key: &Source, seen: &Seen) -> Option<Work> {
     let record = seen.record.as_ref()?;
-    let mut steps = Vec::new();
+    let (mut steps, mut undo) = (Vec::new(), Vec::new());
     if seen.spare {
         steps.push(Step::Drop(Target::Spare(key.clone())));
     }
@@ -59,8 +61,10 @@ pub(in crate::file) fn recover(key: &Source, seen: &Seen) -> Option<Work> {
             });
             steps.extend(seen.device.clone().map(Step::Resize));
             steps.push(Step::Record(Box::new(record.with_stage(Stage::Ready))));
+            undo = undo_growth(key, record, seen);
         }
         Stage::Ready | Stage::Filling { .. } => {}
     }
-    (!steps.is_empty()).then(|| Work::new(Op::Recover, key, steps))
+    let work = Work::new(Op::Recover, key, steps).undone_by(undo);
+    (!work.steps.is_empty()).then_some(work)
 }

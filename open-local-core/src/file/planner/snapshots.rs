@@ -1,7 +1,9 @@
 //! Plans for snapshots: taking them and going back to them. Pure.
 
 use super::removal::removal;
-use super::{Facts, Seen, busy, conflict, fill, out_of_space, refuse_stray, source_key, usable};
+use super::{
+    Facts, Seen, busy, conflict, fill, other_tags, out_of_space, refuse_stray, source_key, usable,
+};
 use crate::error::{Op, Result};
 use crate::file::record::{ObjectRecord, Stage};
 use crate::file::room::Room;
@@ -110,13 +112,7 @@ fn same_snapshot(record: &ObjectRecord, spec: &SnapshotSpec) -> Result<()> {
         ));
     }
     if record.tags != spec.tags {
-        return Err(conflict(
-            op,
-            &record.key,
-            "tags",
-            "different",
-            "those asked for",
-        ));
+        return Err(other_tags(op, &record.key, &record.tags, &spec.tags));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Plans for volumes: making and growing them. Pure.
 
 use super::removal::removal;
-use super::{Facts, Seen, conflict, fill, out_of_space, refuse_stray, usable};
+use super::{Facts, Seen, conflict, fill, other_tags, out_of_space, refuse_stray, usable};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::file::record::{ObjectRecord, Stage};
 use crate::file::room::Room;
@@ -38,11 +38,7 @@ fn same_volume(record: &ObjectRecord, spec: &VolumeSpec) -> Result<()> {
         return differs("source", &text(&record.origin), &text(&spec.source));
     }
     if spec.tags != record.tags {
-        let text = |tags: &crate::spec::Tags| {
-            let pairs: Vec<String> = tags.iter().map(|(k, v)| format!("{k}={v}")).collect();
-            format!("[{}]", pairs.join(" "))
-        };
-        return differs("tags", &text(&record.tags), &text(&spec.tags));
+        return Err(other_tags(op, &record.key, &record.tags, &spec.tags));
     }
     Ok(())
 }
@@ -248,24 +244,26 @@ pub(in crate::file) fn grow(
             thick,
         },
     ];
+    steps.extend(seen.device.clone().map(Step::Resize));
+    steps.push(Step::Record(Box::new(growing.with_stage(Stage::Ready))));
+    let undo = undo_growth(key, record, seen);
+    Ok(Some(Work::new(op, key, steps).promising(1).undone_by(undo)))
+}
+
+/// The steps that take a growth back; none once users of the device have seen the larger size.
+pub(super) fn undo_growth(key: &Source, record: &ObjectRecord, seen: &Seen) -> Vec<Step> {
+    let size = record.usable_size();
+    if seen
+        .device
+        .as_ref()
+        .is_some_and(|device| device.size > size)
+    {
+        return Vec::new();
+    }
     let old = ObjectRecord {
-        size: from,
+        size,
         ..record.with_stage(Stage::Ready)
     };
-    let mut undo = vec![
-        Step::Shrink {
-            key: key.clone(),
-            size: from,
-        },
-        Step::Record(Box::new(old)),
-    ];
-    if let Some(device) = &seen.device {
-        steps.push(Step::Resize(device.clone()));
-        if device.size > from {
-            // The larger size was seen by users of the device already: there is no way back.
-            undo.clear();
-        }
-    }
-    steps.push(Step::Record(Box::new(growing.with_stage(Stage::Ready))));
-    Ok(Some(Work::new(op, key, steps).promising(1).undone_by(undo)))
+    let key = key.clone();
+    vec![Step::Shrink { key, size }, Step::Record(Box::new(old))]
 }

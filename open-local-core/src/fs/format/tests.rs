@@ -223,7 +223,18 @@ fn what_is_refused_names_what_is_there_and_the_way_out() {
         let error = result.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
         assert!(error.message().contains(named), "{error}");
-        assert!(error.remedy().unwrap().contains("allow-format"), "{error}");
+        // What the remedy says can be typed as it stands.
+        let remedy = error.remedy().unwrap();
+        let allowed = token != FormatToken::Unused;
+        let allow = "open-local volume allow-format v";
+        assert_eq!(remedy.contains(allow), allowed, "{remedy}");
+        for signature in &holds {
+            let by_name = format!(
+                "open-local volume format v --replace \"{}\"",
+                signature.name
+            );
+            assert!(remedy.contains(&by_name), "{remedy}");
+        }
         assert_eq!((after, fake.look().unwrap()), (token, holds));
     }
 }

@@ -1,6 +1,6 @@
 //! Changes of snapshots.
 
-use super::{View, conflict, erase, not_ready, tags_text};
+use super::{View, conflict, erase, not_ready, other_tags};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::ids::{SnapshotId, VolumeId};
 use crate::sim::apply::snapshot_request;
@@ -78,8 +78,7 @@ fn same(there: &SnapshotState, spec: &SnapshotSpec) -> Result<()> {
         return Err(conflict(op, &spec.id, "writable", a, b));
     }
     if there.tags != spec.tags {
-        let (a, b) = (tags_text(&there.tags), tags_text(&spec.tags));
-        return Err(conflict(op, &spec.id, "tags", a, b));
+        return Err(other_tags(op, &spec.id, &there.tags, &spec.tags));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Changes of volumes and their devices.
 
-use super::{View, conflict, erase, not_ready, refuse_in_use, tags_text};
+use super::{View, conflict, erase, not_ready, other_tags, refuse_in_use};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::ids::VolumeId;
 use crate::sim::content::BLOCK;
@@ -74,7 +74,8 @@ fn same(there: &VolumeState, spec: &VolumeSpec, provisioning: Provisioning) -> R
         return differs("source", name(&there.source), name(&spec.source));
     }
     if there.tags != spec.tags {
-        return differs("tags", tags_text(&there.tags), tags_text(&spec.tags));
+        let (op, id) = (Op::EnsureVolume, &spec.id);
+        return Err(other_tags(op, id, &there.tags, &spec.tags));
     }
     Ok(())
 }

@@ -12,29 +12,26 @@
     reason = "tests"
 )]
 
+mod changes;
+
 use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use changes::{
+    Before, CHANGES, Change, EXT4_SIZE, SIZE, XFS_SIZE, second, snapshot, target, volume,
+};
 use open_local_core::fs::{Filesystems, FormatSpec, MountSpec};
 use open_local_core::host::{
-    Checkpoints, CountSteps, Files, Invocation, KillAt, MountCalls, OpenMode, SystemFiles,
-    SystemMounts, Unchecked,
+    CountSteps, Files, Invocation, KillAt, MountCalls, OpenMode, SystemFiles, SystemMounts,
+    Unchecked,
 };
 use open_local_core::{
-    Backend, Bytes, Ensured, FormatToken, FsKind, Health, Phase, Pool, PoolExt, Provisioning,
-    PublishSpec, Result, SnapshotId, SnapshotSpec, Source, VolumeId, VolumeSource, VolumeSpec,
+    Backend, Bytes, Ensured, FormatToken, FsKind, Health, Phase, Pool, PoolExt, PublishSpec,
+    SnapshotSpec, Source, VolumeSpec,
 };
 use open_local_tests::{PoolFolder, Scratch, child};
 
-const SIZE: Bytes = Bytes::MIB;
-const LARGER: Bytes = Bytes::new(2 << 20);
-/// Room for a small ext4.
-const EXT4_SIZE: Bytes = Bytes::new(16 << 20);
-/// Room for the smallest XFS, which any root may grow; ext4 wants `CAP_SYS_RESOURCE` for that.
-const XFS_SIZE: Bytes = Bytes::new(300 << 20);
-const XFS_LARGER: Bytes = Bytes::new(400 << 20);
 /// Environment variable that tells a child what to do, and before which step to die.
 const TASK: &str = "OPEN_LOCAL_TEST_TASK";
 /// A call with more steps is taken to be endless.
@@ -43,203 +40,6 @@ const MOST_STEPS: u64 = 60;
 const MOST_RUNS: usize = 10;
 /// A write that takes longer waits for a file system that is frozen.
 const WRITE_WAIT: Duration = Duration::from_secs(10);
-
-fn volume(name: &str) -> VolumeId {
-    VolumeId::new(name).unwrap()
-}
-
-fn snapshot(name: &str) -> SnapshotId {
-    SnapshotId::new(name).unwrap()
-}
-
-/// What is to be there before a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Before {
-    /// The volume `old` full of twos and its snapshot `ones`.
-    Unpublished,
-    /// The same, published for writing.
-    Published,
-    /// The same, and the volume `mounted` with a file system that is mounted and holds a file.
-    Mounted(FsKind),
-    /// The same, and a published volume `blank` that was never formatted.
-    Blank,
-    /// The same, and a second pool, empty.
-    SecondPool,
-}
-
-/// A change, cut before each of its steps.
-struct Change {
-    name: &'static str,
-    before: Before,
-    act: fn(&PoolFolder, Arc<dyn Checkpoints>) -> Result<()>,
-}
-
-impl Change {
-    fn is_mounted(&self) -> bool {
-        matches!(self.before, Before::Mounted(_))
-    }
-}
-
-/// The second pool, in a folder beside the first.
-fn second(pool: &PoolFolder) -> PoolFolder {
-    pool.beside("second", &pool.location().with_file_name("second"))
-}
-
-/// Where the volume `mounted` is mounted.
-fn target(pool: &PoolFolder) -> PathBuf {
-    pool.location().parent().unwrap().with_file_name("mnt")
-}
-
-fn open(pool: &PoolFolder, checkpoints: Arc<dyn Checkpoints>) -> Result<Arc<dyn Pool>> {
-    pool.backend(checkpoints).open_pool(&pool.id())
-}
-
-const CHANGES: &[Change] = &[
-    Change {
-        name: "ensure_volume",
-        before: Before::Unpublished,
-        act: |pool, steps| {
-            let spec = VolumeSpec::new(volume("new"), SIZE);
-            open(pool, steps)?.ensure_volume(&spec).map(drop)
-        },
-    },
-    Change {
-        name: "ensure_thick_volume",
-        before: Before::Unpublished,
-        act: |pool, steps| {
-            let spec = VolumeSpec::new(volume("new"), SIZE).with_provisioning(Provisioning::Thick);
-            open(pool, steps)?.ensure_volume(&spec).map(drop)
-        },
-    },
-    Change {
-        name: "restore",
-        before: Before::Unpublished,
-        act: |pool, steps| {
-            let source = VolumeSource::Snapshot(snapshot("ones"));
-            let spec = VolumeSpec::new(volume("new"), LARGER).from_source(source);
-            open(pool, steps)?.ensure_volume(&spec).map(drop)
-        },
-    },
-    Change {
-        name: "clone",
-        before: Before::Unpublished,
-        act: |pool, steps| {
-            let source = VolumeSource::Volume(volume("old"));
-            let spec = VolumeSpec::new(volume("new"), SIZE).from_source(source);
-            open(pool, steps)?.ensure_volume(&spec).map(drop)
-        },
-    },
-    Change {
-        name: "clone_mounted",
-        before: Before::Mounted(FsKind::Ext4),
-        act: |pool, steps| {
-            let source = VolumeSource::Volume(volume("mounted"));
-            let spec = VolumeSpec::new(volume("new"), EXT4_SIZE).from_source(source);
-            open(pool, steps)?.ensure_volume(&spec).map(drop)
-        },
-    },
-    Change {
-        name: "grow_mounted",
-        before: Before::Mounted(FsKind::Xfs),
-        act: |pool, steps| {
-            let open = open(pool, steps.clone())?;
-            drop(open.grow_volume(&volume("mounted"), XFS_LARGER)?);
-            let filesystems = pool.filesystems(steps);
-            filesystems.grow(&target(pool)).map(drop)
-        },
-    },
-    Change {
-        name: "publish",
-        before: Before::Unpublished,
-        act: |pool, steps| {
-            let spec = PublishSpec::new(volume("old"));
-            open(pool, steps)?.publish(&spec).map(drop)
-        },
-    },
-    Change {
-        name: "unpublish",
-        before: Before::Published,
-        act: |pool, steps| {
-            open(pool, steps)?
-                .unpublish(&volume("old").into())
-                .map(drop)
-        },
-    },
-    Change {
-        name: "snapshot",
-        before: Before::Unpublished,
-        act: |pool, steps| {
-            let spec = SnapshotSpec::new(snapshot("new"), volume("old"));
-            let open = open(pool, steps)?;
-            open.require_snapshots()?.ensure_snapshot(&spec).map(drop)
-        },
-    },
-    Change {
-        name: "snapshot_mounted",
-        before: Before::Mounted(FsKind::Ext4),
-        act: |pool, steps| {
-            let spec = SnapshotSpec::new(snapshot("new"), volume("mounted"));
-            let open = open(pool, steps)?;
-            open.require_snapshots()?.ensure_snapshot(&spec).map(drop)
-        },
-    },
-    Change {
-        name: "roll_back",
-        before: Before::Unpublished,
-        act: |pool, steps| {
-            let open = open(pool, steps)?;
-            let snapshots = open.require_snapshots()?;
-            snapshots
-                .roll_back(&volume("old"), &snapshot("ones"))
-                .map(drop)
-        },
-    },
-    Change {
-        name: "remove_snapshot",
-        before: Before::Unpublished,
-        act: |pool, steps| {
-            let open = open(pool, steps)?;
-            let snapshots = open.require_snapshots()?;
-            snapshots.remove_snapshot(&snapshot("ones")).map(drop)
-        },
-    },
-    Change {
-        name: "remove_volume",
-        before: Before::Unpublished,
-        act: |pool, steps| open(pool, steps)?.remove_volume(&volume("old")).map(drop),
-    },
-    Change {
-        name: "ensure_pool",
-        before: Before::Unpublished,
-        act: |pool, steps| {
-            let second = second(pool);
-            second.backend(steps).ensure_pool(&second.spec()).map(drop)
-        },
-    },
-    Change {
-        name: "remove_pool",
-        before: Before::SecondPool,
-        act: |pool, steps| {
-            let second = second(pool);
-            second.backend(steps).remove_pool(&second.id()).map(drop)
-        },
-    },
-    Change {
-        name: "format",
-        before: Before::Blank,
-        act: |pool, steps| {
-            let open = open(pool, steps.clone())?;
-            let at = open
-                .publish(&PublishSpec::new(volume("blank")))?
-                .into_inner();
-            let spec = FormatSpec::new(FsKind::Ext4);
-            let tokens = open.require_format_tokens()?;
-            let filesystems = pool.filesystems(steps);
-            let made = filesystems.ensure_formatted(tokens, &volume("blank"), &at, &spec);
-            made.map(drop)
-        },
-    },
-];
 
 /// What a child does: the change it was told, counted or killed. Nothing for everybody else.
 #[test]
