@@ -337,7 +337,13 @@ fn check_untouched(lab: &Lab, name: &str, context: &str) {
     }
 }
 
-fn try_cut(name: &str, change: Change, start: &Lab, n: u64, cut: Cut, wanted: &str) -> bool {
+/// What there is after a change that was not cut.
+struct Wanted {
+    running: String,
+    rebooted: String,
+}
+
+fn try_cut(name: &str, change: Change, start: &Lab, n: u64, cut: Cut, wanted: &Wanted) -> bool {
     let context = format!("{name}, {cut:?} in call {n}");
     let lab = start.fork(n);
     match cut {
@@ -357,7 +363,20 @@ fn try_cut(name: &str, change: Change, start: &Lab, n: u64, cut: Cut, wanted: &s
     check_untouched(&lab, name, &context);
     let again = change(&lab.backend());
     again.unwrap_or_else(|e| panic!("{context}: again: {}", e.report()));
-    assert_eq!(lab.state(), wanted, "{context}");
+    assert_eq!(lab.state(), wanted.running, "{context}");
+    if !matches!(cut, Cut::Power(_)) {
+        // What was answered is on the disk, also what the cut call had made but not flushed.
+        lab.files.power_cut(0);
+        let after = lab.state();
+        // Temporary files of a write are nobody's once it has ended.
+        let kept = after.lines().filter(|line| !line.contains("/."));
+        let kept: Vec<&str> = kept.collect();
+        assert_eq!(
+            kept.join("\n"),
+            wanted.rebooted,
+            "{context}, then a power cut"
+        );
+    }
     reached
 }
 
@@ -375,7 +394,10 @@ fn enumerate(cuts: &[Cut]) {
             change(&lab.backend()).unwrap_or_else(|e| panic!("{name}: {}", e.report()));
             let calls = lab.files.operations() - before;
             assert!(calls > 0, "{name} changes nothing");
-            let wanted = lab.state();
+            let running = lab.state();
+            lab.files.reboot();
+            let rebooted = lab.state();
+            let wanted = Wanted { running, rebooted };
             for n in 1..=calls {
                 for cut in cuts {
                     tried += 1;

@@ -137,6 +137,8 @@ impl FileBackend {
                 true
             }
         };
+        folder::settle(&self.host, op, &spec.id, &known.location)?;
+        registration::settle(&self.host, op)?;
         if known.stage != Stage::Ready {
             self.host
                 .checkpoints
@@ -398,6 +400,7 @@ impl Backend for FileBackend {
         let op = Op::RemovePool;
         let _lock = self.lock(op, id)?;
         let Some(known) = registration::load(&self.host, op, id)? else {
+            registration::settle(&self.host, op)?;
             return Ok(Removed::WasAbsent);
         };
         let whole = known.made_folder;
@@ -423,8 +426,7 @@ impl Backend for FileBackend {
             // Absence is no order: a pool whose disk is away is not forgotten.
             Ok(_) if known.stage == Stage::Ready => return Err(absent(op, &known)),
             Ok(Ground::Pool(record)) => return Err(occupied(&info.spec, &record)),
-            Ok(Ground::Missing) => {}
-            Ok(Ground::Free) => {
+            Ok(Ground::Missing | Ground::Free) => {
                 folder::remove(&self.host, op, id, &known.location, whole)?;
             }
             Err(e) => return Err(e),
