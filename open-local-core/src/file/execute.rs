@@ -18,6 +18,10 @@ struct Run<'a> {
     work: &'a Work,
     /// What is frozen now, and until when it may be.
     frozen: Option<(Frozen, Deadline)>,
+    /// Whether users of a device may have seen its larger size: then there is no way back.
+    seen_larger: bool,
+    /// Where something stood in the way that this plan did not know of, and so must not remove.
+    in_the_way: Option<Target>,
 }
 
 impl FilePool {
@@ -31,6 +35,8 @@ impl FilePool {
             pool: self,
             work,
             frozen: None,
+            seen_larger: false,
+            in_the_way: None,
         };
         let mut room = room;
         let mut failed = None;
@@ -68,7 +74,13 @@ impl Run<'_> {
         if let Err(undo) = self.take(&Step::Release) {
             return error.with_failed_rollback(undo);
         }
+        if self.seen_larger {
+            return error;
+        }
         for step in &work.undo {
+            if matches!(step, Step::Drop(to) if self.in_the_way.as_ref() == Some(to)) {
+                continue;
+            }
             if let Err(undo) = self.checked(step) {
                 return error
                     .with_failed_rollback(undo)
@@ -112,22 +124,20 @@ impl Run<'_> {
                 self.frozen = Some((quiescer.freeze_device(at, wait)?, until));
                 Ok(())
             }
-            Step::Release => match (self.frozen.take(), self.pool.quiescer.as_ref()) {
-                (Some((frozen, _)), Some(quiescer)) => quiescer.thaw(&frozen),
-                _ => Ok(()),
-            },
+            Step::Release => self.release(),
             Step::Flush(device) => self
                 .pool
                 .loops
                 .flush(device)
                 .map_err(self.failed("can't flush its device")),
-            Step::Share { from, to } => self.share(from, to),
+            Step::Share { from, to, size } => self.share(from, to, *size),
             Step::Copy {
                 from,
                 to,
                 start,
+                size,
                 record,
-            } => self.copy(from, to, *start, record.as_deref()),
+            } => self.copy(from, to, (*start, *size), record.as_deref()),
             Step::Extend {
                 target,
                 size,
@@ -136,12 +146,13 @@ impl Run<'_> {
             Step::Shrink { key, size } => self.shrink(key, *size),
             Step::Attach { record, read_only } => self.attach(record, *read_only),
             Step::Detach(device) => self.detach(device),
-            Step::Resize(device) => self
-                .pool
-                .loops
-                .resize(device)
-                .map(|_| ())
-                .map_err(self.failed("can't resize its device")),
+            Step::Resize(device) => {
+                self.seen_larger = true;
+                let resized = self.pool.loops.resize(device);
+                resized
+                    .map(|_| ())
+                    .map_err(self.failed("can't resize its device"))
+            }
             Step::Swap(key) => self.swap(key),
             Step::Drop(target) => self.remove(target.key(), &self.path(target)),
             Step::Forget(key) => self.remove(key, &self.pool.layout.record(key)),
@@ -181,11 +192,37 @@ impl Run<'_> {
             })
     }
 
-    fn make(&self, target: &Target, size: Bytes, thick: bool) -> Result<()> {
+    /// The error of a file that can't be made; what was there before is not ours to undo.
+    fn not_made(&mut self, target: &Target, what: String, e: io::Error) -> Error {
+        if e.kind() != io::ErrorKind::AlreadyExists {
+            return self.failed(what)(e);
+        }
+        self.in_the_way = Some(target.clone());
+        self.failed(what)(e)
+            .with_kind(ErrorKind::Refused)
+            .with_remedy("look at the file in its place and move it out of the pool's folder")
+    }
+
+    /// Thaws; what can't be thawed is kept in mind for another try.
+    fn release(&mut self) -> Result<()> {
+        let (Some((frozen, _)), Some(quiescer)) = (&self.frozen, &self.pool.quiescer) else {
+            return Ok(());
+        };
+        let stayed = quiescer.thaw(frozen)?;
+        self.frozen = None;
+        if stayed {
+            return Ok(());
+        }
+        let (op, subject) = (self.work.op, self.work.subject.clone());
+        let why = "somebody else thawed its source while it was copied";
+        Err(Error::new(ErrorKind::Busy, op, subject, why).with_remedy("try again"))
+    }
+
+    fn make(&mut self, target: &Target, size: Bytes, thick: bool) -> Result<()> {
         let files = &self.pool.host.files;
         let image = files
             .create_new(&self.path(target))
-            .map_err(self.failed(format!("can't make {target}")))?;
+            .map_err(|e| self.not_made(target, format!("can't make {target}"), e))?;
         image
             .set_len(size)
             .map_err(self.failed(format!("can't give {target} {size}")))?;
@@ -200,7 +237,7 @@ impl Run<'_> {
         self.sync_folder(target.key())
     }
 
-    fn share(&self, from: &Source, to: &Target) -> Result<()> {
+    fn share(&mut self, from: &Source, to: &Target, size: Bytes) -> Result<()> {
         let files = &self.pool.host.files;
         let (source, target) = (self.pool.layout.image(from), self.path(to));
         // What was written through the page cache has to be on its blocks before they are shared.
@@ -211,10 +248,18 @@ impl Run<'_> {
             .map_err(self.failed("can't flush its source"))?;
         files
             .reflink(&source, &target)
-            .map_err(self.failed(format!("can't share blocks with {to}")))?;
+            .map_err(|e| self.not_made(to, format!("can't share blocks with {to}"), e))?;
         let image = files
             .open(&target, OpenMode::ReadWrite)
             .map_err(self.failed(format!("can't open {to}")))?;
+        let all = image
+            .size()
+            .map_err(self.failed(format!("can't read the size of {to}")))?;
+        if all > size {
+            image
+                .set_len(size)
+                .map_err(self.failed(format!("can't cut {to} to {size}")))?;
+        }
         image
             .flush()
             .map_err(self.failed(format!("can't flush {to}")))?;
@@ -225,7 +270,7 @@ impl Run<'_> {
         &self,
         from: &Source,
         to: &Target,
-        start: Bytes,
+        range: (Bytes, Bytes),
         record: Option<&ObjectRecord>,
     ) -> Result<()> {
         let pool = self.pool;
@@ -244,7 +289,7 @@ impl Run<'_> {
             until: self.frozen.as_ref().map(|(_, until)| *until),
             mark_every: pool.options.copy_mark,
         };
-        copy(&job, source.as_ref(), target.as_ref(), start, |done| {
+        copy(&job, source.as_ref(), target.as_ref(), range, |done| {
             let text = format!("copy the content of {from} to {to}, from {done} on");
             pool.host.checkpoints.before(job.op, job.subject, &text)?;
             record.map_or(Ok(()), |r| {

@@ -35,6 +35,8 @@ pub(super) struct Seen {
     pub(super) spare: bool,
     /// Its loop device, matched by tag, device and inode.
     pub(super) device: Option<LoopDevice>,
+    /// A loop device that is not ours on the same image, or one of ours on an image that is gone.
+    pub(super) other: Option<LoopDevice>,
 }
 
 /// Facts of the pool that plans depend on.
@@ -127,6 +129,22 @@ pub(super) fn usable<'a>(op: Op, key: &Source, seen: &'a Seen) -> Result<&'a Obj
     }
 }
 
+/// Refuses while somebody else's loop device has the image: what it holds is in use.
+pub(super) fn alone(op: Op, key: &Source, seen: &Seen) -> Result<()> {
+    match &seen.other {
+        None => Ok(()),
+        Some(device) => Err(busy(
+            op,
+            key,
+            format!(
+                "{} has its image, but was not attached by publishing it",
+                device.path.display()
+            ),
+            "end its use and detach it with losetup -d",
+        )),
+    }
+}
+
 fn out_of_space(op: Op, key: &Source, wanted: Bytes, available: Bytes, room: &Room) -> Error {
     let why = if room.is_stopped() {
         format!(
@@ -142,6 +160,9 @@ fn out_of_space(op: Op, key: &Source, wanted: Bytes, available: Bytes, room: &Ro
 
 /// Holding a source still: nothing to do unless somebody may write to it now.
 fn hold(op: Op, key: &Source, seen: &Seen, facts: &Facts) -> Result<(Vec<Step>, Vec<Step>)> {
+    if seen.other.as_ref().is_some_and(|other| !other.read_only) {
+        alone(op, key, seen)?;
+    }
     match &seen.device {
         Some(device) if !device.read_only => {
             if !facts.can_freeze {
@@ -171,17 +192,20 @@ fn fill(
     start: Bytes,
     facts: &Facts,
 ) -> Result<Vec<Step>> {
+    let size = usable(op, from.0, from.1)?.usable_size();
     let (mut steps, after) = hold(op, from.0, from.1, facts)?;
     if facts.reflink {
         steps.push(Step::Share {
             from: from.0.clone(),
             to: to.clone(),
+            size,
         });
     } else {
         steps.push(Step::Copy {
             from: from.0.clone(),
             to: to.clone(),
             start,
+            size,
             record: marks.cloned().map(Box::new),
         });
     }

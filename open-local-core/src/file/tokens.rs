@@ -1,6 +1,6 @@
 //! The [`FormatTokens`] of this backend: a field of the volume's record.
 
-use super::planner::usable;
+use super::planner::{alone, usable};
 use super::pool::FilePool;
 use super::record::ObjectRecord;
 use crate::error::{Error, ErrorKind, Op, Result};
@@ -75,6 +75,7 @@ impl FormatTokens for FilePool {
                 )
                 .with_remedy("unmount and unpublish it first"));
             }
+            alone(op, &key, &seen)?;
             self.store_token(op, record, FormatToken::Unused)
         })
     }

@@ -1,6 +1,6 @@
 //! Plans for attaching and detaching. Pure.
 
-use super::{Seen, conflict, usable};
+use super::{Seen, alone, conflict, usable};
 use crate::error::{Op, Result};
 use crate::file::steps::{Step, Work};
 use crate::spec::{PublishSpec, Source};
@@ -28,6 +28,7 @@ pub(in crate::file) fn publish(spec: &PublishSpec, seen: &Seen) -> Result<Option
         }
         Some(_) => Ok(None),
         None => {
+            alone(op, key, seen)?;
             let attach = Step::Attach {
                 record: Box::new(record.clone()),
                 read_only: spec.read_only,

@@ -1,6 +1,6 @@
 //! Plans for removing, and for what nobody may ever repeat. Pure.
 
-use super::{Seen, busy, usable};
+use super::{Seen, alone, busy, usable};
 use crate::error::{Op, Result};
 use crate::file::record::Stage;
 use crate::file::steps::{Step, Target, Work};
@@ -31,6 +31,7 @@ pub(in crate::file) fn remove(op: Op, key: &Source, seen: &Seen) -> Result<Optio
             "unpublish it first",
         ));
     }
+    alone(op, key, seen)?;
     let mut steps = vec![Step::Record(Box::new(record.with_stage(Stage::Removing)))];
     if record.stage == Stage::Removing {
         steps.clear();

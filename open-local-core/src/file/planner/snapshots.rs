@@ -1,7 +1,9 @@
 //! Plans for snapshots: taking them and going back to them. Pure.
 
 use super::removal::removal;
-use super::{Facts, Seen, busy, conflict, fill, out_of_space, refuse_stray, source_key, usable};
+use super::{
+    Facts, Seen, alone, busy, conflict, fill, out_of_space, refuse_stray, source_key, usable,
+};
 use crate::error::{Op, Result};
 use crate::file::record::{ObjectRecord, Stage};
 use crate::file::room::Room;
@@ -46,6 +48,7 @@ pub(in crate::file) fn ensure_snapshot(
         provisioning: Provisioning::Thin,
         writable: spec.writable,
         origin: Some(VolumeSource::Volume(spec.volume.clone())),
+        made_from: Some(of.uuid),
         created: facts.now,
         block_size: of.block_size,
         tags: spec.tags.clone(),
@@ -146,6 +149,30 @@ fn check_snapshot_room(
     Ok(())
 }
 
+/// Whether a snapshot is one of this very volume, and fits into it.
+fn same_content(
+    key: &Source,
+    record: &ObjectRecord,
+    snapshot_key: &Source,
+    from: &ObjectRecord,
+) -> Result<()> {
+    let op = Op::RollBack;
+    if from.made_from.is_some_and(|uuid| uuid != record.uuid) {
+        let earlier = format!("an earlier {key}");
+        return Err(
+            conflict(op, snapshot_key, "volume", &earlier, &key.to_string())
+                .with_remedy("make a new volume from the snapshot"),
+        );
+    }
+    let size = from.usable_size();
+    if size > record.size {
+        let has = record.size.to_string();
+        return Err(conflict(op, key, "size", &has, &size.to_string())
+            .with_remedy("grow the volume to the snapshot's size first"));
+    }
+    Ok(())
+}
+
 /// The steps that give a volume the content of its snapshot.
 pub(in crate::file) fn roll_back(
     key: &Source,
@@ -166,6 +193,8 @@ pub(in crate::file) fn roll_back(
         return Err(conflict(op, snapshot_key, "volume", &has, &key.to_string())
             .with_remedy("name a snapshot of this volume"));
     }
+    same_content(key, record, snapshot_key, from)?;
+    alone(op, key, seen)?;
     for (key, seen) in [(key, seen), (snapshot_key, snapshot)] {
         if let Some(device) = seen
             .device
