@@ -46,6 +46,25 @@ fn an_attached_device_is_found_by_tag_and_inode_and_resizes() {
 }
 
 #[test]
+fn every_attaching_has_a_sequence_number_of_its_own() {
+    let scratch = Scratch::new("loop-sequence");
+    let fixture = scratch.loop_device("disk", Bytes::from_mib(8).unwrap());
+    let loops = SystemLoops::default();
+    loops.detach(&fixture.device).unwrap();
+    let spec = LoopSpec {
+        file: &fixture.file,
+        tag: &fixture.device.tag,
+        read_only: false,
+        direct_io: false,
+        block_size: Bytes::new(512),
+    };
+    let again = loops.attach(&spec).unwrap();
+    assert!(again.sequence > fixture.device.sequence);
+    assert!(fixture.device.sequence.is_some());
+    loops.detach(&again).unwrap();
+}
+
+#[test]
 fn a_device_in_use_stays_attached() {
     let scratch = Scratch::new("loop-busy");
     let fixture = scratch.loop_device("disk", Bytes::from_mib(8).unwrap());

@@ -64,6 +64,7 @@ pub(super) fn source_key(source: &VolumeSource) -> Source {
 pub(super) fn attachment(key: &Source, device: &LoopDevice) -> Attachment {
     Attachment::new(key.clone(), &device.path, device.number, device.block_size)
         .with_read_only(device.read_only)
+        .with_sequence(device.sequence)
 }
 
 fn conflict(op: Op, key: &Source, field: &str, has: &str, wanted: &str) -> Error {
