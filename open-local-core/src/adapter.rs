@@ -1,5 +1,7 @@
 //! Any backend for asynchronous programs: its calls on a bounded pool of blocking threads.
 //!
+//! Feature `tokio`.
+//!
 //! Calls to storage block for as long as the device takes, so they must not run on the threads
 //! that drive futures. [`AsyncBackend`] gives each to tokio's blocking pool, within [`Limits`]:
 //!

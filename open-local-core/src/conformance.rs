@@ -1,5 +1,7 @@
 //! A suite that any backend can run on itself.
 //!
+//! Feature `conformance`.
+//!
 //! The traits of this crate promise more than their signatures say: a repeated call changes
 //! nothing, an interrupted one is finished by the same call made again, a conflict names its
 //! field, a copy is a copy. The suite turns each promise into a [`Case`] and runs all of them on a

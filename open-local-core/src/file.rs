@@ -1,5 +1,7 @@
 //! The `file` backend: a directory as a pool, volumes as files behind loop devices.
 //!
+//! Feature `file`.
+//!
 //! The embedded default: it needs nothing but a local file system and, to publish, root and loop
 //! devices. Volumes are sparse (thin) or take their room at once (thick). Snapshots, clones and
 //! roll-backs share blocks where the host's file system can (XFS, btrfs); elsewhere (ext4) every

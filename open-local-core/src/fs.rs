@@ -1,5 +1,7 @@
 //! File systems on volumes: probe, format once, mount, grow, freeze, trim.
 //!
+//! Feature `fs`.
+//!
 //! They work on any block device of the host, whatever backend handed it out. [`HostFilesystems`]
 //! is that for the machine; it is also the [`crate::host::Quiescer`] a backend asks to hold a
 //! published volume still, so the same value goes to both.
@@ -163,11 +165,18 @@ pub trait Filesystems: Debug + Send + Sync {
 
     /// Checks the file system on an unmounted device as the policy says.
     ///
+    /// # Idempotency
+    /// What was repaired is clean the next time.
+    ///
     /// # Errors
     /// `Busy` while it is mounted, `Corrupt` if it needs a person, `MissingProgram`.
     fn check(&self, device: &Path, policy: CheckPolicy) -> Result<CheckOutcome>;
 
-    /// Gives back to the device what the file system mounted at the target does not use.
+    /// Gives back to the device what the file system mounted at the target does not use; answers
+    /// how many bytes the file system said that was.
+    ///
+    /// # Idempotency
+    /// It may be repeated; a file system may say 0 for what it gave back already.
     ///
     /// # Errors
     /// `NotFound` if nothing is mounted there, `Unsupported` where the device can't discard.

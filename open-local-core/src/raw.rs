@@ -1,4 +1,6 @@
 //! Whole block devices: what they hold, who they are, and the proof that one may be written.
+//!
+//! Feature `raw`.
 
 mod probe;
 mod proof;

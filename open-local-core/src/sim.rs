@@ -1,5 +1,7 @@
 //! A deterministic machine in memory, and the `sim` backend on it.
 //!
+//! Feature `sim`.
+//!
 //! For tests, documentation and anybody who wants to try things without root: everything above
 //! the seams behaves as on real devices, with a virtual clock, a seed for all randomness, a disk
 //! as large as wished, and a fault or a kill before whichever step the test chooses.

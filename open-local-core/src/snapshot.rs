@@ -13,6 +13,8 @@ use crate::spec::SnapshotSpec;
 /// A restore or a clone is [`crate::Pool::ensure_volume`] with a source; a snapshot is attached
 /// with [`crate::Pool::publish`]. A snapshot outlives its volume where
 /// [`crate::Capabilities::snapshots_outlive`] says so, and else holds it.
+///
+/// Feature `snapshot`.
 pub trait Snapshots: Debug + Send + Sync {
     /// Makes sure the snapshot exists.
     ///

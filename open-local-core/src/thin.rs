@@ -117,6 +117,8 @@ impl ThinUsage {
 }
 
 /// Thin provisioning of one pool.
+///
+/// Feature `thin`.
 pub trait ThinProvisioning: Debug + Send + Sync {
     /// Real use and promises now.
     ///

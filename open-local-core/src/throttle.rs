@@ -1,5 +1,7 @@
 //! I/O limits of a process group on a device, through cgroup v1 and v2.
 //!
+//! Feature `throttle`.
+//!
 //! [`HostThrottle`] finds out by itself which hierarchy can limit I/O: the v1 controller `blkio`
 //! where it is mounted, else a v2 hierarchy with the controller `io`.
 //!
@@ -102,6 +104,9 @@ pub trait IoThrottle: Debug + Send + Sync {
 
     /// Brings every recorded wish to cgroups that have appeared since. Call it when something
     /// starts in a cgroup and every few seconds while anything may.
+    ///
+    /// # Idempotency
+    /// Nothing is written where everything is as wished.
     ///
     /// # Errors
     /// `Io`; the other wishes are tried all the same.

@@ -1,9 +1,9 @@
 //! Format tokens: the right to run mkfs, kept with the volume.
 //!
 //! A volume is born with an unused token. Formatting spends it in this order: write the chosen
-//! file-system UUID into the token durably, run mkfs with that UUID, probe for it, remove the
-//! token durably, and only then mount. Whatever is killed in between, the next call can tell
-//! whether the file system was finished; a volume without token and without file system is an
+//! file-system UUID into the token durably, run mkfs with that UUID, probe for it, mark the token
+//! spent durably, and only then mount. Whatever is killed in between, the next call can tell
+//! whether the file system was finished; a volume with a spent token and without file system is an
 //! error, never a reason to run mkfs. Snapshots and clones inherit an unused token.
 
 use std::fmt::{self, Debug};
@@ -174,13 +174,19 @@ pub trait FormatTokens: Debug + Send + Sync {
 
     /// Writes the token's state durably: when this returns, it survives a power cut.
     ///
+    /// # Idempotency
+    /// The state it has already changes nothing.
+    ///
     /// # Errors
     /// [`ErrorKind::NotFound`] for an unknown volume; [`ErrorKind::Refused`] for a change that
     /// gives back a spent token, which only [`Self::allow_format`] may do.
     fn set_format_token(&self, volume: &VolumeId, token: FormatToken) -> Result<()>;
 
     /// Gives a volume an unused token again, on the explicit order of an operator: the next
-    /// format destroys what it holds.
+    /// format destroys what it holds, if its caller names that.
+    ///
+    /// # Idempotency
+    /// An unused token stays unused.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] for an unknown volume, [`ErrorKind::Busy`] while it is published.
