@@ -177,7 +177,7 @@ fn a_volume_lives_from_its_making_to_its_removal() {
     shell.ok(&["volume", "unpublish", "v"]);
     assert_eq!(
         shell.run(&["snapshot", "rollback", "v", "s"]).code,
-        2,
+        7,
         "without --yes"
     );
     shell.ok(&["--yes", "snapshot", "rollback", "v", "s"]);
