@@ -201,6 +201,9 @@ pub struct Attachment {
     pub read_only: bool,
     /// The device's logical block size.
     pub block_size: Bytes,
+    /// What tells the device from a later one of the same number, where that is known: loop
+    /// devices and their numbers are used again (`diskseq`, Linux 5.15 and newer).
+    pub sequence: Option<u64>,
 }
 
 impl Attachment {
@@ -218,7 +221,15 @@ impl Attachment {
             number,
             read_only: false,
             block_size,
+            sequence: None,
         }
+    }
+
+    /// The same with the device's sequence number.
+    #[must_use]
+    pub fn with_sequence(mut self, sequence: Option<u64>) -> Self {
+        self.sequence = sequence;
+        self
     }
 
     /// The same, refusing writes or not.

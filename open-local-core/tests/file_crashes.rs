@@ -12,190 +12,17 @@
     reason = "tests"
 )]
 
+#[path = "file/lab.rs"]
+mod lab;
+
 use std::path::Path;
-use std::sync::Arc;
 
-use open_local_core::file::{FileBackend, FileOptions};
-use open_local_core::host::Loops;
-use open_local_core::sim::{SimFiles, SimLoops, sim_host};
+use lab::{Lab, POOL, SIZE, pool_id, snapshot, summary, volume};
+use open_local_core::file::FileBackend;
 use open_local_core::{
-    Backend, Bytes, ErrorKind, FormatToken, Health, Phase, Pool, PoolId, PoolSpec, Provisioning,
-    PublishSpec, Result, SnapshotId, SnapshotSpec, Source, VolumeId, VolumeSource, VolumeSpec,
+    Backend, ErrorKind, Health, Phase, Pool, PoolId, PoolSpec, Provisioning, PublishSpec, Result,
+    SnapshotSpec, VolumeSource, VolumeSpec,
 };
-
-const POOL: &str = "/srv/pool";
-const SIZE: Bytes = Bytes::new(64 << 10);
-
-fn volume(name: &str) -> VolumeId {
-    VolumeId::new(name).unwrap()
-}
-
-fn snapshot(name: &str) -> SnapshotId {
-    SnapshotId::new(name).unwrap()
-}
-
-fn pool_id() -> PoolId {
-    PoolId::new("p").unwrap()
-}
-
-struct Lab {
-    files: Arc<SimFiles>,
-    loops: SimLoops,
-}
-
-impl Lab {
-    fn empty(reflink: bool, seed: u64) -> Self {
-        let files = Arc::new(SimFiles::new(seed));
-        files.set_reflink(reflink);
-        files.add_folder("/srv").unwrap();
-        files.add_folder("/var/lib").unwrap();
-        let loops = SimLoops::new(&files).unwrap();
-        Self { files, loops }
-    }
-
-    /// A machine in the same state, with its own luck.
-    fn fork(&self, seed: u64) -> Self {
-        let files = Arc::new(self.files.fork(seed));
-        let loops = SimLoops::new(&files).unwrap();
-        Self { files, loops }
-    }
-
-    fn backend(&self) -> FileBackend {
-        let mut options = FileOptions::default();
-        // Marks fall within the small volumes, so that resuming a copy is tried too.
-        options.copy_mark = Bytes::new(16 << 10);
-        let host = sim_host(Arc::clone(&self.files), 5);
-        FileBackend::new(host, Arc::new(self.loops.clone())).with_options(options)
-    }
-
-    /// A pool with a volume of ones, a snapshot of it, and then a volume of twos.
-    fn filled(reflink: bool, seed: u64) -> Self {
-        let lab = Self::empty(reflink, seed);
-        let _ = lab
-            .backend()
-            .ensure_pool(&PoolSpec::new(pool_id()).at(POOL))
-            .unwrap();
-        let pool = lab.open().unwrap();
-        let shares = pool.capabilities().clones == open_local_core::CopyMethod::Shared;
-        assert_eq!(shares, reflink, "the pool finds out what its folder can do");
-        let _ = pool
-            .ensure_volume(&VolumeSpec::new(volume("old"), SIZE))
-            .unwrap();
-        lab.write(pool.as_ref(), &volume("old").into(), 1);
-        let spec = SnapshotSpec::new(snapshot("ones"), volume("old"));
-        let _ = pool.snapshots().unwrap().ensure_snapshot(&spec).unwrap();
-        lab.write(pool.as_ref(), &volume("old").into(), 2);
-        let token = pool.format_tokens().unwrap();
-        token
-            .set_format_token(&volume("old"), FormatToken::Spent)
-            .unwrap();
-        lab
-    }
-
-    fn open(&self) -> Result<Arc<dyn Pool>> {
-        self.backend().open_pool(&pool_id())
-    }
-
-    fn write(&self, pool: &dyn Pool, source: &Source, byte: u8) {
-        let at = pool
-            .publish(&PublishSpec::new(source.clone()))
-            .unwrap()
-            .into_inner();
-        let device = self.loops.open(at.number).unwrap();
-        device
-            .write_at(0, &vec![byte; usize::try_from(SIZE.get()).unwrap()])
-            .unwrap();
-        device.flush().unwrap();
-        drop(device);
-        let _ = pool.unpublish(source).unwrap();
-    }
-
-    /// The bytes an object begins with; `None` if there is no such object.
-    fn read(&self, pool: &dyn Pool, source: &Source) -> Option<Vec<u8>> {
-        let attached = match pool.publish(&PublishSpec::new(source.clone()).read_only()) {
-            Ok(at) => at.into_inner(),
-            Err(e) if e.kind() == ErrorKind::NotFound => return None,
-            Err(e) if e.kind() == ErrorKind::Conflict => {
-                // Published for writing by the change that was cut.
-                pool.publish(&PublishSpec::new(source.clone()))
-                    .unwrap()
-                    .into_inner()
-            }
-            Err(e) => panic!("{}", e.report()),
-        };
-        let device = self.loops.open(attached.number).unwrap();
-        let size = usize::try_from(device.size().unwrap().get()).unwrap();
-        let mut bytes = vec![0; size];
-        device.read_at(0, &mut bytes).unwrap();
-        drop(device);
-        if attached.read_only {
-            let _ = pool.unpublish(source).unwrap();
-        }
-        Some(bytes)
-    }
-
-    /// What the pool shows: every object with size, token, phase and content, and every file.
-    fn state(&self) -> String {
-        let pool = self.open().unwrap();
-        let mut lines = Vec::new();
-        let volumes = pool.volumes().unwrap();
-        for info in &volumes {
-            assert_eq!(info.health, Health::Healthy, "{info:?}");
-            let token = (info.phase == Phase::Ready).then(|| {
-                pool.format_tokens()
-                    .unwrap()
-                    .format_token(&info.id)
-                    .unwrap()
-            });
-            let content = self
-                .read(pool.as_ref(), &info.id.clone().into())
-                .map(|b| summary(&b));
-            let published = info.attachment.is_some();
-            lines.push(format!(
-                "{} {} {} {token:?} {content:?} {published}",
-                info.id, info.size, info.provisioning
-            ));
-        }
-        for info in pool.snapshots().unwrap().list_snapshots(None).unwrap() {
-            assert_eq!(info.health, Health::Healthy, "{info:?}");
-            let content = self
-                .read(pool.as_ref(), &info.id.clone().into())
-                .map(|b| summary(&b));
-            lines.push(format!(
-                "{} of {} {} {content:?}",
-                info.id, info.volume, info.size
-            ));
-        }
-        // A lock file too many or too few means nothing.
-        let is_lock = |path: &Path| {
-            let name = path
-                .file_name()
-                .and_then(|n| n.to_str())
-                .unwrap_or_default();
-            let object = name.starts_with("volume-") || name.starts_with("snapshot-");
-            name == "lock"
-                || name == ".lock"
-                || (path.parent().is_some_and(|p| p.ends_with("locks")) && object)
-        };
-        let paths = self.files.paths();
-        lines.extend(
-            paths
-                .iter()
-                .filter(|p| !is_lock(p))
-                .map(|p| p.display().to_string()),
-        );
-        lines.push(format!("{} devices", self.loops.list().unwrap().len()));
-        lines.join("\n")
-    }
-}
-
-/// Content as runs of equal bytes.
-fn summary(bytes: &[u8]) -> String {
-    let runs = bytes.chunk_by(|a, b| a == b);
-    runs.map(|run| format!("{}x{}", run.len(), run.first().unwrap()))
-        .collect::<Vec<_>>()
-        .join(" ")
-}
 
 type Change = fn(&FileBackend) -> Result<()>;
 
@@ -337,7 +164,13 @@ fn check_untouched(lab: &Lab, name: &str, context: &str) {
     }
 }
 
-fn try_cut(name: &str, change: Change, start: &Lab, n: u64, cut: Cut, wanted: &str) -> bool {
+/// What there is after a change that was not cut.
+struct Wanted {
+    running: String,
+    rebooted: String,
+}
+
+fn try_cut(name: &str, change: Change, start: &Lab, n: u64, cut: Cut, wanted: &Wanted) -> bool {
     let context = format!("{name}, {cut:?} in call {n}");
     let lab = start.fork(n);
     match cut {
@@ -357,7 +190,20 @@ fn try_cut(name: &str, change: Change, start: &Lab, n: u64, cut: Cut, wanted: &s
     check_untouched(&lab, name, &context);
     let again = change(&lab.backend());
     again.unwrap_or_else(|e| panic!("{context}: again: {}", e.report()));
-    assert_eq!(lab.state(), wanted, "{context}");
+    assert_eq!(lab.state(), wanted.running, "{context}");
+    if !matches!(cut, Cut::Power(_)) {
+        // What was answered is on the disk, also what the cut call had made but not flushed.
+        lab.files.power_cut(0);
+        let after = lab.state();
+        // Temporary files of a write are nobody's once it has ended.
+        let kept = after.lines().filter(|line| !line.contains("/."));
+        let kept: Vec<&str> = kept.collect();
+        assert_eq!(
+            kept.join("\n"),
+            wanted.rebooted,
+            "{context}, then a power cut"
+        );
+    }
     reached
 }
 
@@ -375,7 +221,10 @@ fn enumerate(cuts: &[Cut]) {
             change(&lab.backend()).unwrap_or_else(|e| panic!("{name}: {}", e.report()));
             let calls = lab.files.operations() - before;
             assert!(calls > 0, "{name} changes nothing");
-            let wanted = lab.state();
+            let running = lab.state();
+            lab.files.reboot();
+            let rebooted = lab.state();
+            let wanted = Wanted { running, rebooted };
             for n in 1..=calls {
                 for cut in cuts {
                     tried += 1;

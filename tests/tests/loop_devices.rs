@@ -31,6 +31,7 @@ macro_rules! on_each_implementation {
 
 on_each_implementation! {
     an_attached_device_is_found_by_tag_and_inode_and_resizes,
+    every_attaching_has_a_sequence_number_of_its_own,
     a_device_in_use_stays_attached,
     a_device_that_became_somebody_elses_is_not_touched,
     a_read_only_device_has_the_block_size_asked_for,
@@ -89,6 +90,17 @@ fn an_attached_device_is_found_by_tag_and_inode_and_resizes(on: &str, loops: &dy
     assert!(loops.list().unwrap().iter().all(|d| d.tag != device.tag));
     assert_eq!(error(loops.detach(&device)), ENXIO);
     assert_eq!(error(loops.flush(&device)), ENXIO);
+}
+
+fn every_attaching_has_a_sequence_number_of_its_own(on: &str, loops: &dyn Loops) {
+    let scratch = Scratch::new(&format!("loop-sequence-{on}"));
+    let (file, first) = attach(loops, &scratch, "disk");
+    loops.detach(&first).unwrap();
+    let tag = sweep::tag(scratch.run_id());
+    let second = loops.attach(&spec(&file, &tag)).unwrap();
+    assert!(first.sequence.is_some());
+    assert!(second.sequence > first.sequence);
+    loops.detach(&second).unwrap();
 }
 
 fn a_device_in_use_stays_attached(on: &str, loops: &dyn Loops) {

@@ -249,6 +249,30 @@ fn tests(name: &str, group: Group, needs: &[Need], filter: Option<&str>, call: C
     }
 }
 
+/// The second implementation of loop devices, held to the tests of the first. It needs a C library
+/// and so is in no feature set of the other steps.
+fn second_loops(filter: Option<&str>) -> Step {
+    let call = Call::cargo(&[
+        "test",
+        "--locked",
+        "--no-fail-fast",
+        "-p",
+        "open-local-tests",
+    ])
+    .args(["--features", "loopdev"])
+    .args(["--test", "loop_devices", "--test", "loop_loopdev"])
+    .args(filter)
+    .args(["--", "--test-threads=1"]);
+    let needs: Vec<Need> = needs::LOOP.into_iter().chain([Need::LibClang]).collect();
+    tests(
+        "loop tests through loopdev-3",
+        Group::Tier1,
+        &needs,
+        filter,
+        call,
+    )
+}
+
 fn tier0(workspace: &Workspace, filter: Option<&str>) -> Vec<Step> {
     let members = Call::cargo(&["test", "--locked", "--no-fail-fast", "--workspace"])
         .args(Features::of(workspace, &[]).args())
@@ -307,6 +331,7 @@ fn tier1(workspace: &Workspace, filter: Option<&str>) -> Vec<Step> {
             ..sweep
         },
         tests("loop tests", Group::Tier1, &needs::LOOP, filter, call),
+        second_loops(filter),
     ]
 }
 

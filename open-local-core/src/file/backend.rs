@@ -137,6 +137,8 @@ impl FileBackend {
                 true
             }
         };
+        folder::settle(&self.host, op, &spec.id, &known.location)?;
+        registration::settle(&self.host, op)?;
         if known.stage != Stage::Ready {
             self.host
                 .checkpoints
@@ -247,6 +249,28 @@ fn block_size(spec: &PoolSpec, text: &str) -> Result<Bytes> {
         )
         .with_remedy("use 512 or 4096")
     })
+}
+
+/// A pool can promise no more than its disk has, and a reserve must leave something.
+fn fits_disk(spec: &PoolSpec, disk: &folder::Disk) -> Result<()> {
+    let total = disk.total;
+    let refuse = |why: String, remedy: &str| {
+        Err(Error::new(ErrorKind::OutOfSpace, Op::EnsurePool, &spec.id, why).with_remedy(remedy))
+    };
+    match spec.capacity {
+        Some(capacity) if capacity > total => refuse(
+            format!("its capacity {capacity} is more than the disk's {total}"),
+            "lower the capacity, or leave it out to use all there is",
+        ),
+        _ if spec.reserve >= total => refuse(
+            format!(
+                "its reserve {} leaves nothing of the disk's {total}",
+                spec.reserve
+            ),
+            "lower the reserve",
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// The rules for specifications of this backend; answers the location.
@@ -360,18 +384,7 @@ impl Backend for FileBackend {
         }
         folder::refuse_nested(&self.host, op, &spec.id, &root)?;
         let disk = folder::judge(&self.host, op, spec, &root)?;
-        if let Some(capacity) = spec.capacity.filter(|capacity| *capacity > disk.total) {
-            return Err(Error::new(
-                ErrorKind::OutOfSpace,
-                op,
-                &spec.id,
-                format!(
-                    "its capacity {capacity} is more than the disk's {}",
-                    disk.total
-                ),
-            )
-            .with_remedy("lower the capacity, or leave it out to use all there is"));
-        }
+        fits_disk(spec, &disk)?;
         let (uuid, stage) = match &ground {
             // A pool made elsewhere or before this host's state was lost: it is taken as it is.
             Ground::Pool(record) => {
@@ -399,6 +412,7 @@ impl Backend for FileBackend {
         let op = Op::RemovePool;
         let _lock = self.lock(op, id)?;
         let Some(known) = registration::load(&self.host, op, id)? else {
+            registration::settle(&self.host, op)?;
             return Ok(Removed::WasAbsent);
         };
         let whole = known.made_folder;
@@ -424,8 +438,7 @@ impl Backend for FileBackend {
             // Absence is no order: a pool whose disk is away is not forgotten.
             Ok(_) if known.stage == Stage::Ready => return Err(absent(op, &known)),
             Ok(Ground::Pool(record)) => return Err(occupied(&info.spec, &record)),
-            Ok(Ground::Missing) => {}
-            Ok(Ground::Free) => {
+            Ok(Ground::Missing | Ground::Free) => {
                 folder::remove(&self.host, op, id, &known.location, whole)?;
             }
             Err(e) => return Err(e),

@@ -22,7 +22,7 @@ pub(super) struct Job<'a> {
     pub(super) mark_every: Bytes,
 }
 
-/// Copies from `start` to the end of `from`. The target reads as zeroes from `start` on.
+/// Copies `from` between two places. The target reads as zeroes from the first on, or as `from`.
 ///
 /// # Errors
 /// `OutOfSpace` or `Io`; `Timeout` if the source can't be held still any longer; whatever `mark`
@@ -31,7 +31,7 @@ pub(super) fn copy(
     job: &Job<'_>,
     from: &dyn FileIo,
     to: &dyn FileIo,
-    start: Bytes,
+    (start, end): (Bytes, Bytes),
     mut mark: impl FnMut(Bytes) -> Result<()>,
 ) -> Result<()> {
     let failed = |what: &'static str| {
@@ -42,7 +42,8 @@ pub(super) fn copy(
     };
     let total = from
         .size()
-        .map_err(failed("can't read the source's size"))?;
+        .map_err(failed("can't read the source's size"))?
+        .min(end);
     let mut marked = start.get();
     let mut at = start.get();
     job.progress.advanced(job.op, job.subject, start, total);

@@ -18,8 +18,10 @@ struct Run<'a> {
     work: &'a Work,
     /// What is frozen now, and until when it may be.
     frozen: Option<(Frozen, Deadline)>,
-    /// Whether users of a device have seen it grow: then nothing is taken back any more.
+    /// Whether users of a device may have seen it grow: then nothing is taken back any more.
     seen_by_users: bool,
+    /// Where something stood in the way that this plan did not know of, and so must not remove.
+    in_the_way: Option<Target>,
 }
 
 impl FilePool {
@@ -34,6 +36,7 @@ impl FilePool {
             work,
             frozen: None,
             seen_by_users: false,
+            in_the_way: None,
         };
         let mut room = room;
         let mut failed = None;
@@ -75,8 +78,9 @@ impl Run<'_> {
             return error;
         }
         for step in &work.undo {
+            let foreign = matches!(step, Step::Drop(to) if self.in_the_way.as_ref() == Some(to));
             // A record that never changed is not written anew: the disk may be full.
-            if self.is_stored(step) {
+            if foreign || self.is_stored(step) {
                 continue;
             }
             if let Err(undo) = self.checked(step) {
@@ -134,22 +138,20 @@ impl Run<'_> {
                 self.frozen = Some((quiescer.freeze_device(at, wait)?, until));
                 Ok(())
             }
-            Step::Release => match (self.frozen.take(), self.pool.quiescer.as_ref()) {
-                (Some((frozen, _)), Some(quiescer)) => quiescer.thaw(&frozen),
-                _ => Ok(()),
-            },
+            Step::Release => self.release(),
             Step::Flush(device) => self
                 .pool
                 .loops
                 .flush(device)
                 .map_err(self.failed("can't flush its device")),
-            Step::Share { from, to } => self.share(from, to),
+            Step::Share { from, to, size } => self.share(from, to, *size),
             Step::Copy {
                 from,
                 to,
                 start,
+                size,
                 record,
-            } => self.copy(from, to, *start, record.as_deref()),
+            } => self.copy(from, to, (*start, *size), record.as_deref()),
             Step::Extend {
                 target,
                 size,
@@ -159,8 +161,8 @@ impl Run<'_> {
             Step::Attach { record, read_only } => self.attach(record, *read_only),
             Step::Detach(device) => self.detach(device),
             Step::Resize(device) => {
+                self.seen_by_users = true;
                 let resized = self.pool.loops.resize(device);
-                self.seen_by_users = resized.is_ok();
                 resized
                     .map(drop)
                     .map_err(self.failed("can't resize its device"))
@@ -204,11 +206,37 @@ impl Run<'_> {
             })
     }
 
-    fn make(&self, target: &Target, size: Bytes, thick: bool) -> Result<()> {
+    /// The error of a file that can't be made; what was there before is not ours to undo.
+    fn not_made(&mut self, target: &Target, what: String, e: io::Error) -> Error {
+        if e.kind() != io::ErrorKind::AlreadyExists {
+            return self.failed(what)(e);
+        }
+        self.in_the_way = Some(target.clone());
+        self.failed(what)(e)
+            .with_kind(ErrorKind::Refused)
+            .with_remedy("look at the file in its place and move it out of the pool's folder")
+    }
+
+    /// Thaws; what can't be thawed is kept in mind for another try.
+    fn release(&mut self) -> Result<()> {
+        let (Some((frozen, _)), Some(quiescer)) = (&self.frozen, &self.pool.quiescer) else {
+            return Ok(());
+        };
+        let stayed = quiescer.thaw(frozen)?;
+        self.frozen = None;
+        if stayed {
+            return Ok(());
+        }
+        let (op, subject) = (self.work.op, self.work.subject.clone());
+        let why = "somebody else thawed its source while it was copied";
+        Err(Error::new(ErrorKind::Busy, op, subject, why).with_remedy("try again"))
+    }
+
+    fn make(&mut self, target: &Target, size: Bytes, thick: bool) -> Result<()> {
         let files = &self.pool.host.files;
         let image = files
             .create_new(&self.path(target))
-            .map_err(self.failed(format!("can't make {target}")))?;
+            .map_err(|e| self.not_made(target, format!("can't make {target}"), e))?;
         image
             .set_len(size)
             .map_err(self.failed(format!("can't give {target} {size}")))?;
@@ -223,7 +251,7 @@ impl Run<'_> {
         self.sync_folder(target.key())
     }
 
-    fn share(&self, from: &Source, to: &Target) -> Result<()> {
+    fn share(&mut self, from: &Source, to: &Target, size: Bytes) -> Result<()> {
         let files = &self.pool.host.files;
         let (source, target) = (self.pool.layout.image(from), self.path(to));
         // What was written through the page cache has to be on its blocks before they are shared.
@@ -234,10 +262,18 @@ impl Run<'_> {
             .map_err(self.failed("can't flush its source"))?;
         files
             .reflink(&source, &target)
-            .map_err(self.failed(format!("can't share blocks with {to}")))?;
+            .map_err(|e| self.not_made(to, format!("can't share blocks with {to}"), e))?;
         let image = files
             .open(&target, OpenMode::ReadWrite)
             .map_err(self.failed(format!("can't open {to}")))?;
+        let all = image
+            .size()
+            .map_err(self.failed(format!("can't read the size of {to}")))?;
+        if all > size {
+            image
+                .set_len(size)
+                .map_err(self.failed(format!("can't cut {to} to {size}")))?;
+        }
         image
             .flush()
             .map_err(self.failed(format!("can't flush {to}")))?;
@@ -248,7 +284,7 @@ impl Run<'_> {
         &self,
         from: &Source,
         to: &Target,
-        start: Bytes,
+        range: (Bytes, Bytes),
         record: Option<&ObjectRecord>,
     ) -> Result<()> {
         let pool = self.pool;
@@ -267,7 +303,7 @@ impl Run<'_> {
             until: self.frozen.as_ref().map(|(_, until)| *until),
             mark_every: pool.options.copy_mark,
         };
-        copy(&job, source.as_ref(), target.as_ref(), start, |done| {
+        copy(&job, source.as_ref(), target.as_ref(), range, |done| {
             let text = format!("copy the content of {from} to {to}, from {done} on");
             pool.host.checkpoints.before(job.op, job.subject, &text)?;
             record.map_or(Ok(()), |r| {

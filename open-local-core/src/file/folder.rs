@@ -80,11 +80,17 @@ pub(super) fn look(host: &Host, op: Op, id: &PoolId, root: &Path) -> Result<Grou
         let known = |list: &[&str]| list.iter().any(|known| *name == *known);
         !known(&OWN) && !known(&TOLERATED)
     });
-    let filled = Family::ALL.iter().any(|family| {
-        host.files
-            .list(&layout.family(*family))
-            .is_ok_and(|names| !names.is_empty())
-    });
+    let mut filled = false;
+    for family in Family::ALL.map(|family| layout.family(family)) {
+        filled |= match host.files.list(&family) {
+            Ok(names) => !names.is_empty(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
+            Err(e) => {
+                let what = format!("can't list {}", family.display());
+                return Err(Error::from_io(op, id, what, e));
+            }
+        };
+    }
     match foreign {
         Some(name) => refuse(
             format!(
@@ -176,6 +182,20 @@ pub(super) fn make(host: &Host, op: Op, record: &PoolRecord, root: &Path) -> Res
     record
         .to_record()
         .store(host.files.as_ref(), &layout.pool_record())
+}
+
+/// Makes sure that a pool that is seen is on the disk, with the way to it: the call that made it
+/// may have been cut before it had flushed all.
+///
+/// # Errors
+/// `Io`.
+pub(super) fn settle(host: &Host, op: Op, id: &PoolId, root: &Path) -> Result<()> {
+    for folder in [root.parent().unwrap_or(root), root] {
+        host.files
+            .sync_dir(folder)
+            .map_err(|e| Error::from_io(op, id, format!("can't flush {}", folder.display()), e))?;
+    }
+    Ok(())
 }
 
 /// Removes everything that makes a folder a pool; the folder itself only where it is ours.

@@ -56,6 +56,7 @@ impl FilePool {
             })?;
             held.push(lock);
         }
+        self.settle(op, &keys)?;
         let answer = work();
         let cut = matches!(&answer, Err(e) if e.kind() == ErrorKind::Indeterminate);
         for key in keys.iter().filter(|_| !cut) {
@@ -63,6 +64,22 @@ impl FilePool {
         }
         drop(held);
         answer
+    }
+
+    /// Makes sure that what is about to be seen is this pool's and is on the disk: whoever held
+    /// the locks before may have been killed, or have failed, between a change and its flush, and
+    /// nothing may be built on a state that a power cut takes back.
+    pub(super) fn settle(&self, op: Op, keys: &[&Source]) -> Result<()> {
+        self.pool_record(op)?;
+        let mut folders: Vec<_> = keys.iter().map(|key| self.layout.folder_of(key)).collect();
+        folders.dedup();
+        for folder in folders {
+            self.host.files.sync_dir(&folder).map_err(|e| {
+                Error::from_io(op, &self.id, format!("can't flush {}", folder.display()), e)
+                    .with_remedy("check that the pool's disk is mounted and healthy")
+            })?;
+        }
+        Ok(())
     }
 
     /// Removes the lock file of an object that is not there; the caller holds the lock.

@@ -1,17 +1,18 @@
 //! Reading what is there: records, images, loop devices, room.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::hostfs;
 use super::layout::{Entry, Family, classify};
-use super::planner::{Seen, attachment};
+use super::planner::{Seen, attachment, source_key};
 use super::pool::FilePool;
 use super::record::{OBJECT, ObjectRecord, POOL, PoolRecord, Stage, VERSION};
 use super::room::{Room, Share};
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
 use crate::host::{FileKind, FileStat, LoopDevice};
 use crate::info::{Health, Phase};
-use crate::spec::Source;
+use crate::spec::{Provisioning, Source};
 use crate::state::Record;
 use crate::units::{Bytes, Ratio};
 
@@ -77,6 +78,26 @@ pub(super) struct Contents {
     /// Spare images and half-written records: left by a kill, or by a call at work now.
     pub(super) leftovers: Vec<Source>,
     pub(super) half_records: bool,
+}
+
+impl Contents {
+    /// The object at the beginning of the chain of sources that leads to this one: only those of
+    /// one family can share blocks.
+    fn family(&self, key: &Source) -> Source {
+        let mut first = key.clone();
+        // No longer than all there are: a record restored from a copy might close a circle.
+        for _ in 0..self.objects.len() {
+            let record = self
+                .objects
+                .get(&first)
+                .and_then(|record| record.as_ref().ok());
+            match record.and_then(|record| record.origin.as_ref()) {
+                Some(origin) => first = source_key(origin),
+                None => break,
+            }
+        }
+        first
+    }
 }
 
 impl FilePool {
@@ -164,16 +185,14 @@ impl FilePool {
     /// As [`Self::load`], and what listing loop devices gives.
     pub(super) fn see(&self, op: Op, key: &Source) -> Result<Seen> {
         let record = self.load(op, key)?;
-        let image = self.host.files.stat(&self.layout.image(key)).ok();
-        let spare = self.host.files.stat(&self.layout.spare(key)).is_ok();
-        let (device, other) = match &record {
-            Some(record) => {
-                let devices = self.devices(op)?;
-                let own = own_device(&devices, record, image.as_ref()).cloned();
-                (own, other_device(&devices, record, image.as_ref()).cloned())
-            }
-            None => (None, None),
-        };
+        let image = self.stat(op, key, &self.layout.image(key))?;
+        let spare = self.stat(op, key, &self.layout.spare(key))?.is_some();
+        let (mut device, mut other) = (None, None);
+        if let Some(record) = &record {
+            let devices = self.devices(op)?;
+            device = own_device(&devices, record, image.as_ref()).cloned();
+            other = other_device(&devices, record, image.as_ref()).cloned();
+        }
         Ok(Seen {
             record,
             image,
@@ -181,6 +200,19 @@ impl FilePool {
             device,
             other,
         })
+    }
+
+    /// What is at a path; `None` only if nothing is. No other error is a proof of absence.
+    fn stat(&self, op: Op, key: &Source, path: &Path) -> Result<Option<FileStat>> {
+        match self.host.files.stat(path) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => {
+                let what = format!("can't look at {}", path.display());
+                Err(Error::from_io(op, key, what, e)
+                    .with_remedy("see the kernel log for errors of the pool's disk"))
+            }
+        }
     }
 
     /// All attached loop devices.
@@ -253,21 +285,39 @@ impl FilePool {
                 e,
             )
         })?;
-        let mut taken = Bytes::ZERO;
+        let mut families = BTreeMap::new();
         let mut shares = Vec::new();
         for (key, record) in &contents.objects {
-            let image = self.host.files.stat(&self.layout.image(key)).ok();
+            let image = self.stat(op, key, &self.layout.image(key))?;
             let allocated = image.map_or(Bytes::ZERO, |image| image.allocated);
-            taken = taken.saturating_add(allocated);
-            if let Ok(record) = record {
-                shares.push(Share {
+            let family = if self.reflink {
+                contents.family(key)
+            } else {
+                key.clone()
+            };
+            let most = families.entry(family).or_insert(Bytes::ZERO);
+            *most = allocated.max(*most);
+            shares.push(match record {
+                Ok(record) => Share {
                     provisioning: record.provisioning,
                     promised: record.is_promised(),
                     size: record.size,
                     allocated,
-                });
-            }
+                },
+                // What it was promised can't be read; its image is the next best to go by.
+                Err(_) => Share {
+                    provisioning: Provisioning::Thin,
+                    promised: true,
+                    size: image.map_or(Bytes::ZERO, |image| image.size),
+                    allocated,
+                },
+            });
         }
+        // Blocks that images share are counted by each of them. What a family takes for certain is
+        // what its largest member takes; counting more would promise room that is not there.
+        let taken = families
+            .into_values()
+            .fold(Bytes::ZERO, |all, most| all.saturating_add(most));
         let reachable = taken.saturating_add(space.available).min(space.total);
         let room = Room {
             total: pool
@@ -297,7 +347,15 @@ impl FilePool {
         record: &ObjectRecord,
         devices: &[LoopDevice],
     ) -> (Option<FileStat>, Option<crate::Attachment>, Phase, Health) {
-        let image = self.host.files.stat(&self.layout.image(&record.key)).ok();
+        let looked = self.stat(
+            Op::InspectVolume,
+            &record.key,
+            &self.layout.image(&record.key),
+        );
+        let (image, trouble) = match looked {
+            Ok(image) => (image, None),
+            Err(error) => (None, Some(error.report().to_string())),
+        };
         let device = own_device(devices, record, image.as_ref());
         let phase = match record.stage {
             Stage::Ready | Stage::Growing { .. } => Phase::Ready,
@@ -305,9 +363,15 @@ impl FilePool {
             Stage::Removing => Phase::Erasing(Ratio::ZERO),
         };
         let fault = image_fault(record, image.as_ref()).filter(|_| phase == Phase::Ready);
-        let health = match fault {
-            Some(fault) => Health::Failed(lost(&fault, devices, record, image.as_ref())),
-            None => self.device_health(record, devices, device, image.as_ref()),
+        let larger = image.filter(|image| phase == Phase::Ready && image.size > record.size);
+        let health = match (trouble, fault, larger) {
+            (Some(trouble), _, _) => Health::Failed(trouble),
+            (None, Some(fault), _) => Health::Failed(lost(&fault, devices, record, image.as_ref())),
+            (None, None, Some(image)) => Health::Degraded(format!(
+                "its image has {}, more than the {} of its record: grow it to that size",
+                image.size, record.size
+            )),
+            (None, None, None) => self.device_health(record, devices, device, image.as_ref()),
         };
         (
             image,

@@ -66,6 +66,7 @@ pub(super) fn source_key(source: &VolumeSource) -> Source {
 pub(super) fn attachment(key: &Source, device: &LoopDevice) -> Attachment {
     Attachment::new(key.clone(), &device.path, device.number, device.block_size)
         .with_read_only(device.read_only)
+        .with_sequence(device.sequence)
 }
 
 fn conflict(op: Op, key: &Source, field: &str, has: &str, wanted: &str) -> Error {
@@ -95,7 +96,7 @@ fn damaged(op: Op, key: &Source, why: impl Into<String>) -> Error {
 
 /// Nothing is done to an image that somebody else has attached, nor to a device that holds the last
 /// of an image that is gone.
-fn refuse_other(op: Op, key: &Source, seen: &Seen) -> Result<()> {
+pub(super) fn refuse_other(op: Op, key: &Source, seen: &Seen) -> Result<()> {
     let Some(other) = &seen.other else {
         return Ok(());
     };
@@ -172,6 +173,9 @@ fn out_of_space(op: Op, key: &Source, wanted: Bytes, available: Bytes, room: &Ro
 
 /// Holding a source still: nothing to do unless somebody may write to it now.
 fn hold(op: Op, key: &Source, seen: &Seen, facts: &Facts) -> Result<(Vec<Step>, Vec<Step>)> {
+    if seen.other.as_ref().is_some_and(|other| !other.read_only) {
+        refuse_other(op, key, seen)?;
+    }
     match &seen.device {
         Some(device) if !device.read_only => {
             if !facts.can_freeze {
@@ -201,17 +205,20 @@ fn fill(
     start: Bytes,
     facts: &Facts,
 ) -> Result<Vec<Step>> {
+    let size = usable(op, from.0, from.1)?.usable_size();
     let (mut steps, after) = hold(op, from.0, from.1, facts)?;
     if facts.reflink {
         steps.push(Step::Share {
             from: from.0.clone(),
             to: to.clone(),
+            size,
         });
     } else {
         steps.push(Step::Copy {
             from: from.0.clone(),
             to: to.clone(),
             start,
+            size,
             record: marks.cloned().map(Box::new),
         });
     }

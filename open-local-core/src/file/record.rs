@@ -96,6 +96,8 @@ pub(super) struct ObjectRecord {
     pub(super) writable: bool,
     /// For a snapshot: its volume.
     pub(super) origin: Option<VolumeSource>,
+    /// The UUID of what it was made from: names are used again.
+    pub(super) made_from: Option<Uuid>,
     pub(super) created: SystemTime,
     pub(super) block_size: Bytes,
     pub(super) tags: Tags,
@@ -154,7 +156,8 @@ impl ObjectRecord {
             .with("token", token_text(&self.token))
             .with("stage", stage)
             .with_optional("stage-mark", mark)
-            .with_optional("origin", self.origin.as_ref().map(origin_text));
+            .with_optional("origin", self.origin.as_ref().map(origin_text))
+            .with_optional("made-from", self.made_from);
         record = match &self.key {
             Source::Volume(id) => record.with("volume", id),
             Source::Snapshot(id) => record.with("snapshot", id),
@@ -208,6 +211,7 @@ impl ObjectRecord {
             provisioning: record.parsed("provisioning")?,
             writable: record.parsed("writable")?,
             origin: record.get("origin").map(parse_origin).transpose()?,
+            made_from: record.parsed_optional("made-from")?,
             created,
             block_size: record.parsed("block-size")?,
             tags,
@@ -312,6 +316,7 @@ mod tests {
                     provisioning: Provisioning::Thin,
                     writable: !snapshot,
                     origin: snapshot.then(|| VolumeSource::Volume(VolumeId::new("v").unwrap())),
+                    made_from: snapshot.then(|| Uuid::from_bytes(uuid)),
                     created: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into()),
                     block_size: Bytes::new(512),
                     tags,

@@ -109,13 +109,31 @@ pub(super) fn make_folders(host: &Host, op: Op, folder: &Path) -> Result<()> {
             }
             _ => {}
         }
-        if let Some(above) = part.parent() {
-            host.files.sync_dir(above).map_err(|e| {
-                Error::from_io(op, crate::Subject::path(above), "can't flush the folder", e)
-            })?;
-        }
     }
-    Ok(())
+    // Those that are there too: a call that was cut may have made them without flushing.
+    folder
+        .ancestors()
+        .skip(1)
+        .try_for_each(|above| flush(host, op, above))
+}
+
+/// Flushes a folder; one that we may not read is not one we have made anything in.
+fn flush(host: &Host, op: Op, folder: &Path) -> Result<()> {
+    match host.files.sync_dir(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::PermissionDenied => {
+            let subject = crate::Subject::path(folder);
+            Err(Error::from_io(op, subject, "can't flush the folder", e))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes sure that what is registered, and what is not, is so on the disk.
+///
+/// # Errors
+/// `Io`.
+pub(super) fn settle(host: &Host, op: Op) -> Result<()> {
+    flush(host, op, &folder(host))
 }
 
 /// The registration of a pool; `None` if this host does not know it.

@@ -42,13 +42,19 @@ pub(super) enum Step {
     Hold(Attachment),
     /// Write back what is cached of a published device.
     Flush(LoopDevice),
-    /// Make an image that shares all blocks of another.
-    Share { from: Source, to: Target },
-    /// Copy an image from `start` on, marking progress in the record where there is one.
+    /// Make an image that shares the first `size` bytes of another: what lies behind them is of a
+    /// growth that was cut.
+    Share {
+        from: Source,
+        to: Target,
+        size: Bytes,
+    },
+    /// Copy an image from `start` up to `size`, marking progress in the record where there is one.
     Copy {
         from: Source,
         to: Target,
         start: Bytes,
+        size: Bytes,
         record: Option<Box<ObjectRecord>>,
     },
     /// Thaw what [`Step::Hold`] froze.
@@ -104,7 +110,7 @@ impl fmt::Display for Step {
             }
             Self::Hold(at) => write!(f, "freeze the file systems on {}", at.device.display()),
             Self::Flush(device) => write!(f, "flush {}", device.path.display()),
-            Self::Share { from, to } => write!(f, "share the blocks of {from} with {to}"),
+            Self::Share { from, to, .. } => write!(f, "share the blocks of {from} with {to}"),
             Self::Copy {
                 from, to, start, ..
             } if start.is_zero() => {

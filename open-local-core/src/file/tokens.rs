@@ -1,6 +1,6 @@
 //! The [`FormatTokens`] of this backend: a field of the volume's record.
 
-use super::planner::usable;
+use super::planner::{refuse_other, usable};
 use super::pool::FilePool;
 use super::record::ObjectRecord;
 use crate::error::{Error, ErrorKind, Op, Result};
@@ -26,9 +26,11 @@ impl FilePool {
 
 impl FormatTokens for FilePool {
     fn format_token(&self, volume: &VolumeId) -> Result<FormatToken> {
-        let key = Source::Volume(volume.clone());
-        let seen = self.see(Op::FormatToken, &key)?;
-        usable(Op::FormatToken, &key, &seen).map(|record| record.token)
+        let (op, key) = (Op::FormatToken, Source::Volume(volume.clone()));
+        // Whether mkfs may run hangs on it: not on one that a failed write left in the cache only.
+        self.settle(op, &[&key])?;
+        let seen = self.see(op, &key)?;
+        usable(op, &key, &seen).map(|record| record.token)
     }
 
     fn set_format_token(&self, volume: &VolumeId, token: FormatToken) -> Result<()> {
@@ -73,6 +75,7 @@ impl FormatTokens for FilePool {
                 )
                 .with_remedy("unmount and unpublish it first"));
             }
+            refuse_other(op, &key, &seen)?;
             self.store_token(op, record, FormatToken::Unused)
         })
     }

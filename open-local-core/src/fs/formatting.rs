@@ -11,7 +11,7 @@ use crate::host::{BlockIo, Invocation, find_program};
 use crate::ids::VolumeId;
 use crate::info::Attachment;
 use crate::outcome::Ensured;
-use crate::raw::{DeviceProof, Signature, look, prove_writable};
+use crate::raw::{DeviceProof, DeviceReport, Signature, look, prove_writable};
 use crate::token::{FormatTokens, FsKind, Uuid};
 
 /// A signature is erased with the block around it.
@@ -43,7 +43,33 @@ impl HostTarget<'_> {
         let mounts = self.fs.table(Op::Format)?;
         let (host, devices) = (&self.fs.host, self.fs.devices.as_ref());
         let (path, number) = (&self.device.device, self.device.number);
-        prove_writable(host, devices, &mounts, path, number, allowed)
+        let proof = prove_writable(host, devices, &mounts, path, number, allowed)?;
+        self.same_device(proof.report())?;
+        Ok(proof)
+    }
+
+    /// Whether the device is the one that was published: the node by its number, and the number by
+    /// the sequence number, since both are used again by the next device.
+    fn same_device(&self, report: &DeviceReport) -> Result<()> {
+        let path = &self.device.device;
+        let message = if report.number == self.device.number {
+            let (then, now) = (self.device.sequence, report.identity.sequence);
+            // What one side does not know can't tell them apart.
+            if then.zip(now).is_none_or(|(then, now)| then == now) {
+                return Ok(());
+            }
+            "the device was detached since and its number given to another one".to_owned()
+        } else {
+            let (now, then) = (report.number, self.device.number);
+            format!("the node stands for device {now} and not {then}")
+        };
+        let error = Error::new(
+            ErrorKind::Refused,
+            Op::Format,
+            Subject::device(path),
+            message,
+        );
+        Err(error.with_remedy("publish the volume again"))
     }
 
     fn invocation(&self, kind: FsKind, uuid: Uuid, path: &Path) -> Result<Invocation> {
@@ -60,17 +86,11 @@ impl Target for HostTarget<'_> {
     fn look(&self) -> Result<Vec<Signature>> {
         let path = &self.device.device;
         let (_, report) = look(&self.fs.host, self.fs.devices.as_ref(), &[], path)?;
-        let gone = |kind, message: String| {
-            let error = Error::new(kind, Op::Format, Subject::device(path), message);
-            Err(error.with_remedy("publish the volume again"))
-        };
-        if report.number != self.device.number {
-            let (now, then) = (report.number, self.device.number);
-            let message = format!("the node stands for device {now} and not {then}");
-            return gone(ErrorKind::Refused, message);
-        }
+        self.same_device(&report)?;
         if report.size.get() == 0 {
-            return gone(ErrorKind::NotFound, "the device has no size".to_owned());
+            let (op, subject) = (Op::Format, Subject::device(path));
+            let error = Error::new(ErrorKind::NotFound, op, subject, "the device has no size");
+            return Err(error.with_remedy("publish the volume again"));
         }
         Ok(report.signatures)
     }

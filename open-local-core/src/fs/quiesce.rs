@@ -39,19 +39,28 @@ impl Quiescer for HostFilesystems {
         })
     }
 
-    fn thaw(&self, frozen: &Frozen) -> Result<()> {
-        let Some(intent) = Intent::find(&self.host, &frozen.intent)? else {
-            return Ok(());
+    fn thaw(&self, frozen: &Frozen) -> Result<bool> {
+        let intent = match Intent::find(&self.host, &frozen.intent) {
+            Ok(Some(intent)) => intent,
+            // Gone or damaged: that is no reason to leave frozen what this process froze.
+            lost => {
+                let mut stayed = true;
+                for target in &frozen.targets {
+                    stayed &= self.thaw_target(target)?;
+                }
+                return lost.map(|_| stayed);
+            }
         };
         let subject = Subject::path(&intent.target);
         self.host
             .checkpoints
             .before(Op::Thaw, &subject, "thaw the file system")?;
-        self.thaw_device(&intent)?;
+        let stayed = self.thaw_device(&intent)?;
         self.host
             .checkpoints
             .before(Op::Thaw, &subject, "remove what was written down")?;
-        intent.remove(&self.host)
+        intent.remove(&self.host)?;
+        Ok(stayed)
     }
 
     fn sweep(&self) -> Result<Vec<PathBuf>> {
@@ -123,8 +132,8 @@ impl HostFilesystems {
         })
     }
 
-    /// Thaws the file system through any mount there is of it now.
-    fn thaw_device(&self, intent: &Intent) -> Result<()> {
+    /// Thaws the file system through any mount there is of it now; answers whether it was frozen.
+    fn thaw_device(&self, intent: &Intent) -> Result<bool> {
         let table = self.table(Op::Thaw)?;
         let Some(entry) = self.reachable(&table, intent.number) else {
             let files = self.host.files.as_ref();
@@ -140,22 +149,22 @@ impl HostFilesystems {
         self.thaw_target(&entry.target)
     }
 
-    fn thaw_target(&self, target: &Path) -> Result<()> {
+    fn thaw_target(&self, target: &Path) -> Result<bool> {
         match self.mounts.thaw(target) {
             // It is not frozen.
-            Err(e) if e.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+            Err(e) if e.raw_os_error() == Some(libc::EINVAL) => Ok(false),
             Err(e) => {
                 let subject = Subject::path(target);
                 Err(Error::from_io(Op::Thaw, subject, "can't thaw it", e)
                     .with_remedy("thaw it with fsfreeze -u"))
             }
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(true),
         }
     }
 
     /// Thaws a file system that was unmounted while it was frozen: it stays frozen, and keeps its
     /// device claimed, until it is mounted again and thawed (Linux 6.18).
-    fn thaw_unmounted(&self, intent: &Intent) -> Result<()> {
+    fn thaw_unmounted(&self, intent: &Intent) -> Result<bool> {
         let devices = self.devices.as_ref();
         let is_held = match open(devices, &intent.device, DeviceAccess::Look) {
             Ok(device) if device.number().is_ok_and(|n| n == intent.number) => {
@@ -166,7 +175,7 @@ impl HostFilesystems {
             _ => false,
         };
         if !is_held {
-            return Ok(());
+            return Ok(false);
         }
         let target = self.host.roots.run.join("thaw").join(&intent.name);
         self.ensure_folder(Op::Thaw, &target)?;
@@ -188,7 +197,7 @@ impl HostFilesystems {
         let unmounted = self.ensure_unmounted(&target);
         // Empty and ours; a folder that stays does no harm.
         let _ = self.host.files.remove_dir(&target);
-        thawed.and(unmounted.map(|_| ()))
+        unmounted.and(thawed)
     }
 
     /// Thaws what a dead process froze; answers whether it was one's turn.

@@ -1,8 +1,10 @@
 //! Open block devices: what the kernel says of one, and claiming it.
 
+use std::ffi::CString;
 use std::fmt::Debug;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -120,13 +122,11 @@ fn writes(process: &Path, number: DeviceNumber) -> bool {
         .into_iter()
         .flatten()
         .flatten();
+    // Wherever its node is: volumes are handed on by nodes outside of /dev.
     let devices = open.filter(|file| {
-        // Only what lies in /dev is asked for its number: asking a dead network mount hangs.
-        fs::read_link(file.path()).is_ok_and(|to| to.starts_with("/dev"))
-            && fs::metadata(file.path()).is_ok_and(|meta| {
-                meta.file_type().is_block_device()
-                    && DeviceNumber::from_dev_t(meta.rdev()) == number
-            })
+        let path = CString::new(file.path().into_os_string().into_vec());
+        let device = path.map(|path| ioctl::block_device_at(&path));
+        matches!(device, Ok(Ok(Some((major, minor)))) if DeviceNumber::new(major, minor) == number)
     });
     let infos = devices.map(|file| process.join("fdinfo").join(file.file_name()));
     infos

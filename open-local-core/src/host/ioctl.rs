@@ -12,16 +12,14 @@
     allow(dead_code, reason = "each feature uses its own part")
 )]
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+#[cfg(feature = "fs")]
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-#[cfg(feature = "fs")]
-use std::{
-    ffi::CStr,
-    os::fd::{FromRawFd, OwnedFd},
-};
 
 mod raw {
     //! Bindings made by `nix`'s macros from request numbers.
@@ -300,6 +298,31 @@ pub(crate) fn bind_mount(source: &CStr, target: &CStr, attributes: u64) -> io::R
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// The number of the block device a path leads to, links followed; `None` if it is none. Nobody is
+/// asked over a network: what the kernel knows already is enough (`AT_STATX_DONT_SYNC`, statx(2)).
+pub(crate) fn block_device_at(path: &CStr) -> io::Result<Option<(u32, u32)>> {
+    let mut found = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: the path is a NUL-terminated string that lives across the call, and the kernel
+    // writes one `statx` into a live exclusive reference of that type.
+    let result = unsafe {
+        libc::statx(
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            libc::AT_STATX_DONT_SYNC,
+            libc::STATX_TYPE,
+            found.as_mut_ptr(),
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the structure was zeroed, for which every field has a valid value, and the kernel
+    // has filled it in.
+    let found = unsafe { found.assume_init() };
+    let is_block = u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFBLK;
+    Ok(is_block.then_some((found.stx_rdev_major, found.stx_rdev_minor)))
 }
 
 /// Has the kernel kill the program when the thread that started it ends, however it ends: so that

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::fs;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -50,6 +50,9 @@ pub struct LoopDevice {
     pub size: Bytes,
     /// Its logical block size.
     pub block_size: Bytes,
+    /// Never the same for two devices of one boot, however often the index is used again
+    /// (`diskseq`, Linux 5.15 and newer).
+    pub sequence: Option<u64>,
 }
 
 /// Loop devices of the machine.
@@ -120,10 +123,15 @@ impl SystemLoops {
     }
 
     /// Whether the kernel lists the device as attached; asks without opening it.
-    fn is_attached(&self, index: u32) -> bool {
+    fn is_attached(&self, index: u32) -> io::Result<bool> {
         self.sys
             .join(format!("block/loop{index}/loop/backing_file"))
-            .exists()
+            .try_exists()
+    }
+
+    fn sequence(&self, index: u32) -> Option<u64> {
+        let text = fs::read_to_string(self.sys.join(format!("block/loop{index}/diskseq")));
+        text.ok()?.trim().parse().ok()
     }
 
     /// Describes an open loop device; `ENXIO` if it is not attached.
@@ -137,7 +145,8 @@ impl SystemLoops {
         Ok(LoopDevice {
             index,
             path: self.node(index),
-            number: DeviceNumber::new(7, index),
+            // Not the index, where loop devices may have partitions (`max_part`).
+            number: DeviceNumber::from_dev_t(device.metadata()?.rdev()),
             tag: String::from_utf8_lossy(name).into_owned(),
             file_device: kernel_device(info.lo_device),
             file_inode: info.lo_inode,
@@ -145,6 +154,8 @@ impl SystemLoops {
             direct_io: info.lo_flags & ioctl::LO_FLAGS_DIRECT_IO != 0,
             size: Bytes::new(ioctl::device_size(device)?),
             block_size: Bytes::new(ioctl::device_block_size(device)?),
+            // While it is open it can't become another one.
+            sequence: self.sequence(index),
         })
     }
 
@@ -171,7 +182,8 @@ impl SystemLoops {
     pub(super) fn settle(&self, device: &LoopDevice) -> io::Result<()> {
         let clock = SystemClock;
         let gone = super::poll_until(&clock, DETACH_WAIT, || {
-            Ok((!self.is_attached(device.index)).then_some(()))
+            // Not known counts as attached.
+            Ok((!self.is_attached(device.index).unwrap_or(true)).then_some(()))
         });
         if matches!(gone, Ok(Some(()))) {
             return Ok(());
@@ -252,14 +264,17 @@ impl Loops for SystemLoops {
             let index = name
                 .to_str()
                 .and_then(|n| n.strip_prefix("loop")?.parse::<u32>().ok());
-            let Some(index) = index.filter(|i| self.is_attached(*i)) else {
+            let Some(index) = index else { continue };
+            if !self.is_attached(index)? {
                 continue;
-            };
-            // A device may go away between the two looks; that is no error.
+            }
             let opened = fs::File::open(self.node(index));
             match opened.and_then(|device| self.describe(index, &device)) {
                 Ok(device) => found.push(device),
-                Err(e) if matches!(e.raw_os_error(), Some(libc::ENXIO | libc::ENOENT)) => {}
+                // A device may go away between the two looks; that is no error. Without a node, as
+                // in a container with a `/dev` of its own, it is there all the same.
+                Err(e) if e.raw_os_error() == Some(libc::ENXIO) => {}
+                Err(e) if e.raw_os_error() == Some(libc::ENOENT) && !self.is_attached(index)? => {}
                 Err(e) => return Err(e),
             }
         }
@@ -302,5 +317,25 @@ impl Loops for SystemLoops {
 
     fn flush(&self, device: &LoopDevice) -> io::Result<()> {
         self.reopen(device, 0)?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_without_a_node_is_not_taken_for_detached() {
+        let top = std::env::temp_dir().join(format!("open-local-nodes-{}", std::process::id()));
+        let roots = Roots::all_under(&top);
+        let loop7 = roots.sys.join("block/loop7/loop");
+        fs::create_dir_all(&loop7).unwrap();
+        fs::create_dir_all(&roots.dev).unwrap();
+        let loops = SystemLoops::new(&roots);
+        assert_eq!(loops.list().unwrap(), []);
+        fs::write(loop7.join("backing_file"), "/srv/pool/volumes/a.img").unwrap();
+        let listed = loops.list();
+        fs::remove_dir_all(&top).unwrap();
+        assert_eq!(listed.unwrap_err().raw_os_error(), Some(libc::ENOENT));
     }
 }

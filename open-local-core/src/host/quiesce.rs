@@ -28,14 +28,16 @@ pub trait Quiescer: Debug + Send + Sync {
     /// somebody else, `Timeout` (nothing stays frozen), `Io`.
     fn freeze_device(&self, device: &Attachment, deadline: Duration) -> Result<Frozen>;
 
-    /// Thaws what [`Self::freeze_device`] froze and removes the intent.
+    /// Thaws what [`Self::freeze_device`] froze and removes the intent; answers whether all of it
+    /// had stayed frozen until now. If not, somebody else thawed it, and what was copied meanwhile
+    /// may be torn.
     ///
     /// # Idempotency
     /// What is thawed already is no error.
     ///
     /// # Errors
     /// `Io`; the intent stays and the next sweep tries again.
-    fn thaw(&self, frozen: &Frozen) -> Result<()>;
+    fn thaw(&self, frozen: &Frozen) -> Result<bool>;
 
     /// Thaws what killed processes left frozen; answers the mount targets. Intents of processes
     /// that still run are left alone.

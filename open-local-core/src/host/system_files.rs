@@ -226,6 +226,38 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_file_that_its_holders_remove_never_has_two_holders() {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        let path = std::env::temp_dir().join(format!("open-local-idle-{}", std::process::id()));
+        let (inside, rounds) = (AtomicU32::new(0), AtomicU32::new(0));
+        let work = |thread: u32| {
+            for round in 0..500 {
+                // Every thread opens the file anew, which counts as another process to the kernel.
+                let Some(lock) = SystemFiles.try_lock(&path).unwrap() else {
+                    std::thread::yield_now();
+                    continue;
+                };
+                assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two holders");
+                std::thread::yield_now();
+                rounds.fetch_add(1, Ordering::SeqCst);
+                inside.fetch_sub(1, Ordering::SeqCst);
+                if !(round + thread).is_multiple_of(3) {
+                    fs::remove_file(&path).unwrap();
+                }
+                drop(lock);
+            }
+        };
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let work = &work;
+                scope.spawn(move || work(thread));
+            }
+        });
+        let _ = fs::remove_file(&path);
+        assert!(rounds.into_inner() > 500);
+    }
+
+    #[test]
     fn small_files_of_unknown_size_are_read_whole() {
         let stat = crate::host::read_small(&SystemFiles, Path::new("/proc/self/stat"), 4096);
         assert!(stat.unwrap().ends_with(b"\n"));

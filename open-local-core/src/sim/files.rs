@@ -199,6 +199,13 @@ impl SimFiles {
         self.shared.lock().faults.fail_at(n, errno, false);
     }
 
+    /// Lets every look at this path, listing and opening fail with this error number, as a damaged
+    /// disk does; `None` mends it.
+    pub fn set_unreadable(&self, path: impl AsRef<Path>, errno: Option<i32>) {
+        let mut machine = self.shared.lock();
+        machine.faults.set_unreadable(path.as_ref(), errno);
+    }
+
     /// Kills the process in its n-th changing call from here (1 is the next): that call is done
     /// wholly, in part or not at all, by the seed; then every call fails until [`Self::revive`].
     pub fn kill_at(&self, n: u64) {

@@ -38,6 +38,8 @@ pub(super) struct LoopTable {
     devices: u32,
     direct_io: bool,
     nodes: BTreeSet<u32>,
+    /// Devices attached so far.
+    sequence: u64,
 }
 
 impl LoopTable {
@@ -47,6 +49,7 @@ impl LoopTable {
             devices: DEVICES,
             direct_io: true,
             nodes: BTreeSet::new(),
+            sequence: 0,
         }
     }
 
@@ -134,7 +137,9 @@ fn bind(machine: &mut SimMachine, index: u32, spec: &LoopSpec<'_>) -> io::Result
         direct_io: spec.direct_io && machine.loops.direct_io,
         size: size_of(&stat),
         block_size: spec.block_size,
+        sequence: Some(machine.loops.sequence),
     };
+    machine.loops.sequence += 1;
     machine.pin(key)?;
     let attached = Attached {
         key,

@@ -52,17 +52,18 @@ impl Quiescer for SimFilesystems {
         Ok(Frozen { intent, targets })
     }
 
-    fn thaw(&self, frozen: &Frozen) -> Result<()> {
+    fn thaw(&self, frozen: &Frozen) -> Result<bool> {
+        let mut stayed = true;
         for target in &frozen.targets {
             self.before(Op::Thaw, &Subject::path(target), "thaw")?;
             let mut world = self.machine.world();
             for mount in &mut world.mounts {
                 if mount.mounted.target == *target {
-                    mount.frozen = None;
+                    stayed &= mount.frozen.take().is_some();
                 }
             }
         }
-        Ok(())
+        Ok(stayed)
     }
 
     fn sweep(&self) -> Result<Vec<PathBuf>> {

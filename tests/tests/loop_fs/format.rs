@@ -129,6 +129,25 @@ fn a_device_that_is_not_the_one_handed_out_is_not_written() {
 }
 
 #[test]
+fn a_number_that_was_given_to_another_device_is_not_formatted() {
+    let bench = Bench::new("number", FsKind::Ext4);
+    let then = bench.device();
+    let sequence = then.sequence.unwrap();
+    // As the caller has it who published before the device was detached and its number reused.
+    let stale = then.with_sequence(Some(sequence - 1));
+    let volume = "v".parse().unwrap();
+    let spec = FormatSpec::new(FsKind::Ext4);
+    let formatted = bench
+        .fs()
+        .ensure_formatted(&bench.token, &volume, &stale, &spec);
+    let error = formatted.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{}", error.report());
+    assert_eq!(bench.token_now(), FormatToken::Unused);
+    let probed = bench.fs().probe(bench.disk.path()).unwrap();
+    assert_eq!(probed, Probe::Blank);
+}
+
+#[test]
 fn a_mounted_or_claimed_device_is_not_written() {
     let bench = Bench::formatted("claimed", FsKind::Ext4);
     let (host, devices) = (bench.scratch.host(), open_local_core::host::SystemDevices);
@@ -171,10 +190,17 @@ fn a_snapshot_of_a_volume_under_format_is_not_formatted_again() {
 fn a_device_that_somebody_still_writes_is_not_formatted() {
     use std::io::Read;
     let bench = Bench::new("writer", FsKind::Btrfs);
-    let script = format!(
-        "exec 3<>{}; echo open; exec sleep 300",
-        bench.disk.path().display()
+    // By a node of its own, as volumes are handed on to pods and guests.
+    let node = bench.scratch.join("node");
+    let (major, minor) = (
+        bench.disk.device.number.major(),
+        bench.disk.device.number.minor(),
     );
+    tool(
+        "mknod",
+        &[&node, &"b", &major.to_string(), &minor.to_string()],
+    );
+    let script = format!("exec 3<>{}; echo open; exec sleep 300", node.display());
     let mut writer = std::process::Command::new("/bin/sh")
         .args(["-c", &script])
         .stdout(std::process::Stdio::piped())

@@ -50,11 +50,42 @@ fn each_kind_is_frozen_and_thawed() {
         let twice = fs.freeze_device(&bench.device(), WAIT).unwrap_err();
         assert_eq!(twice.kind(), ErrorKind::Busy);
         assert!(is_frozen(&bench.target()), "{kind}");
-        fs.thaw(&frozen).unwrap();
-        fs.thaw(&frozen).unwrap();
+        assert!(fs.thaw(&frozen).unwrap());
+        assert!(!fs.thaw(&frozen).unwrap());
         assert!(!is_frozen(&bench.target()), "{kind}");
         assert_eq!(intents(&bench), 0);
     }
+}
+
+#[test]
+fn what_was_written_down_and_lost_is_thawed_all_the_same() {
+    let bench = Bench::formatted("lost", FsKind::Ext4);
+    let fs = bench.fs();
+    let _ = fs.ensure_mounted(&bench.mount()).unwrap();
+    for damage in [None, Some(b"damaged")] {
+        let frozen = fs.freeze_device(&bench.device(), WAIT).unwrap();
+        let record = bench.scratch.join("run/frozen").join(&frozen.intent);
+        match damage {
+            None => fs::remove_file(&record).unwrap(),
+            Some(bytes) => fs::write(&record, bytes).unwrap(),
+        }
+        let thawed = fs.thaw(&frozen);
+        assert!(!is_frozen(&bench.target()), "{damage:?}");
+        assert_eq!(thawed.is_ok(), damage.is_none(), "{thawed:?}");
+    }
+    let _ = fs.ensure_unmounted(&bench.target()).unwrap();
+}
+
+#[test]
+fn a_thaw_tells_whether_somebody_else_was_faster() {
+    let bench = Bench::formatted("faster", FsKind::Ext4);
+    let fs = bench.fs();
+    let _ = fs.ensure_mounted(&bench.mount()).unwrap();
+    let frozen = fs.freeze_device(&bench.device(), WAIT).unwrap();
+    SystemMounts.thaw(&bench.target()).unwrap();
+    assert!(!fs.thaw(&frozen).unwrap());
+    assert_eq!(intents(&bench), 0);
+    let _ = fs.ensure_unmounted(&bench.target()).unwrap();
 }
 
 #[test]

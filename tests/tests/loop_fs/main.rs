@@ -123,7 +123,8 @@ impl Bench {
 pub(crate) fn attachment(disk: &LoopFixture) -> Attachment {
     let volume: VolumeId = "v".parse().unwrap();
     let block = Bytes::new(512);
-    Attachment::new(volume, disk.path(), disk.device.number, block)
+    let number = disk.device.number;
+    Attachment::new(volume, disk.path(), number, block).with_sequence(disk.device.sequence)
 }
 
 /// Runs an oracle with paths as arguments.

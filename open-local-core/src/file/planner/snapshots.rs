@@ -2,7 +2,8 @@
 
 use super::removal::removal;
 use super::{
-    Facts, Seen, busy, conflict, fill, other_tags, out_of_space, refuse_stray, source_key, usable,
+    Facts, Seen, busy, conflict, fill, other_tags, out_of_space, refuse_other, refuse_stray,
+    source_key, usable,
 };
 use crate::error::{Op, Result};
 use crate::file::record::{ObjectRecord, Stage};
@@ -48,6 +49,7 @@ pub(in crate::file) fn ensure_snapshot(
         provisioning: Provisioning::Thin,
         writable: spec.writable,
         origin: Some(VolumeSource::Volume(spec.volume.clone())),
+        made_from: Some(of.uuid),
         created: facts.now,
         block_size: of.block_size,
         tags: spec.tags.clone(),
@@ -142,6 +144,30 @@ fn check_snapshot_room(
     Ok(())
 }
 
+/// Whether a snapshot is one of this very volume, and fits into it.
+fn same_content(
+    key: &Source,
+    record: &ObjectRecord,
+    snapshot_key: &Source,
+    from: &ObjectRecord,
+) -> Result<()> {
+    let op = Op::RollBack;
+    if from.made_from.is_some_and(|uuid| uuid != record.uuid) {
+        let earlier = format!("an earlier {key}");
+        return Err(
+            conflict(op, snapshot_key, "volume", &earlier, &key.to_string())
+                .with_remedy("make a new volume from the snapshot"),
+        );
+    }
+    let size = from.usable_size();
+    if size > record.size {
+        let has = record.size.to_string();
+        return Err(conflict(op, key, "size", &has, &size.to_string())
+            .with_remedy("grow the volume to the snapshot's size first"));
+    }
+    Ok(())
+}
+
 /// The steps that give a volume the content of its snapshot.
 pub(in crate::file) fn roll_back(
     key: &Source,
@@ -162,6 +188,8 @@ pub(in crate::file) fn roll_back(
         return Err(conflict(op, snapshot_key, "volume", &has, &key.to_string())
             .with_remedy("name a snapshot of this volume"));
     }
+    same_content(key, record, snapshot_key, from)?;
+    refuse_other(op, key, seen)?;
     for (key, seen) in [(key, seen), (snapshot_key, snapshot)] {
         if let Some(device) = seen
             .device

@@ -80,9 +80,11 @@ fn begin(
         usable(op, key, seen)?;
         return Ok(None);
     };
-    // Only what can't have changed since is taken up where it stopped.
-    let fixed = source.is_some_and(|source| !source.writable);
-    if fixed && !facts.reflink && !done.is_zero() && seen.image.is_some() {
+    // Only what can't have changed since is taken up where it stopped: another snapshot of the
+    // same name is another content.
+    let fixed = source.is_some_and(|s| !s.writable && record.made_from == Some(s.uuid));
+    let whole = seen.image.is_some_and(|image| image.size == record.size);
+    if fixed && !facts.reflink && !done.is_zero() && whole {
         beginning.start = done;
     } else if seen.image.is_some() {
         beginning.steps.push(Step::Drop(Target::Image(key.clone())));
@@ -116,8 +118,12 @@ pub(in crate::file) fn ensure_volume(
             .with_remedy("ask for at least the source's size"));
     }
     let record = match beginning.record {
-        // Its size is promised already, and stays: the limit may allow others.
-        Some(record) => record,
+        // Its size is promised already, and stays: the limit may allow others. What is taken over
+        // from the source is that of now, as the content is.
+        Some(record) => match source_record {
+            Some(of) => inherit(record, of),
+            None => record,
+        },
         None => {
             let record = new_volume(spec, size, source_record, facts);
             let available = room.available(record.provisioning);
@@ -185,13 +191,23 @@ fn making(
     Ok(steps)
 }
 
+/// What a volume has of its source beside the content.
+fn inherit(record: ObjectRecord, source: &ObjectRecord) -> ObjectRecord {
+    ObjectRecord {
+        made_from: Some(source.uuid),
+        block_size: source.block_size,
+        token: source.token,
+        ..record
+    }
+}
+
 fn new_volume(
     spec: &VolumeSpec,
     size: Bytes,
     source: Option<&ObjectRecord>,
     facts: &Facts,
 ) -> ObjectRecord {
-    ObjectRecord {
+    let record = ObjectRecord {
         key: Source::Volume(spec.id.clone()),
         uuid: facts.uuid,
         size,
@@ -199,11 +215,16 @@ fn new_volume(
         provisioning: spec.provisioning.unwrap_or(Provisioning::Thin),
         writable: true,
         origin: spec.source.clone(),
+        made_from: None,
         created: facts.now,
-        block_size: source.map_or(facts.block_size, |s| s.block_size),
+        block_size: facts.block_size,
         tags: spec.tags.clone(),
-        token: source.map_or(FormatToken::Unused, |s| s.token),
+        token: FormatToken::Unused,
         stage: Stage::Ready,
+    };
+    match source {
+        Some(source) => inherit(record, source),
+        None => record,
     }
 }
 
@@ -265,5 +286,11 @@ pub(super) fn undo_growth(key: &Source, record: &ObjectRecord, seen: &Seen) -> V
         ..record.with_stage(Stage::Ready)
     };
     let key = key.clone();
+    // Only what this growth or its cut beginning added is taken back: an image that is larger than
+    // its record says, as after the record was restored from an old copy, may hold data there.
+    let now = seen.image.map_or(size, |image| image.size);
+    let unfinished = matches!(record.stage, Stage::Growing { .. });
+    let added = unfinished && now <= record.size;
+    let size = if added { size } else { size.max(now) };
     vec![Step::Shrink { key, size }, Step::Record(Box::new(old))]
 }

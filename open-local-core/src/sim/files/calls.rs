@@ -44,12 +44,15 @@ impl SimFiles {
 
 impl Files for SimFiles {
     fn stat(&self, path: &Path) -> io::Result<FileStat> {
-        self.shared
-            .look(|machine| machine.tree.describe(machine.tree.find(path, false)?))
+        self.shared.look(|machine| {
+            machine.faults.before_path(path)?;
+            machine.tree.describe(machine.tree.find(path, false)?)
+        })
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<OsString>> {
         self.shared.look(|machine| {
+            machine.faults.before_path(folder)?;
             let folder = machine.tree.folder(machine.tree.find(folder, true)?)?;
             Ok(folder.now.keys().cloned().collect())
         })
@@ -73,6 +76,7 @@ impl Files for SimFiles {
         let writable = mode == OpenMode::ReadWrite;
         let mut machine = self.shared.lock();
         machine.faults.before_look()?;
+        machine.faults.before_path(path)?;
         let key = machine.tree.find(path, false)?;
         match &machine.tree.node(key)?.body {
             Body::File(_) if writable => machine.check_writable()?,

@@ -1,6 +1,8 @@
 //! Errors and kills at the n-th changing call.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use super::random::Random;
 
@@ -48,6 +50,8 @@ pub(super) struct Faults {
     pub(super) killed: bool,
     /// Processes so far; what an earlier one had open is gone.
     pub(super) process: u64,
+    /// What can't be looked at, with the error number.
+    unreadable: BTreeMap<PathBuf, i32>,
 }
 
 /// The error of every call of a killed process.
@@ -63,6 +67,22 @@ impl Faults {
             plan: None,
             killed: false,
             process: 0,
+            unreadable: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn set_unreadable(&mut self, path: &Path, errno: Option<i32>) {
+        match errno {
+            Some(errno) => self.unreadable.insert(path.to_path_buf(), errno),
+            None => self.unreadable.remove(path),
+        };
+    }
+
+    /// Before a path is looked at, listed or opened.
+    pub(super) fn before_path(&self, path: &Path) -> io::Result<()> {
+        match self.unreadable.get(path) {
+            Some(errno) => Err(io::Error::from_raw_os_error(*errno)),
+            None => Ok(()),
         }
     }
 

@@ -1,0 +1,198 @@
+//! The built program on real loop devices: the demo, kills in its midst, and a whole life of a
+//! volume as a person types it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod program;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use open_local_core::Bytes;
+use open_local_core::host::{Clock, SystemClock};
+use open_local_tests::Scratch;
+use program::{Run, run};
+
+/// The program with its own state, so that no other pool of the host is seen or touched.
+struct Shell {
+    scratch: Scratch,
+}
+
+impl Shell {
+    fn new(test: &str) -> Self {
+        Self {
+            scratch: Scratch::new(test),
+        }
+    }
+
+    fn folders(&self) -> [String; 4] {
+        let state = self.scratch.join("state").display().to_string();
+        let runtime = self.scratch.join("run").display().to_string();
+        ["--state-dir".into(), state, "--run-dir".into(), runtime]
+    }
+
+    fn run(&self, arguments: &[&str]) -> Run {
+        let folders = self.folders();
+        let own: Vec<&str> = folders.iter().map(String::as_str).collect();
+        run(&[&own, arguments].concat())
+    }
+
+    fn ok(&self, arguments: &[&str]) -> Run {
+        let run = self.run(arguments);
+        assert_eq!(run.code, 0, "{arguments:?}\n{}\n{}", run.stdout, run.stderr);
+        run
+    }
+
+    /// What exists of this test: loop devices on its files, mounts in its folder, its files.
+    fn traces(&self) -> Vec<String> {
+        let folder = self.scratch.path().to_str().unwrap();
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let mounts = mounts
+            .lines()
+            .filter(|line| line.contains(folder))
+            .map(str::to_owned);
+        let devices = std::fs::read_dir("/sys/block")
+            .unwrap()
+            .flatten()
+            .filter_map(|device| {
+                let backing = device.path().join("loop/backing_file");
+                std::fs::read_to_string(backing)
+                    .ok()
+                    .filter(|file| file.starts_with(folder))
+            });
+        let files = std::fs::read_dir(self.scratch.join("demo"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let files = files.map(|entry| entry.path().display().to_string());
+        mounts.chain(devices).chain(files).collect()
+    }
+}
+
+fn demo_folder(shell: &Shell) -> PathBuf {
+    let folder = shell.scratch.join("demo");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+#[test]
+fn the_demo_passes_twice_in_a_row_and_leaves_nothing() {
+    let shell = Shell::new("program-demo");
+    let folder = demo_folder(&shell);
+    let folder = folder.to_str().unwrap();
+    for kind in ["xfs", "btrfs"] {
+        let demo = shell.ok(&["demo", "--fs", kind, "--dir", folder, "-o", "json"]);
+        let demo = demo.json()["demo"].clone();
+        assert_eq!(demo["passed"], true);
+        assert_eq!(demo["backend"], "file");
+        assert_eq!(shell.traces(), Vec::<String>::new());
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a process that is killed")]
+fn what_a_killed_demo_leaves_is_swept_by_the_next() {
+    let shell = Shell::new("program-killed");
+    let folder = demo_folder(&shell);
+    let folders = shell.folders();
+    for wait in [40, 150, 400, 900] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_open-local"))
+            .args(&folders)
+            .args([
+                "demo",
+                "--fs",
+                "xfs",
+                "--skip-limit",
+                "--dir",
+                folder.to_str().unwrap(),
+            ])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        SystemClock.sleep(Duration::from_millis(wait));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    shell.ok(&[
+        "demo",
+        "--fs",
+        "xfs",
+        "--skip-limit",
+        "--dir",
+        folder.to_str().unwrap(),
+    ]);
+    assert_eq!(shell.traces(), Vec::<String>::new());
+}
+
+#[test]
+fn a_volume_lives_from_its_making_to_its_removal() {
+    let shell = Shell::new("program-life");
+    let disk = shell
+        .scratch
+        .disk("disk", Bytes::from_gib(1).unwrap(), "xfs");
+    let at = disk.join("pool");
+    let target = shell.scratch.join("mnt");
+    let (at, target) = (at.to_str().unwrap(), target.to_str().unwrap());
+    shell.ok(&["pool", "create", "p", "--at", at]);
+    let planned = shell.ok(&["--dry-run", "volume", "create", "v", "--size", "320MiB"]);
+    assert!(
+        planned.stdout.contains("record volume v"),
+        "{}",
+        planned.stdout
+    );
+    assert_eq!(shell.run(&["volume", "show", "v"]).code, 3);
+
+    shell.ok(&["volume", "create", "v", "--size", "320MiB"]);
+    assert_eq!(
+        shell
+            .run(&["volume", "create", "v", "--size", "400MiB"])
+            .code,
+        4
+    );
+    shell.ok(&["volume", "publish", "v"]);
+    shell.ok(&["volume", "format", "v", "--fs", "xfs"]);
+    shell.ok(&["volume", "mount", "v", target]);
+    std::fs::write(Path::new(target).join("file"), b"before").unwrap();
+    shell.ok(&["snapshot", "create", "s", "--volume", "v"]);
+    std::fs::write(Path::new(target).join("file"), b"after").unwrap();
+
+    assert_eq!(shell.run(&["--yes", "volume", "remove", "v"]).code, 6);
+    assert_eq!(
+        shell.run(&["--yes", "snapshot", "rollback", "v", "s"]).code,
+        6
+    );
+    assert_ne!(shell.run(&["volume", "unmount", "/dev/shm"]).code, 0);
+    shell.ok(&["volume", "unmount", target]);
+    shell.ok(&["volume", "unpublish", "v"]);
+    assert_eq!(
+        shell.run(&["snapshot", "rollback", "v", "s"]).code,
+        7,
+        "without --yes"
+    );
+    shell.ok(&["--yes", "snapshot", "rollback", "v", "s"]);
+    shell.ok(&["volume", "publish", "v"]);
+    shell.ok(&["volume", "format", "v", "--fs", "xfs"]);
+    shell.ok(&["volume", "mount", "v", target]);
+    assert_eq!(
+        std::fs::read(Path::new(target).join("file")).unwrap(),
+        b"before"
+    );
+
+    shell.ok(&["volume", "unmount", target]);
+    shell.ok(&["volume", "unpublish", "v"]);
+    shell.ok(&["--yes", "snapshot", "remove", "s"]);
+    shell.ok(&["--yes", "volume", "remove", "v"]);
+    shell.ok(&["--yes", "pool", "remove", "p"]);
+    assert!(!Path::new(at).exists());
+}
