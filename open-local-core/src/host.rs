@@ -64,8 +64,10 @@ pub use system_mounts::SystemMounts;
 
 /// The machine as a backend sees it: one value a seam, each replaceable.
 ///
-/// Cheap to clone; clones share the seams.
+/// Cheap to clone; clones share the seams. Start from [`Self::system`] and replace what you need:
+/// seams may be added.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Host {
     /// Files and folders.
     pub files: Arc<dyn Files>,

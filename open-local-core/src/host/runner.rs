@@ -10,6 +10,7 @@ use crate::host::Files;
 
 /// One run of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Invocation {
     /// Its absolute path.
     pub program: PathBuf,
@@ -61,8 +62,9 @@ impl Invocation {
     }
 }
 
-/// What a program answered.
+/// What a program answered; a runner of another crate starts from the default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Output {
     /// Its exit code; `None` if a signal ended it.
     pub code: Option<i32>,
