@@ -59,6 +59,29 @@ pub(crate) fn named<'a>(output: &'a str, ending: &str) -> Vec<&'a str> {
     output.lines().filter(is_test).collect()
 }
 
+/// What failed tests printed: the blocks that start with `---- name stdout ----`, up to the list of
+/// names that follows them, each cut to so many lines.
+pub(crate) fn printed(output: &str, lines: usize) -> Vec<&str> {
+    let mut printed = Vec::new();
+    let mut left = None;
+    for line in output.lines() {
+        if line.starts_with("---- ") && line.ends_with(" stdout ----") {
+            left = Some(lines);
+        } else if line == "failures:" {
+            left = None;
+        }
+        match left {
+            Some(0) => left = None,
+            Some(n) => {
+                left = n.checked_sub(1);
+                printed.push(line);
+            }
+            None => {}
+        }
+    }
+    printed
+}
+
 /// The last lines of a log, oldest first.
 pub(crate) fn tail(output: &str, lines: usize) -> Vec<&str> {
     let mut tail: Vec<&str> = output.lines().rev().take(lines).collect();
@@ -109,6 +132,19 @@ mke2fs 1.47.0test result: ok. 12 passed; 0 failed; 0 ignored; 0 measured; 7 filt
             ["test a::d ... ignored, needs time"]
         );
         assert_eq!(named(OUTPUT, "FAILED"), ["test a::c ... FAILED"]);
+    }
+
+    #[test]
+    fn what_a_failed_test_printed_is_found_far_from_the_end() {
+        let block =
+            "failures:\n\n---- a::c stdout ----\nleft: 1\nright: 2\n\nfailures:\n    a::c\n";
+        let log = format!("{OUTPUT}{block}{}", "running 0 tests\n".repeat(500));
+        assert_eq!(
+            printed(&log, 9),
+            ["---- a::c stdout ----", "left: 1", "right: 2", ""]
+        );
+        assert_eq!(printed(&log, 2), ["---- a::c stdout ----", "left: 1"]);
+        assert!(printed(OUTPUT, 9).is_empty());
     }
 
     #[test]

@@ -14,6 +14,10 @@ use crate::{sweep, tidy};
 
 /// Lines of a failed step's log that are shown.
 const SHOWN: usize = 60;
+/// Lines that are shown of each failed test; a report of the conformance suite has 120.
+const SHOWN_OF_TEST: usize = 200;
+/// Lines that are shown of all failed tests of a step.
+const MOST_SHOWN: usize = 600;
 
 /// What one step added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,12 +119,19 @@ fn show(complaint: &str, output: &str, log: &Path) {
     for test in tests.take(SHOWN) {
         println!("  {test}");
     }
-    let lines = cargo_output::tail(output, SHOWN);
+    // Other tests run after a failed one: the end of the log says nothing of it.
+    let printed = cargo_output::printed(output, SHOWN_OF_TEST);
+    let (what, lines) = if printed.is_empty() {
+        let lines = cargo_output::tail(output, SHOWN);
+        (format!("the last {} lines of", lines.len()), lines)
+    } else {
+        ("what failed tests printed, from".to_owned(), printed)
+    };
     if lines.is_empty() {
         return;
     }
-    println!("  --- the last {} lines of {}", lines.len(), log.display());
-    for line in lines {
+    println!("  --- {what} {}", log.display());
+    for line in lines.iter().take(MOST_SHOWN) {
         println!("  | {line}");
     }
     println!("  ---");

@@ -51,8 +51,18 @@ fn run_chosen(args: &Args) -> Result<u8> {
     }
     let tallies = runner::run(&workspace, &steps);
     println!("\n{:.0} s in all", watch.elapsed().as_secs_f64());
+    if let Some(why) = nothing_ran(&tallies, args.filter.as_deref()) {
+        eprintln!("error: {why}");
+    }
     println!("{}", report::summary(&tallies));
     Ok(code(&tallies))
+}
+
+/// What to say where no test ran and nothing failed, which is no success either.
+fn nothing_ran(tallies: &[runner::Tally], filter: Option<&str>) -> Option<String> {
+    let quiet = tallies.iter().all(|tally| tally.counts.total() == 0);
+    let filter = filter.filter(|_| quiet)?;
+    Some(format!("no test of these tiers has {filter:?} in its name"))
 }
 
 /// The exit code: 0 only if something ran and all of it passed.
@@ -108,6 +118,10 @@ mod tests {
             },
         };
         assert_eq!(code(&[tally(3, 0)]), 0);
+        let why = nothing_ran(&[tally(0, 0)], Some("nosuch")).unwrap();
+        assert!(why.contains("nosuch"), "{why}");
+        assert_eq!(nothing_ran(&[tally(0, 0)], None), None);
+        assert_eq!(nothing_ran(&[tally(0, 1)], Some("x")), None);
         for bad in [vec![], vec![tally(0, 0)], vec![tally(3, 0), tally(0, 1)]] {
             assert_eq!(code(&bad), 1, "{bad:?}");
         }

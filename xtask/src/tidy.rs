@@ -144,6 +144,7 @@ mod tests {
             "the lints of the workspace are not taken over",
             "the feature bare has no comment",
             "the feature bare is not in the table of features",
+            "would be published without its licence",
             "has no dependency rule",
             "has the licence \"GPL-3.0\"",
             "unsafe code",

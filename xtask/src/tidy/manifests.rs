@@ -1,4 +1,5 @@
-//! Lint lines of every member; features of published crates explained where people look.
+//! Lint lines of every member; features of published crates explained where people look, and
+//! their licence beside them.
 
 use std::fs;
 use std::path::Path;
@@ -25,6 +26,15 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
             findings.extend(commented(&dir.join("Cargo.toml"), &manifest, &features));
             let readme = read("README.md").unwrap_or_default();
             findings.extend(tabled(&dir.join("README.md"), &readme, &features));
+            // Apache-2.0, section 4(a): who gets the work gets a copy of the licence.
+            if read("LICENSE").is_err() {
+                findings.push(Finding::new(
+                    &dir.join("LICENSE"),
+                    1,
+                    format!("{} would be published without its licence", package.name),
+                    "link it: ln -s ../LICENSE LICENSE",
+                ));
+            }
         }
     }
     Ok(findings)
