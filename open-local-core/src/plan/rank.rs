@@ -1,0 +1,49 @@
+//! The whole cluster at once.
+
+use super::claim::Pod;
+use super::fit::{Desk, judge};
+use super::node::Node;
+use super::policy::Policy;
+use super::reason::Unfit;
+use super::score::{Score, of_desk};
+
+/// What was found about one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verdict<'n> {
+    /// The node.
+    pub node: &'n Node,
+    /// Its score, or why the pod does not fit.
+    pub outcome: Result<Score, Unfit>,
+}
+
+/// Judges every node: whether the pod fits, and how much the node is preferred.
+///
+/// The answers come in the order of the nodes. Nothing is copied: not a node, not a pool. For the
+/// node that is chosen, [`super::fit`] says where each claim goes.
+pub fn filter_and_score<'n>(
+    pod: &Pod,
+    nodes: impl IntoIterator<Item = &'n Node>,
+    policy: &Policy,
+) -> Vec<Verdict<'n>> {
+    let mut desk = Desk::default();
+    nodes
+        .into_iter()
+        .map(|node| Verdict {
+            node,
+            outcome: judge(pod, node, policy, &mut desk).map(|()| of_desk(&desk, node, policy)),
+        })
+        .collect()
+}
+
+/// The node with the highest score; of several the one whose name comes first.
+#[must_use]
+pub fn best<'v, 'n>(verdicts: &'v [Verdict<'n>]) -> Option<&'v Verdict<'n>> {
+    let fitting = verdicts.iter().filter_map(|verdict| {
+        let score = verdict.outcome.as_ref().ok()?;
+        Some((*score, verdict))
+    });
+    let best =
+        fitting.max_by(|(a, x), (b, y)| a.cmp(b).then_with(|| y.node.name.cmp(&x.node.name)));
+    best.map(|(_, verdict)| verdict)
+}
