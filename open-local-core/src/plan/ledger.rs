@@ -30,14 +30,15 @@ mod account;
 mod hold;
 mod refusal;
 mod tombstones;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use account::Account;
 use hold::{Hold, Wish};
 use tombstones::Tombstones;
+use words::Words;
 
 pub use hold::{Booking, Volume};
 pub use refusal::Refusal;
@@ -88,6 +89,7 @@ pub struct Ledger {
     holds: BTreeMap<ClaimUid, Hold>,
     deadlines: BTreeSet<(Duration, ClaimUid)>,
     tombstones: Tombstones,
+    words: Words,
 }
 
 impl Ledger {
@@ -103,24 +105,19 @@ impl Ledger {
     /// A node as the planner must see it: as observed, with what is held on top.
     #[must_use]
     pub fn view(&self, node: &str) -> Option<&Node> {
-        self.accounts.get(node)?.node().map(Arc::as_ref)
+        self.accounts.get(node)?.node()
     }
 
     /// All nodes as the planner must see them, by name.
     pub fn views(&self) -> impl Iterator<Item = &Node> {
-        self.accounts
-            .values()
-            .filter_map(|account| account.node().map(Arc::as_ref))
+        self.accounts.values().filter_map(Account::node)
     }
 
-    /// The same for readers that outlive a lock: handles, not copies. A later change leaves them
-    /// as they are.
+    /// The same for readers that outlive a lock: they share the lists of the nodes with the
+    /// ledger. A later change leaves them as they are.
     #[must_use]
-    pub fn snapshot(&self) -> Vec<Arc<Node>> {
-        let accounts = self.accounts.values();
-        accounts
-            .filter_map(|account| account.node().cloned())
-            .collect()
+    pub fn snapshot(&self) -> Vec<Node> {
+        self.views().cloned().collect()
     }
 
     /// How many claims have a hold.
@@ -152,8 +149,9 @@ impl Ledger {
     ///
     /// Holds on pools or devices that the report lacks are kept and count again when they are back.
     pub fn observe(&mut self, node: Node, counted: impl IntoIterator<Item = Volume>) {
+        let node = self.words.share(node);
         let account = self.accounts.entry(node.name.clone()).or_default();
-        account.replace(Some(Arc::new(node)), counted, &self.holds);
+        account.replace(Some(node), counted, &self.holds);
     }
 
     /// Forgets a node's report. Its holds are kept: that a node is not seen is no order.

@@ -1,5 +1,7 @@
 //! A node: everything on it that can be handed out.
 
+use std::sync::Arc;
+
 use super::exclusive::Exclusive;
 use super::media::Media;
 use super::name::Name;
@@ -14,12 +16,14 @@ pub const MAX_POOLS: usize = 1024;
 pub const MAX_EXCLUSIVES: usize = 4096;
 
 /// A node and all that can be handed out on it. Made by [`Node::builder`].
+///
+/// A clone shares the lists with the original: it costs no more than counting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     pub(super) name: Name,
-    pub(super) pools: Box<[NodePool]>,
-    pub(super) devices: Box<[Exclusive]>,
-    pub(super) mount_points: Box<[Exclusive]>,
+    pub(super) pools: Arc<[NodePool]>,
+    pub(super) devices: Arc<[Exclusive]>,
+    pub(super) mount_points: Arc<[Exclusive]>,
 }
 
 impl Node {
@@ -42,19 +46,19 @@ impl Node {
 
     /// Its pools, by name.
     #[must_use]
-    pub const fn pools(&self) -> &[NodePool] {
+    pub fn pools(&self) -> &[NodePool] {
         &self.pools
     }
 
     /// Its exclusive devices, the smallest first.
     #[must_use]
-    pub const fn devices(&self) -> &[Exclusive] {
+    pub fn devices(&self) -> &[Exclusive] {
         &self.devices
     }
 
     /// Its exclusive mount points, the smallest first.
     #[must_use]
-    pub const fn mount_points(&self) -> &[Exclusive] {
+    pub fn mount_points(&self) -> &[Exclusive] {
         &self.mount_points
     }
 
@@ -202,10 +206,19 @@ impl NodeBuilder {
         }
         Ok(Node {
             name,
-            pools: pools.into(),
-            devices: devices.into(),
-            mount_points: mount_points.into(),
+            pools: shared(pools),
+            devices: shared(devices),
+            mount_points: shared(mount_points),
         })
+    }
+}
+
+/// An empty list takes no memory of its own.
+fn shared<T>(list: Vec<T>) -> Arc<[T]> {
+    if list.is_empty() {
+        Arc::default()
+    } else {
+        list.into()
     }
 }
 

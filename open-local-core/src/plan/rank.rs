@@ -7,6 +7,9 @@ use super::policy::Policy;
 use super::reason::Unfit;
 use super::score::{Score, of_desk};
 
+/// Most answers for which room is made before they are there.
+const MAX_GUESS: usize = 1 << 16;
+
 /// What was found about one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -27,13 +30,15 @@ pub fn filter_and_score<'n>(
     policy: &Policy,
 ) -> Vec<Verdict<'n>> {
     let mut desk = Desk::default();
-    nodes
-        .into_iter()
-        .map(|node| Verdict {
-            node,
-            outcome: judge(pod, node, policy, &mut desk).map(|()| of_desk(&desk, node, policy)),
-        })
-        .collect()
+    let nodes = nodes.into_iter();
+    let (least, most) = nodes.size_hint();
+    let mut verdicts = Vec::with_capacity(most.unwrap_or(least).min(MAX_GUESS));
+    for node in nodes {
+        let judged = judge(pod, node, policy, &mut desk);
+        let outcome = judged.map(|()| of_desk(&desk, node, policy));
+        verdicts.push(Verdict { node, outcome });
+    }
+    verdicts
 }
 
 /// The node with the highest score; of several the one whose name comes first.

@@ -17,14 +17,14 @@ use crate::units::Bytes;
 /// A node's report with its holds; without a report the holds wait for one.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Account {
-    node: Option<Arc<Node>>,
+    node: Option<Node>,
     /// Volumes the report counts.
     counted: BTreeMap<ClaimUid, (Place, Bytes)>,
     holders: BTreeSet<ClaimUid>,
 }
 
 impl Account {
-    pub(super) const fn node(&self) -> Option<&Arc<Node>> {
+    pub(super) const fn node(&self) -> Option<&Node> {
         self.node.as_ref()
     }
 
@@ -35,7 +35,7 @@ impl Account {
     /// Takes a new report and adds every hold to it.
     pub(super) fn replace(
         &mut self,
-        node: Option<Arc<Node>>,
+        node: Option<Node>,
         counted: impl IntoIterator<Item = Volume>,
         holds: &BTreeMap<ClaimUid, Hold>,
     ) {
@@ -45,13 +45,17 @@ impl Account {
             .collect();
         self.node = node.map(|mut node| {
             // What a caller hands in may itself be a view.
-            let fresh = Arc::make_mut(&mut node);
-            fresh
-                .pools
-                .iter_mut()
-                .for_each(|pool| pool.held = Load::default());
-            let whole = fresh.devices.iter_mut().chain(&mut fresh.mount_points);
-            whole.for_each(|one| one.holders = 0);
+            if node.pools.iter().any(|pool| !pool.held.is_nothing()) {
+                let own = Arc::make_mut(&mut node.pools).iter_mut();
+                own.for_each(|pool| pool.held = Load::default());
+            }
+            for list in [&mut node.devices, &mut node.mount_points] {
+                if list.iter().any(|one| one.holders > 0) {
+                    Arc::make_mut(list)
+                        .iter_mut()
+                        .for_each(|one| one.holders = 0);
+                }
+            }
             node
         });
         for uid in std::mem::take(&mut self.holders) {
@@ -79,22 +83,22 @@ impl Account {
         whole: fn(u32, u32) -> u32,
     ) {
         let seen = self.seen(uid, &hold.place);
-        let Some(node) = self.node.as_mut().map(Arc::make_mut) else {
+        let Some(node) = &mut self.node else {
             return;
         };
         match &hold.place {
             Place::Pool(name) => {
-                if let Some(pool) = node.pools.iter_mut().find(|pool| pool.name == *name) {
+                if let Some(pool) = find(&mut node.pools, |pool| pool.name == *name) {
                     pool.held = room(pool.held, extra(pool, hold, seen));
                 }
             }
             Place::Device(name) => {
-                if let Some(one) = find(&mut node.devices, name) {
+                if let Some(one) = find(&mut node.devices, |one| one.name == *name) {
                     one.holders = whole(one.holders, 1);
                 }
             }
             Place::MountPoint(name) => {
-                if let Some(one) = find(&mut node.mount_points, name) {
+                if let Some(one) = find(&mut node.mount_points, |one| one.name == *name) {
                     one.holders = whole(one.holders, 1);
                 }
             }
@@ -196,8 +200,10 @@ fn extra(pool: &NodePool, hold: &Hold, seen: Bytes) -> Load {
     Load::of(hold.provisioning, pool.charge(seen, hold.charged()))
 }
 
-fn find<'a>(all: &'a mut [Exclusive], name: &Name) -> Option<&'a mut Exclusive> {
-    all.iter_mut().find(|one| one.name == *name)
+/// The entry, in a list of its own: who has a clone keeps what he saw.
+fn find<T: Clone>(all: &mut Arc<[T]>, wanted: impl Fn(&T) -> bool) -> Option<&mut T> {
+    let index = all.iter().position(wanted)?;
+    Arc::make_mut(all).get_mut(index)
 }
 
 #[cfg(test)]
