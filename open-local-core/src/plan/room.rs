@@ -252,15 +252,16 @@ impl NodePool {
 
     /// What a volume that grows from `from` to `size` costs here.
     pub(super) fn charge(&self, from: Bytes, size: Bytes) -> u128 {
-        let unit = u128::from(self.granularity.get().max(1));
+        let unit = self.granularity.get().max(1);
+        // Claims end at 2⁶³ and units at 2⁴⁰, so nothing is lost.
         let whole = |n: Bytes| {
-            if unit == 1 {
-                u128::from(n.get())
+            if unit.is_power_of_two() {
+                n.get().saturating_add(unit - 1) & !(unit - 1)
             } else {
-                u128::from(n.get()).next_multiple_of(unit)
+                n.get().checked_next_multiple_of(unit).unwrap_or(u64::MAX)
             }
         };
-        whole(size).saturating_sub(whole(from))
+        u128::from(whole(size).saturating_sub(whole(from)))
     }
 
     fn taken(&self, load: Load) -> u128 {
