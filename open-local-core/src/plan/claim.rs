@@ -131,6 +131,13 @@ impl Claim {
         self
     }
 
+    /// The same claim under another identity.
+    #[must_use]
+    pub fn with_uid(mut self, uid: ClaimUid) -> Self {
+        self.uid = uid;
+        self
+    }
+
     /// Its identity.
     #[must_use]
     pub const fn uid(&self) -> &ClaimUid {

@@ -114,6 +114,13 @@ impl NodePool {
         }
     }
 
+    /// Sets all it has.
+    #[must_use]
+    pub const fn with_total(mut self, total: Bytes) -> Self {
+        self.total = total;
+        self
+    }
+
     /// Sets its medium.
     #[must_use]
     pub const fn with_media(mut self, media: Media) -> Self {
@@ -195,6 +202,18 @@ impl NodePool {
     #[must_use]
     pub const fn serves(&self) -> Serves {
         self.serves
+    }
+
+    /// The unit sizes are rounded up to.
+    #[must_use]
+    pub const fn granularity(&self) -> Bytes {
+        self.granularity
+    }
+
+    /// How much more than its room it may promise to thin volumes.
+    #[must_use]
+    pub const fn overcommit(&self) -> Ratio {
+        self.overcommit
     }
 
     /// All it has.
