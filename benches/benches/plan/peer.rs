@@ -26,7 +26,7 @@ pub(crate) struct Disk {
     allocated: bool,
 }
 
-/// What the ledger of the original keeps of a volume object, without most of it.
+/// What is needed of a volume object, and the rest of it if the peer keeps whole objects.
 #[derive(Debug, Clone)]
 pub(crate) struct Volume {
     name: String,
@@ -34,6 +34,58 @@ pub(crate) struct Volume {
     class: String,
     attributes: HashMap<String, String>,
     size: u64,
+    rest: Option<Rest>,
+}
+
+/// The rest of a volume object, as a provisioner writes it.
+#[derive(Debug, Clone)]
+struct Rest {
+    identity: [String; 3],
+    annotations: HashMap<String, String>,
+    finalizers: Vec<String>,
+    capacity: HashMap<String, String>,
+    modes: Vec<String>,
+    source: [String; 3],
+    claim: [String; 6],
+    affinity: Vec<(String, String, Vec<String>)>,
+    policy: [String; 3],
+}
+
+impl Rest {
+    fn new(number: usize, index: usize) -> Self {
+        let uid = volume_uid(number, index);
+        let own = |texts: [&str; 3]| texts.map(str::to_owned);
+        let one = |key: &str, value: &str| HashMap::from([(key.to_owned(), value.to_owned())]);
+        Self {
+            identity: own([&uid, "48151623", "2026-01-01T00:00:00Z"]),
+            annotations: one("pv.kubernetes.io/provisioned-by", "local.csi.aliyun.com"),
+            finalizers: vec!["kubernetes.io/pv-protection".to_owned()],
+            capacity: one("storage", "2Gi"),
+            modes: vec!["ReadWriteOnce".to_owned()],
+            source: own(["local.csi.aliyun.com", &uid, "ext4"]),
+            claim: [
+                "PersistentVolumeClaim",
+                "v1",
+                "default",
+                "data-db-0",
+                &uid,
+                "48151620",
+            ]
+            .map(str::to_owned),
+            affinity: vec![(
+                "kubernetes.io/hostname".to_owned(),
+                "In".to_owned(),
+                vec![node_name(number)],
+            )],
+            policy: own(["Delete", "Filesystem", "Bound"]),
+        }
+    }
+
+    fn weight(&self) -> usize {
+        let fixed = self.identity.len() + self.source.len() + self.claim.len() + self.policy.len();
+        let lists = self.annotations.len() + self.finalizers.len() + self.capacity.len();
+        fixed + lists + self.modes.len() + self.affinity.len()
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -57,7 +109,7 @@ fn gib(count: u64) -> u64 {
     count << 30
 }
 
-fn volume(number: usize, index: usize) -> (String, Volume) {
+fn volume(number: usize, index: usize, whole: bool) -> (String, Volume) {
     let name = format!("local-{}", volume_uid(number, index));
     let attributes = [("vgName", GROUPS[index].0), ("volumeType", "LVM")];
     let volume = Volume {
@@ -66,12 +118,14 @@ fn volume(number: usize, index: usize) -> (String, Volume) {
         class: "open-local-lvm".to_owned(),
         attributes: attributes.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
         size: gib(2),
+        rest: whole.then(|| Rest::new(number, index)),
     };
     (name, volume)
 }
 
-/// The same cluster as [`crate::cluster::ledger`].
-pub(crate) fn cluster(nodes: usize) -> Vec<NodeCache> {
+/// The same cluster as [`crate::cluster::ledger`], with whole volume objects or with what is needed
+/// of them.
+pub(crate) fn cluster(nodes: usize, whole: bool) -> Vec<NodeCache> {
     let group = |number: usize, (index, (name, size)): (usize, &(&str, u64))| {
         let group = Group {
             name: (*name).to_owned(),
@@ -100,7 +154,7 @@ pub(crate) fn cluster(nodes: usize) -> Vec<NodeCache> {
                 .collect(),
             devices: DISKS.iter().enumerate().map(|d| disk(number, d)).collect(),
             mount_points: HashMap::new(),
-            volumes: (0..VOLUMES).map(|v| volume(number, v)).collect(),
+            volumes: (0..VOLUMES).map(|v| volume(number, v, whole)).collect(),
         })
         .collect()
 }
@@ -235,7 +289,9 @@ pub(crate) fn filter_and_score(
 impl NodeCache {
     /// Text of the volumes in it, so that nobody optimises them away.
     pub(crate) fn weight(&self) -> usize {
-        let text = |v: &Volume| v.name.len() + v.node.len() + v.class.len() + v.attributes.len();
+        let rest = |v: &Volume| v.rest.as_ref().map_or(0, Rest::weight);
+        let text =
+            |v: &Volume| rest(v) + v.name.len() + v.node.len() + v.class.len() + v.attributes.len();
         let mounts = self.mount_points.len();
         self.volumes
             .values()
