@@ -67,14 +67,14 @@ proptest! {
                 ),
             }
         });
-        if let (Ok(node), Ok(pod)) = (node.build(), Pod::new(claims)) {
-            if let Ok(placement) = fit(&pod, &node, &Policy::default()) {
-                for one in placement.assigned() {
-                    if let Place::Pool(pool) = &one.place {
-                        let pool = node.pool(pool.as_str()).unwrap();
-                        let growth = one.size.saturating_sub(one.from);
-                        prop_assert!(pool.overcommit().floor_of(pool.total()) >= growth);
-                    }
+        if let (Ok(node), Ok(pod)) = (node.build(), Pod::new(claims))
+            && let Ok(placement) = fit(&pod, &node, &Policy::default())
+        {
+            for one in placement.assigned() {
+                if let Place::Pool(pool) = &one.place {
+                    let pool = node.pool(pool.as_str()).unwrap();
+                    let growth = one.size.saturating_sub(one.from);
+                    prop_assert!(pool.overcommit().floor_of(pool.total()) >= growth);
                 }
             }
         }

@@ -12,20 +12,20 @@
     reason = "tests"
 )]
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod ledger_model;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use open_local_core::plan::ledger::{Booked, Booking, Limits, Refusal, Volume};
-use open_local_core::plan::{ClaimUid, Exclusive, Ledger, Name, Node, NodePool, Place, Serves};
-use open_local_core::{Bytes, Provisioning};
+use ledger_model::{Event, Held, LIMITS, Naive, Report, name, node_name};
+use open_local_core::Bytes;
+use open_local_core::plan::ledger::{Booked, Booking, Refusal, Volume};
+use open_local_core::plan::{
+    Claim, ClaimUid, Ledger, Node, NodePool, Place, Pod, Policy, filter_and_score, fit,
+};
 
 const NODES: u64 = 3;
 const CLAIMS: u64 = 40;
-const LIMITS: Limits = Limits {
-    holds: 30,
-    tombstones: 12,
-};
-
 /// A small generator of numbers (splitmix64); the seed of a failure is printed.
 struct Dice(u64);
 
@@ -36,270 +36,6 @@ impl Dice {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (z ^ (z >> 31)) % sides
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Event {
-    Reserve(Vec<Booking>, u64),
-    Confirm(Booking),
-    Cancel(ClaimUid),
-    Release(ClaimUid),
-    Expand(ClaimUid, u64, u64),
-    Expire(u64),
-    Observe(u64, Report),
-    Forget(u64),
-    Rebuild(Vec<Booking>),
-    Restart,
-}
-
-/// What a node says of itself: pools (thick p, thin t) and one device d.
-#[derive(Debug, Clone)]
-struct Report {
-    thick_pool: Option<(u64, u64)>,
-    thin_pool: Option<(u64, u64)>,
-    device_free: bool,
-    counted: Vec<Volume>,
-}
-
-fn name(text: impl AsRef<str>) -> Name {
-    Name::new(text).unwrap()
-}
-
-fn node_name(number: u64) -> Name {
-    name(format!("n{number}"))
-}
-
-impl Report {
-    fn node(&self, number: u64) -> Node {
-        let mut node = Node::builder(node_name(number));
-        if let Some((total, thick)) = self.thick_pool {
-            let pool = NodePool::new(name("p"), Bytes::new(total));
-            node = node.pool(
-                pool.with_thick(Bytes::new(thick))
-                    .with_granularity(Bytes::new(4)),
-            );
-        }
-        if let Some((total, thin)) = self.thin_pool {
-            let pool = NodePool::new(name("t"), Bytes::new(total)).serving(Serves::Thin);
-            node = node.pool(pool.with_thin(Bytes::new(thin), Bytes::ZERO));
-        }
-        let device = Exclusive::new(name("d"), Bytes::new(50));
-        let device = if self.device_free {
-            device
-        } else {
-            device.taken()
-        };
-        node.device(device).build().unwrap()
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Held {
-    node: Name,
-    place: Place,
-    kind: Provisioning,
-    bound: Option<u64>,
-    wish: Option<(u64, u64)>,
-}
-
-impl Held {
-    fn size(&self) -> u64 {
-        self.bound.unwrap_or(0).max(self.wish.map_or(0, |w| w.0))
-    }
-}
-
-/// The same rules, without anything kept up to date: all is computed when it is asked for.
-#[derive(Debug, Clone, Default)]
-struct Naive {
-    holds: BTreeMap<ClaimUid, Held>,
-    released: VecDeque<ClaimUid>,
-    reports: BTreeMap<Name, Report>,
-}
-
-impl Naive {
-    fn at<'a>(&'a self, node: &Name, place: &Place) -> Vec<(&'a ClaimUid, &'a Held)> {
-        let here = |held: &Held| held.node == *node && held.place == *place;
-        self.holds.iter().filter(|(_, held)| here(held)).collect()
-    }
-
-    /// Promised in a pool: what is reported, and of each hold what the report does not count.
-    fn promised(&self, node: &Name, pool: &str) -> Option<(u64, u64)> {
-        let report = self.reports.get(node)?;
-        let (reported, unit) = match pool {
-            "p" => (report.thick_pool?, 4),
-            _ => (report.thin_pool?, 1),
-        };
-        let place = Place::Pool(name(pool));
-        let units = |n: u64| n.div_ceil(unit) * unit;
-        let held = self.at(node, &place).into_iter().map(|(uid, held)| {
-            let counted = report.counted.iter().rfind(|v| v.uid == *uid);
-            let counted = counted
-                .filter(|v| v.place == place)
-                .map_or(0, |v| v.size.get());
-            units(held.size()).saturating_sub(units(counted))
-        });
-        Some((reported.0, reported.1 + held.sum::<u64>()))
-    }
-
-    fn device_free(&self, node: &Name) -> Option<bool> {
-        let report = self.reports.get(node)?;
-        Some(report.device_free && self.at(node, &Place::Device(name("d"))).is_empty())
-    }
-
-    fn fits(&self, uid: &ClaimUid) -> bool {
-        let held = &self.holds[uid];
-        let Some(report) = self.reports.get(&held.node) else {
-            return false;
-        };
-        match &held.place {
-            Place::Pool(pool) => {
-                let serves = (pool.as_str() == "p") == (held.kind == Provisioning::Thick);
-                let promised = self.promised(&held.node, pool.as_str());
-                // What costs nothing more than is reported is never refused.
-                let mut without = self.clone();
-                let _ = without.holds.remove(uid);
-                let free = without.promised(&held.node, pool.as_str()) == promised;
-                serves && promised.is_some_and(|(total, sum)| sum <= total || free)
-            }
-            Place::Device(_) => {
-                let own = report.counted.iter().rfind(|v| v.uid == *uid);
-                let own = own.is_some_and(|v| v.place == held.place);
-                let alone = self.at(&held.node, &held.place).len() == 1;
-                alone && (report.device_free || own) && held.size() <= 50
-            }
-            _ => true,
-        }
-    }
-
-    fn wish(&mut self, booking: &Booking, deadline: u64) -> bool {
-        let uid = &booking.uid;
-        let old = self.holds.get(uid).cloned();
-        let same = |h: &Held| {
-            h.node == booking.node && h.place == booking.place && h.kind == booking.provisioning
-        };
-        let stays = old.as_ref().is_some_and(same);
-        let bound = old.as_ref().and_then(|h| h.bound);
-        if self.released.contains(uid) || (old.is_none() && self.holds.len() >= LIMITS.holds) {
-            return false;
-        }
-        if bound.is_some() && !stays {
-            return false;
-        }
-        let size = booking.size.get();
-        if bound.is_some_and(|bound| size <= bound) {
-            return true;
-        }
-        let kept = old.as_ref().filter(|_| stays);
-        let wished = kept.and_then(|h| h.wish);
-        let held = Held {
-            node: booking.node.clone(),
-            place: booking.place.clone(),
-            kind: booking.provisioning,
-            bound: kept.and_then(|h| h.bound),
-            wish: Some((
-                wished.map_or(size, |w| w.0.max(size)),
-                wished.map_or(deadline, |w| w.1.max(deadline)),
-            )),
-        };
-        let grows = kept.is_none_or(|h| h.size() < held.size());
-        let _ = self.holds.insert(uid.clone(), held);
-        !grows || self.fits(uid)
-    }
-
-    fn confirm(&mut self, fact: &Booking) -> bool {
-        if self.released.contains(&fact.uid) {
-            return true;
-        }
-        let old = self.holds.get(&fact.uid);
-        let same = old.is_some_and(|h| {
-            h.node == fact.node && h.place == fact.place && h.kind == fact.provisioning
-        });
-        if (old.is_none() && self.holds.len() >= LIMITS.holds)
-            || (old.is_some_and(|h| h.bound.is_some()) && !same)
-        {
-            return false;
-        }
-        let old = old.filter(|_| same);
-        let bound = old.and_then(|h| h.bound).unwrap_or(0).max(fact.size.get());
-        let held = Held {
-            node: fact.node.clone(),
-            place: fact.place.clone(),
-            kind: fact.provisioning,
-            bound: Some(bound),
-            wish: old.and_then(|h| h.wish).filter(|w| w.0 > bound),
-        };
-        let _ = self.holds.insert(fact.uid.clone(), held);
-        true
-    }
-
-    fn sweep(&mut self) {
-        self.holds
-            .retain(|_, held| held.bound.is_some() || held.wish.is_some());
-    }
-
-    /// Answers whether the event was granted.
-    fn apply(&mut self, event: &Event) -> bool {
-        match event {
-            Event::Reserve(bookings, deadline) => {
-                let before = self.clone();
-                let granted = bookings.iter().all(|booking| self.wish(booking, *deadline));
-                if !granted {
-                    *self = before;
-                }
-                return granted;
-            }
-            Event::Confirm(fact) => return self.confirm(fact),
-            Event::Cancel(uid) => {
-                self.holds.entry(uid.clone()).and_modify(|h| h.wish = None);
-            }
-            Event::Release(uid) => {
-                let _ = self.holds.remove(uid);
-                if !self.released.contains(uid) {
-                    self.released.push_back(uid.clone());
-                }
-                while self.released.len() > LIMITS.tombstones {
-                    let _ = self.released.pop_front();
-                }
-            }
-            Event::Expand(uid, size, deadline) => {
-                let Some(held) = self.holds.get(uid) else {
-                    return false;
-                };
-                let mut booking = Booking::new(
-                    uid.clone(),
-                    held.node.clone(),
-                    held.place.clone(),
-                    Bytes::new(*size),
-                );
-                booking.provisioning = held.kind;
-                if *size > held.size() {
-                    return self.apply(&Event::Reserve(vec![booking], *deadline));
-                }
-            }
-            Event::Expire(now) => {
-                for held in self.holds.values_mut() {
-                    held.wish = held.wish.filter(|w| w.1 > *now);
-                }
-            }
-            Event::Observe(node, report) => {
-                let _ = self.reports.insert(node_name(*node), report.clone());
-            }
-            Event::Forget(node) => {
-                let _ = self.reports.remove(&node_name(*node));
-            }
-            Event::Rebuild(facts) => {
-                self.holds.values_mut().for_each(|held| held.bound = None);
-                self.sweep();
-                return facts.iter().filter(|fact| !self.confirm(fact)).count() == 0;
-            }
-            Event::Restart => {
-                self.holds.values_mut().for_each(|held| held.wish = None);
-                self.released.clear();
-            }
-        }
-        self.sweep();
-        true
     }
 }
 
@@ -583,14 +319,18 @@ fn a_late_confirmation_does_not_revive_a_released_claim() {
     let (mut ledger, booking) = lab();
     let minute = Duration::from_secs(60);
     assert_eq!(
-        ledger.reserve(&[booking.clone()], minute),
+        ledger.reserve(std::slice::from_ref(&booking), minute),
         Ok(Booked::Changed)
     );
     assert_eq!(ledger.confirm(&booking), Ok(Booked::Changed));
     assert_eq!(ledger.confirm(&booking), Ok(Booked::Unchanged));
     assert_eq!(ledger.release(&booking.uid), Booked::Changed);
     assert_eq!(ledger.confirm(&booking), Ok(Booked::Ignored));
-    assert!(ledger.reserve(&[booking.clone()], minute).is_err());
+    assert!(
+        ledger
+            .reserve(std::slice::from_ref(&booking), minute)
+            .is_err()
+    );
     assert_eq!(ledger.rebuild([booking.clone()]), 0);
     assert_eq!(thick(&ledger), Bytes::ZERO);
     let mut again = booking;
@@ -606,10 +346,12 @@ fn of_two_pods_for_the_last_room_one_gets_it() {
     other.uid = ClaimUid::new("other").unwrap();
     let minute = Duration::from_secs(60);
     assert_eq!(
-        ledger.reserve(&[booking.clone()], minute),
+        ledger.reserve(std::slice::from_ref(&booking), minute),
         Ok(Booked::Changed)
     );
-    let refusal = ledger.reserve(&[other.clone()], minute).unwrap_err();
+    let refusal = ledger
+        .reserve(std::slice::from_ref(&other), minute)
+        .unwrap_err();
     let error = open_local_core::Error::from(refusal);
     assert_eq!(error.kind(), open_local_core::ErrorKind::OutOfSpace);
     assert!(error.to_string().contains("1GiB"), "{error}");
@@ -645,11 +387,42 @@ fn facts_beyond_the_room_are_counted_and_nothing_is_granted_until_they_fit() {
     assert_eq!(thick(&ledger), Bytes::MAX);
     let mut one = booking;
     one.size = Bytes::new(1);
-    assert!(ledger.reserve(&[one.clone()], Duration::ZERO).is_err());
+    assert!(
+        ledger
+            .reserve(std::slice::from_ref(&one), Duration::ZERO)
+            .is_err()
+    );
     for number in 0..5u64 {
         let uid = ClaimUid::new(format!("huge{number}")).unwrap();
         assert_eq!(ledger.release(&uid), Booked::Changed);
     }
     assert_eq!(thick(&ledger), Bytes::ZERO);
     assert!(ledger.reserve(&[one], Duration::ZERO).is_ok());
+}
+
+#[test]
+fn a_pod_that_is_judged_again_does_not_compete_with_itself() {
+    let (mut ledger, booking) = lab();
+    let minute = Duration::from_secs(60);
+    let pod = Pod::new([Claim::thick(booking.uid.clone(), Bytes::GIB)]).unwrap();
+    let policy = Policy::default();
+    let placement = fit(&pod, ledger.view("n").unwrap(), &policy).unwrap();
+    assert_eq!(
+        ledger.reserve_placement(&placement, minute),
+        Ok(Booked::Changed)
+    );
+    assert!(fit(&pod, ledger.view("n").unwrap(), &policy).is_err());
+    let views = ledger.views_for(&pod);
+    let again = filter_and_score(&pod, views.iter(), &policy);
+    assert!(again[0].outcome.is_ok());
+    assert_eq!(fit(&pod, views.get("n").unwrap(), &policy), Ok(placement));
+    let other = Pod::new([Claim::thick(ClaimUid::new("o").unwrap(), Bytes::GIB)]).unwrap();
+    let views = ledger.views_for(&other);
+    assert!(
+        filter_and_score(&other, views.iter(), &policy)[0]
+            .outcome
+            .is_err()
+    );
+    assert_eq!(ledger.confirm(&booking), Ok(Booked::Changed));
+    assert!(fit(&pod, ledger.views_for(&pod).get("n").unwrap(), &policy).is_err());
 }

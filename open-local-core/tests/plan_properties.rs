@@ -243,7 +243,6 @@ proptest! {
         for (index, parts) in parts.iter().enumerate() {
             ledger.observe(parts.node(&format!("n{index}"), false), []);
         }
-        let limit = |pool: &NodePool, provisioning| pool.available(provisioning);
         let mut given = std::collections::BTreeSet::new();
         for (index, claims) in pods.iter().enumerate() {
             let pod = Pod::new(numbered(claims, index * 10)).unwrap();
@@ -274,7 +273,6 @@ proptest! {
                     let room = room.checked_sub(thick).expect("thick volumes beyond the room");
                     prop_assert!(thin <= pool.overcommit().floor_of(room));
                 }
-                let _ = limit(pool, Provisioning::Thin);
             }
         }
     }

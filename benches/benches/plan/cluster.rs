@@ -104,11 +104,11 @@ pub(crate) fn ledger(nodes: usize) -> Ledger {
     let mut ledger = Ledger::default();
     for number in 0..nodes {
         ledger.observe(node(number), []);
-        for volume in 0..VOLUMES {
+        for (volume, (group, _)) in GROUPS.iter().enumerate().take(VOLUMES) {
             let fact = Booking::new(
                 uid(volume_uid(number, volume)),
                 name(node_name(number)),
-                Place::Pool(name(GROUPS[volume].0)),
+                Place::Pool(name(group)),
                 gib(2),
             );
             let _ = ledger.confirm(&fact).expect("a new claim");

@@ -2,7 +2,8 @@
 //!
 //! A node's figures lag behind decisions: between choosing a node and seeing the volume in the
 //! node's report lie seconds in which other pods are placed. The [`Ledger`] adds what was promised
-//! meanwhile to what is observed, and [`Ledger::view`] is a node as the planner must see it.
+//! meanwhile to what is observed, and [`Ledger::view`] is a node as the planner must see it. A pod
+//! that is judged a second time is judged by [`Ledger::views_for`], without its own reservation.
 //!
 //! A claim's **hold** has two parts: what is **bound** (a volume exists, confirmed by its object)
 //! and what is **wished** (promised until a deadline). The larger one counts, so an expansion is a
@@ -30,6 +31,7 @@ mod account;
 mod hold;
 mod refusal;
 mod tombstones;
+mod views;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,7 +44,9 @@ use words::Words;
 
 pub use hold::{Booking, Volume};
 pub use refusal::Refusal;
+pub use views::Views;
 
+use super::claim::Pod;
 use super::name::{ClaimUid, Name};
 use super::node::Node;
 use super::placement::Placement;
@@ -113,7 +117,14 @@ impl Ledger {
         self.accounts.values().filter_map(Account::node)
     }
 
-    /// The same for readers that outlive a lock: they share the lists of the nodes with the
+    /// All nodes without what is wished for the claims of this pod: what a pod must be judged by
+    /// that may hold a reservation from an earlier attempt.
+    #[must_use]
+    pub fn views_for(&self, pod: &Pod) -> Views<'_> {
+        Views::without(self, pod)
+    }
+
+    /// [`Ledger::views`] for readers that outlive a lock: they share the lists of the nodes with the
     /// ledger. A later change leaves them as they are.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Node> {

@@ -226,9 +226,7 @@ mod tests {
         let holds = BTreeMap::from([(uid.clone(), hold.clone())]);
         let node = |thick| {
             let pool = NodePool::new(name("p"), gib(10)).with_thick(gib(thick));
-            Some(Arc::new(
-                Node::builder(name("n")).pool(pool).build().unwrap(),
-            ))
+            Some(Node::builder(name("n")).pool(pool).build().unwrap())
         };
         let thick = |account: &Account| account.node().unwrap().pool("p").unwrap().thick();
         let mut account = Account::default();
