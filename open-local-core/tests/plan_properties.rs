@@ -138,6 +138,8 @@ fn numbered(claims: &[Claim], start: usize) -> Vec<Claim> {
     claims.iter().enumerate().map(number).collect()
 }
 
+type Make = fn(ClaimUid, Bytes) -> Claim;
+
 fn policies() -> [Policy; 3] {
     let weights = open_local_core::plan::AntiAffinity {
         devices: 5,
@@ -288,7 +290,7 @@ proptest! {
             })
         };
         let uid = || ClaimUid::new("c").unwrap();
-        let make: [(Bytes, fn(ClaimUid, Bytes) -> Claim); 4] = [
+        let make: [(Bytes, Make); 4] = [
             (node.grantable(Provisioning::Thick, None, media).largest, Claim::thick),
             (node.grantable(Provisioning::Thin, None, media).largest, Claim::thin),
             (node.grantable_devices(media).largest, Claim::device),
