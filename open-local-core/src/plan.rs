@@ -1,7 +1,7 @@
 //! Placement: which node, which pool, which device. Pure: no I/O, no clock, no randomness.
 //!
-//! The scheduler extender, CSI capacity, expansion checks, the program `open-local plan` and the
-//! tests share this one brain. A caller describes nodes ([`Node`]) and what a pod asks for
+//! Made to be the one brain of scheduler extender, CSI capacity, expansion checks and what-if
+//! simulations; none of those exists yet. A caller describes nodes ([`Node`]) and what a pod asks for
 //! ([`Pod`]); [`filter_and_score`] judges every node, [`fit`] says where each claim goes, and a
 //! [`Ledger`] remembers what was promised until the cluster shows it.
 //!
