@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod host;
+pub mod plan;
 pub mod state;
 pub mod units;
 

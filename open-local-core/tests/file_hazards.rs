@@ -393,6 +393,26 @@ fn a_volume_whose_image_lost_its_name_while_published_is_not_removed() {
 }
 
 #[test]
+fn a_device_with_its_tag_on_another_file_is_not_its_own() {
+    let lab = Lab::filled(true, 0);
+    let pool = lab.open().unwrap();
+    let old: Source = volume("old").into();
+    let first = pool.publish(&PublishSpec::new(old.clone())).unwrap();
+    // As after the image was restored from a backup under its device.
+    let bytes = bytes_of(&lab, &image("old"));
+    lab.files
+        .rename(&image("old"), Path::new("/srv/was"))
+        .unwrap();
+    lab.files.add_file(image("old"), &bytes).unwrap();
+    assert!(!pool.unpublish(&old).unwrap().changed());
+    let second = pool.publish(&PublishSpec::new(old.clone())).unwrap();
+    assert!(second.changed());
+    assert_ne!(first.into_inner().device, second.into_inner().device);
+    let health = pool.volume(&volume("old")).unwrap().health;
+    assert!(matches!(health, Health::Degraded(_)), "{health:?}");
+}
+
+#[test]
 fn another_pool_in_its_place_is_not_worked_on() {
     let lab = Lab::filled(true, 0);
     let pool = lab.open().unwrap();

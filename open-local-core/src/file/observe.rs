@@ -275,7 +275,14 @@ impl FilePool {
     /// # Errors
     /// As [`Self::contents`].
     pub(super) fn room(&self, op: Op, pool: &PoolRecord) -> Result<Room> {
-        let contents = self.contents(op)?;
+        self.room_of(op, pool, &self.contents(op)?)
+    }
+
+    /// The pool's room with these contents.
+    ///
+    /// # Errors
+    /// `Io` if the disk can't be asked.
+    pub(super) fn room_of(&self, op: Op, pool: &PoolRecord, contents: &Contents) -> Result<Room> {
         let root = self.layout.root();
         let space = self.host.files.space(root).map_err(|e| {
             Error::from_io(

@@ -198,7 +198,7 @@ impl Pool for FilePool {
         let op = Op::InspectPool;
         let record = self.pool_record(op)?;
         let contents = self.contents(op)?;
-        let room = self.room(op, &record)?;
+        let room = self.room_of(op, &record, &contents)?;
         let thin = room.available(Provisioning::Thin);
         let thick = room.available(Provisioning::Thick);
         let capacity = Capacity::new(room.total, room.used(), room.promised(), room.reserve)

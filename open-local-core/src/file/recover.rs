@@ -7,6 +7,7 @@ use super::folder::PROBES;
 use super::layout::{Entry, Family, classify};
 use super::planner;
 use super::pool::FilePool;
+use super::record::Stage;
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::spec::Source;
 
@@ -24,7 +25,16 @@ impl FilePool {
             )?;
         }
         let contents = self.contents(op)?;
-        let mut keys: Vec<&Source> = contents.objects.keys().chain(&contents.leftovers).collect();
+        // Whoever is at rest needs nothing, and is not looked at again: a pool may hold many.
+        let at_rest = |stage: &Stage| matches!(stage, Stage::Ready | Stage::Filling { .. });
+        let unfinished = contents
+            .objects
+            .iter()
+            .filter_map(|(key, record)| match record {
+                Ok(record) => (!at_rest(&record.stage)).then_some(key),
+                Err(_) => Some(key),
+            });
+        let mut keys: Vec<&Source> = unfinished.chain(&contents.leftovers).collect();
         keys.sort();
         keys.dedup();
         for key in keys {

@@ -139,3 +139,6 @@ fn zero_around(device: &dyn BlockIo, offset: u64, size: u64) -> std::io::Result<
     let zeroes = vec![0; usize::try_from(len).unwrap_or(0)];
     device.write_at(start, &zeroes)
 }
+
+#[cfg(test)]
+mod tests;

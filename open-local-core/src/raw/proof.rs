@@ -178,7 +178,10 @@ fn claim(devices: &dyn Devices, report: &DeviceReport) -> Result<Box<dyn DeviceH
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
+    use crate::host::{MemoryBlock, Roots};
     use crate::raw::DeviceIdentity;
     use crate::units::Bytes;
 
@@ -240,6 +243,83 @@ mod tests {
             assert_eq!(found, kind, "{said}");
             assert!(said.contains(text) && said.contains("/dev/loop7"), "{said}");
         }
+    }
+
+    /// A blank device that somebody may have claimed, or be writing.
+    #[derive(Debug)]
+    struct InUse {
+        claimed: bool,
+        writers: Vec<String>,
+    }
+
+    #[derive(Debug)]
+    struct Blank(MemoryBlock);
+
+    impl BlockIo for Blank {
+        fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+            self.0.read_at(offset, buf)
+        }
+
+        fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            self.0.write_at(offset, data)
+        }
+
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn size(&self) -> io::Result<Bytes> {
+            self.0.size()
+        }
+    }
+
+    impl DeviceHandle for Blank {
+        fn number(&self) -> io::Result<DeviceNumber> {
+            Ok(DeviceNumber::new(7, 7))
+        }
+
+        fn block_size(&self) -> io::Result<Bytes> {
+            Ok(Bytes::new(512))
+        }
+
+        fn is_read_only(&self) -> io::Result<bool> {
+            Ok(false)
+        }
+
+        fn drop_cache(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Devices for InUse {
+        fn open(&self, _: &Path, access: DeviceAccess) -> io::Result<Box<dyn DeviceHandle>> {
+            if self.claimed && access == DeviceAccess::Claim {
+                return Err(io::Error::from_raw_os_error(libc::EBUSY));
+            }
+            Ok(Box::new(Blank(MemoryBlock::new(vec![0; 1 << 20]))))
+        }
+
+        fn writers(&self, _: DeviceNumber) -> io::Result<Vec<String>> {
+            Ok(self.writers.clone())
+        }
+    }
+
+    #[test]
+    fn a_device_that_is_claimed_or_written_is_not_proven() {
+        let roots = Roots::all_under(Path::new("/nonexistent"));
+        let host = Host::system().with_roots(roots);
+        let prove = |claimed, writers: &[&str]| {
+            let writers = writers.iter().map(ToString::to_string).collect();
+            let devices = InUse { claimed, writers };
+            let (path, number) = (Path::new("/dev/loop7"), DeviceNumber::new(7, 7));
+            prove_writable(&host, &devices, &[], path, number, &|_| true).map_err(|e| e.kind())
+        };
+        assert!(prove(false, &[]).is_ok());
+        assert_eq!(prove(true, &[]).unwrap_err(), ErrorKind::Busy);
+        assert_eq!(
+            prove(false, &["mkfs (pid 7)"]).unwrap_err(),
+            ErrorKind::Busy
+        );
     }
 
     #[test]

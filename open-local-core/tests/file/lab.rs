@@ -16,6 +16,8 @@ use open_local_core::{
 
 pub const POOL: &str = "/srv/pool";
 pub const SIZE: Bytes = Bytes::new(64 << 10);
+/// Within the small volumes, so that resuming a copy is tried too.
+const MARK: Bytes = Bytes::new(16 << 10);
 
 pub fn volume(name: &str) -> VolumeId {
     VolumeId::new(name).unwrap()
@@ -34,6 +36,8 @@ pub struct Lab {
     pub loops: SimLoops,
     /// Processes so far: each has its own luck.
     processes: AtomicU64,
+    /// How far apart the marks of a copy are.
+    pub copy_mark: Bytes,
 }
 
 impl Lab {
@@ -48,6 +52,7 @@ impl Lab {
             files,
             loops,
             processes,
+            copy_mark: MARK,
         }
     }
 
@@ -60,13 +65,13 @@ impl Lab {
             files,
             loops,
             processes,
+            copy_mark: self.copy_mark,
         }
     }
 
     pub fn backend(&self) -> FileBackend {
         let mut options = FileOptions::default();
-        // Marks fall within the small volumes, so that resuming a copy is tried too.
-        options.copy_mark = Bytes::new(16 << 10);
+        options.copy_mark = self.copy_mark;
         let host = sim_host(
             Arc::clone(&self.files),
             self.processes.fetch_add(1, Ordering::SeqCst),
