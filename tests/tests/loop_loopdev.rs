@@ -15,6 +15,8 @@ fn described(device: &LoopDevice) -> LoopDevice {
     let index = LoopDevice {
         index: 0,
         path: "/dev/loop0".into(),
+        // The kernel counts up with each attachment.
+        sequence: None,
         ..device.clone()
     };
     LoopDevice {

@@ -76,12 +76,6 @@ macro_rules! subject_from {
                 Self::$variant(id.clone())
             }
         }
-
-        impl From<$id> for Subject {
-            fn from(id: $id) -> Self {
-                Self::$variant(id)
-            }
-        }
     )*};
 }
 subject_from!(PoolId => Pool, VolumeId => Volume, SnapshotId => Snapshot);
