@@ -108,10 +108,7 @@ fn main() {
         .nresamples(10_000)
         .configure_from_args();
     bench_start(&mut criterion);
-    let reports = [
-        compare(&mut criterion, "xfs", true),
-        compare(&mut criterion, "ext4", false),
-    ];
+    let reports = [compare(&mut criterion, "xfs", true), compare(&mut criterion, "ext4", false)];
     criterion.final_summary();
     println!("{}", reports.join("\n"));
 }

@@ -34,9 +34,7 @@ fn pool(crowd: u32) -> Arc<dyn Pool> {
     let machine = Machine::new(u64::from(crowd));
     let backend = SimBackend::new(&machine);
     let id = PoolId::new("bench").expect("a valid name");
-    let _ = backend
-        .ensure_pool(&PoolSpec::new(id.clone()))
-        .expect("make the pool");
+    let _ = backend.ensure_pool(&PoolSpec::new(id.clone())).expect("make the pool");
     let pool = backend.open_pool(&id).expect("open the pool");
     for number in 0..crowd {
         create(&*pool, &format!("other-{number}"));
@@ -81,12 +79,7 @@ fn bench_crowd(group: &mut BenchmarkGroup<'_, WallTime>, crowd: u32) {
     let forget = || remove(pool, "new");
     bench(group, ("create", crowd), forget, || create(pool, "new"));
     remove(pool, "new");
-    bench(
-        group,
-        ("remove", crowd),
-        || create(pool, "new"),
-        || remove(pool, "new"),
-    );
+    bench(group, ("remove", crowd), || create(pool, "new"), || remove(pool, "new"));
     let again = || {
         let removed = snapshots(pool).remove_snapshot(&point());
         let _ = removed.expect("remove the snapshot");

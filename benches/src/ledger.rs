@@ -8,15 +8,8 @@ use crate::lanes::millis;
 use crate::rounds::timed;
 
 /// What is told apart.
-pub const KINDS: [&str; 7] = [
-    "flush file",
-    "flush folder",
-    "list loops",
-    "loop",
-    "lock",
-    "read",
-    "change",
-];
+pub const KINDS: [&str; 7] =
+    ["flush file", "flush folder", "list loops", "loop", "lock", "read", "change"];
 
 /// Number and duration of calls to the machine, by kind.
 type Entries = BTreeMap<&'static str, (u32, Duration)>;
@@ -50,10 +43,7 @@ fn add(entries: &mut Entries, kind: &'static str, count: u32, time: Duration) {
 #[must_use]
 pub fn header(title: &str) -> String {
     let names = KINDS.map(|kind| format!(" {kind} |")).concat();
-    format!(
-        "| {title} | ms |{names}\n|---|--:|{}",
-        "--:|".repeat(KINDS.len())
-    )
+    format!("| {title} | ms |{names}\n|---|--:|{}", "--:|".repeat(KINDS.len()))
 }
 
 /// What one step cost, over several rounds.
@@ -107,10 +97,7 @@ mod tests {
         ledger.book("change", || ());
         assert_eq!(account.rounds, 1);
         assert_eq!(account.entries.len(), 1);
-        assert_eq!(
-            account.entries.get("change").map(|(count, _)| *count),
-            Some(2)
-        );
+        assert_eq!(account.entries.get("change").map(|(count, _)| *count), Some(2));
         assert!(account.row("create").ends_with("% in 2 |"));
     }
 }

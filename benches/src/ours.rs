@@ -57,15 +57,9 @@ impl OpenLocal {
     fn with_loops(host: Host, loops: Arc<dyn Loops>, folder: &Path) -> Self {
         let backend = FileBackend::new(host, loops);
         let id = PoolId::new(NAME).expect("a valid name");
-        let _ = backend
-            .ensure_pool(&PoolSpec::new(id.clone()).at(folder))
-            .expect("make the pool");
+        let _ = backend.ensure_pool(&PoolSpec::new(id.clone()).at(folder)).expect("make the pool");
         let pool = backend.open_pool(&id).expect("open the pool");
-        Self {
-            folder: folder.to_path_buf(),
-            backend,
-            pool,
-        }
+        Self { folder: folder.to_path_buf(), backend, pool }
     }
 
     /// The pool.

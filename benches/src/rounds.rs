@@ -104,11 +104,7 @@ impl Arena {
     pub fn new(kind: &str, size: Bytes) -> Self {
         let scratch = Scratch::new(&format!("bench-{kind}"));
         let disk = scratch.disk("disk", size, kind);
-        Self {
-            scratch,
-            disk,
-            turn: Cell::new(0),
-        }
+        Self { scratch, disk, turn: Cell::new(0) }
     }
 
     /// The machine, with state folders of this run.

@@ -38,10 +38,7 @@ pub trait Side {
 
     /// Writes [`DATA`] that is not zero to the beginning of a volume, down to the disk.
     fn fill(&self, volume: &str) {
-        let image = File::options()
-            .write(true)
-            .open(self.image(volume))
-            .expect("open the image");
+        let image = File::options().write(true).open(self.image(volume)).expect("open the image");
         let mut block = [0u8; 4096];
         for (byte, value) in block.iter_mut().zip((1..=251).cycle()) {
             *byte = value;

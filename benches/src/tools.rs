@@ -29,12 +29,7 @@ impl Tools {
     #[must_use]
     pub fn new(folder: &Path, reflink: bool, flush: bool) -> Self {
         fs::create_dir(folder).expect("make the folder of the tools");
-        Self {
-            folder: folder.to_path_buf(),
-            reflink,
-            flush,
-            devices: RefCell::default(),
-        }
+        Self { folder: folder.to_path_buf(), reflink, flush, devices: RefCell::default() }
     }
 
     /// Starts a program that does nothing: what every step of the tools costs at least.
@@ -51,11 +46,7 @@ impl Tools {
     }
 
     fn copy(&self, from: &str, to: &str) {
-        let how = if self.reflink {
-            "--reflink=always"
-        } else {
-            "--sparse=always"
-        };
+        let how = if self.reflink { "--reflink=always" } else { "--sparse=always" };
         let (from, to) = (self.image(from), self.image(to));
         let _ = run("cp", &[how.as_ref(), from.as_os_str(), to.as_os_str()]);
         self.sync(&[&to, &self.folder]);
@@ -69,11 +60,7 @@ fn truncate(file: &Path, size: Bytes) {
 
 impl Side for Tools {
     fn name(&self) -> &'static str {
-        if self.flush {
-            "tools with sync"
-        } else {
-            "tools"
-        }
+        if self.flush { "tools with sync" } else { "tools" }
     }
 
     fn create(&self, volume: &str) {

@@ -55,8 +55,7 @@ impl Files for WatchedFiles {
     }
 
     fn reflink(&self, source: &Path, target: &Path) -> io::Result<()> {
-        self.ledger
-            .book("change", || self.inner.reflink(source, target))
+        self.ledger.book("change", || self.inner.reflink(source, target))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -72,8 +71,7 @@ impl Files for WatchedFiles {
     }
 
     fn sync_dir(&self, folder: &Path) -> io::Result<()> {
-        self.ledger
-            .book("flush folder", || self.inner.sync_dir(folder))
+        self.ledger.book("flush folder", || self.inner.sync_dir(folder))
     }
 
     fn space(&self, folder: &Path) -> io::Result<FsSpace> {
@@ -97,8 +95,7 @@ impl BlockIo for WatchedFile {
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.ledger
-            .book("change", || self.inner.write_at(offset, data))
+        self.ledger.book("change", || self.inner.write_at(offset, data))
     }
 
     fn flush(&self) -> io::Result<()> {
@@ -116,8 +113,7 @@ impl FileIo for WatchedFile {
     }
 
     fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
-        self.ledger
-            .book("change", || self.inner.allocate(offset, len))
+        self.ledger.book("change", || self.inner.allocate(offset, len))
     }
 
     fn next_data(&self, offset: u64) -> io::Result<Option<(u64, u64)>> {

@@ -17,12 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let id = VolumeId::new("data")?;
     let spec = VolumeSpec::new(id.clone(), "64MiB".parse()?).with_tag("team", "storage");
     let made = pool.ensure_volume(&spec)?;
-    println!(
-        "{} of {}, made now: {}",
-        made.get().id,
-        made.get().size,
-        made.changed()
-    );
+    println!("{} of {}, made now: {}", made.get().id, made.get().size, made.changed());
 
     // The same call again changes nothing; the same name with another size is a conflict.
     println!("made again: {}", pool.ensure_volume(&spec)?.changed());
@@ -37,11 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     block.write_at(4096, b"hello")?;
     let mut read = [0; 5];
     block.read_at(4096, &mut read)?;
-    println!(
-        "{}: {}",
-        device.device.display(),
-        String::from_utf8_lossy(&read)
-    );
+    println!("{}: {}", device.device.display(), String::from_utf8_lossy(&read));
 
     drop(block);
     let _ = pool.unpublish(&id.clone().into())?;

@@ -32,20 +32,12 @@ pub struct Answer {
 impl Answer {
     /// An answer of success.
     pub fn new(json: Value, text: impl Into<String>) -> Self {
-        Self {
-            json,
-            text: text.into(),
-            failure: None,
-            raw: false,
-        }
+        Self { json, text: text.into(), failure: None, raw: false }
     }
 
     /// Text that is the same in every format, such as a completion script.
     pub fn raw(text: impl Into<String>) -> Self {
-        Self {
-            raw: true,
-            ..Self::new(Value::Null, text)
-        }
+        Self { raw: true, ..Self::new(Value::Null, text) }
     }
 
     /// The same with what went wrong, if anything did.

@@ -26,11 +26,7 @@ pub use entry::main;
 /// Node-local storage: pools, volumes, snapshots, clones, file systems and I/O limits
 #[derive(Debug, Parser)]
 #[command(name = "open-local", version, after_long_help = exit::epilogue())]
-#[command(
-    arg_required_else_help = true,
-    propagate_version = true,
-    infer_subcommands = false
-)]
+#[command(arg_required_else_help = true, propagate_version = true, infer_subcommands = false)]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]

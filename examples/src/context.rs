@@ -49,12 +49,7 @@ pub enum LogLevel {
 pub struct Globals {
     /// The kind of pools: file (directories and loop devices) or sim (in memory, without root;
     /// forgotten when the process ends)
-    #[arg(
-        long,
-        global = true,
-        default_value = "file",
-        env = "OPEN_LOCAL_BACKEND"
-    )]
+    #[arg(long, global = true, default_value = "file", env = "OPEN_LOCAL_BACKEND")]
     pub backend: String,
     /// The pool; may be left out where there is only one
     #[arg(long, global = true, env = "OPEN_LOCAL_POOL")]
@@ -137,11 +132,7 @@ impl Context {
         // A simulated machine must not leave files on the real one unless told where.
         let keeps = machine.real || globals.state_dir.is_some();
         let ring = keeps.then(|| Ring::in_folder(&machine.host.roots.state));
-        Ok(Self {
-            machine: observed(machine, ring.clone()),
-            globals,
-            ring,
-        })
+        Ok(Self { machine: observed(machine, ring.clone()), globals, ring })
     }
 
     /// The chosen backend.
@@ -179,10 +170,8 @@ impl Context {
         let about = Subject::Backend(backend.name().to_owned());
         match pools.as_slice() {
             [only] => Ok(only.id().clone()),
-            [] => Err(
-                Error::new(ErrorKind::NotFound, Op::OpenPool, about, "there is no pool")
-                    .with_remedy("make one: open-local pool create NAME"),
-            ),
+            [] => Err(Error::new(ErrorKind::NotFound, Op::OpenPool, about, "there is no pool")
+                .with_remedy("make one: open-local pool create NAME")),
             several => {
                 let names: Vec<&str> = several.iter().map(|p| p.id().as_str()).collect();
                 Err(Error::new(

@@ -67,16 +67,8 @@ fn meaning(kind: ErrorKind) -> &'static str {
 #[must_use]
 pub fn table() -> Vec<ExitCode> {
     let mut rows = vec![
-        ExitCode {
-            code: SUCCESS,
-            name: "ok",
-            meaning: "done, or nothing had to be done",
-        },
-        ExitCode {
-            code: UNKNOWN,
-            name: "unknown",
-            meaning: "an error this version does not know",
-        },
+        ExitCode { code: SUCCESS, name: "ok", meaning: "done, or nothing had to be done" },
+        ExitCode { code: UNKNOWN, name: "unknown", meaning: "an error this version does not know" },
     ];
     rows.extend(ErrorKind::ALL.into_iter().map(|kind| ExitCode {
         code: code_of(kind),
@@ -92,10 +84,7 @@ pub fn table() -> Vec<ExitCode> {
 pub fn epilogue() -> String {
     let mut text = String::from("Exit codes:");
     for row in table() {
-        text.push_str(&format!(
-            "\n  {:>2}  {:18} {}",
-            row.code, row.name, row.meaning
-        ));
+        text.push_str(&format!("\n  {:>2}  {:18} {}", row.code, row.name, row.meaning));
     }
     text
 }

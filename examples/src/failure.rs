@@ -93,15 +93,10 @@ mod tests {
     #[test]
     fn people_see_the_cause_the_remedy_and_the_next_command() {
         let id = VolumeId::new("data").unwrap();
-        let error = Error::new(
-            ErrorKind::NotFound,
-            Op::Publish,
-            &id,
-            "there is no such volume",
-        )
-        .with_source(std::io::Error::other("disk on fire"))
-        .with_remedy("make it first")
-        .with_operation_id("0badcafe");
+        let error = Error::new(ErrorKind::NotFound, Op::Publish, &id, "there is no such volume")
+            .with_source(std::io::Error::other("disk on fire"))
+            .with_remedy("make it first")
+            .with_operation_id("0badcafe");
         let shown = text(&error);
         for part in [
             "error: publish: volume data: there is no such volume: disk on fire",

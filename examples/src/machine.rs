@@ -71,9 +71,7 @@ impl Machine {
     }
 
     fn seams(roots: Roots, progress: &Arc<dyn Progress>) -> Host {
-        Host::system()
-            .with_roots(roots)
-            .with_progress(Arc::clone(progress))
+        Host::system().with_roots(roots).with_progress(Arc::clone(progress))
     }
 
     /// A computer in memory with one pool, so that there is something to look at and to use.

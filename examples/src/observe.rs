@@ -37,11 +37,7 @@ impl Observer {
     /// An observer with the host's clock and randomness; without `ring` nothing is kept on disk.
     #[must_use]
     pub fn new(host: &Host, ring: Option<Ring>) -> Self {
-        Self {
-            clock: Arc::clone(&host.clock),
-            entropy: Arc::clone(&host.entropy),
-            ring,
-        }
+        Self { clock: Arc::clone(&host.clock), entropy: Arc::clone(&host.entropy), ring }
     }
 
     /// Eight random hexadecimal digits; zeroes if there is no randomness, since a log line must
@@ -130,16 +126,9 @@ mod tests {
         let ring = Ring::in_folder(&folder);
         let observer = Observer::new(&Host::system(), Some(ring.clone()));
         let failed = observer.run(Op::Publish, &Subject::Host, None, || {
-            Err::<Done<()>, _>(Error::new(
-                ErrorKind::Busy,
-                Op::Publish,
-                Subject::Host,
-                "no",
-            ))
+            Err::<Done<()>, _>(Error::new(ErrorKind::Busy, Op::Publish, Subject::Host, "no"))
         });
-        let Err(error) = failed else {
-            panic!("the operation fails")
-        };
+        let Err(error) = failed else { panic!("the operation fails") };
         let id = error.operation_id().unwrap().to_owned();
         assert_eq!(id.len(), 8);
         let kept = ring.recent();

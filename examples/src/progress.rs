@@ -47,9 +47,7 @@ impl Progress for Bars {
             }
             return;
         }
-        let bar = bars
-            .entry(name)
-            .or_insert_with_key(|name| self.start(name, total));
+        let bar = bars.entry(name).or_insert_with_key(|name| self.start(name, total));
         bar.set_length(total.get());
         bar.set_position(done.get());
     }

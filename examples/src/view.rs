@@ -82,21 +82,13 @@ pub trait OutcomeWord {
 
 impl<T> OutcomeWord for Ensured<T> {
     fn word(&self) -> &'static str {
-        if self.changed() {
-            "created"
-        } else {
-            "unchanged"
-        }
+        if self.changed() { "created" } else { "unchanged" }
     }
 }
 
 impl<T> OutcomeWord for Grown<T> {
     fn word(&self) -> &'static str {
-        if self.changed() {
-            "grew"
-        } else {
-            "already-large"
-        }
+        if self.changed() { "grew" } else { "already-large" }
     }
 }
 

@@ -35,9 +35,8 @@ fn the_simulated_machine_starts_with_a_pool() {
 
 #[test]
 fn a_created_volume_is_answered_in_bytes_and_in_words() {
-    let made = sim(&[
-        "volume", "create", "data", "--size", "1536MiB", "--tag", "a=b", "-o", "json",
-    ]);
+    let made =
+        sim(&["volume", "create", "data", "--size", "1536MiB", "--tag", "a=b", "-o", "json"]);
     let answer = made.json();
     assert_eq!(made.code, 0);
     assert_eq!(answer["outcome"], "created");
@@ -56,16 +55,7 @@ fn a_dry_run_prints_the_plan_and_changes_nothing() {
         &["pool", "remove", "sim"],
         &["recover"],
         &["demo"],
-        &[
-            "throttle",
-            "apply",
-            "--cgroup",
-            "a/b",
-            "--device",
-            "7:0",
-            "--write-bps",
-            "1MiB",
-        ],
+        &["throttle", "apply", "--cgroup", "a/b", "--device", "7:0", "--write-bps", "1MiB"],
     ] {
         let run = sim(&[arguments, &["--dry-run", "-o", "json"]].concat());
         let answer = run.json();
@@ -80,33 +70,19 @@ fn unknown_names_end_with_3_and_help() {
     for (arguments, next) in [
         (&["volume", "show", "nope"][..], "open-local volume list"),
         (&["snapshot", "show", "nope"], "open-local snapshot list"),
-        (
-            &["--pool", "nope", "volume", "list"],
-            "open-local pool list",
-        ),
-        (
-            &["volume", "grow", "nope", "--size", "1GiB"],
-            "open-local volume list",
-        ),
+        (&["--pool", "nope", "volume", "list"], "open-local pool list"),
+        (&["volume", "grow", "nope", "--size", "1GiB"], "open-local volume list"),
     ] {
         let run = sim(arguments);
         assert_eq!(run.code, 3, "{}", run.stderr);
         assert!(run.stderr.starts_with("error: "), "{}", run.stderr);
         assert!(run.stderr.contains("nope"), "{}", run.stderr);
-        assert!(
-            run.stderr.contains(&format!("help: try: {next}")),
-            "{}",
-            run.stderr
-        );
+        assert!(run.stderr.contains(&format!("help: try: {next}")), "{}", run.stderr);
         assert!(run.stdout.is_empty());
     }
     let run = run(&["--backend", "nope", "pool", "list"]);
     assert_eq!(run.code, 3);
-    assert!(
-        run.stderr.contains("help: choose one of: file, sim"),
-        "{}",
-        run.stderr
-    );
+    assert!(run.stderr.contains("help: choose one of: file, sim"), "{}", run.stderr);
 }
 
 #[test]
@@ -120,31 +96,18 @@ fn malformed_names_and_sizes_end_with_2_and_a_remedy() {
         assert!(error["help"].as_str().unwrap().contains("letters"));
     }
     assert_eq!(sim(&["volume", "show", "-rf"]).code, 2);
-    for size in [
-        "0",
-        "513",
-        "18446744073709551615",
-        "16EiB",
-        "1.5GiB",
-        "-1",
-        "",
-    ] {
+    for size in ["0", "513", "18446744073709551615", "16EiB", "1.5GiB", "-1", ""] {
         let run = sim(&["volume", "create", "v", "--size", size]);
         assert_eq!(run.code, 2, "{size:?}: {}", run.stderr);
     }
     let run = sim(&["volume", "create", "v", "--size", "11GiB", "-o", "json"]);
-    assert_eq!(
-        (run.code, run.error()["kind"].as_str()),
-        (5, Some("out-of-space"))
-    );
+    assert_eq!((run.code, run.error()["kind"].as_str()), (5, Some("out-of-space")));
 }
 
 #[test]
 fn wrong_usage_is_json_too_when_json_was_asked_for() {
-    for arguments in [
-        &["volume", "create", "v", "-o", "json"][..],
-        &["nonsense", "--output=json"],
-    ] {
+    for arguments in [&["volume", "create", "v", "-o", "json"][..], &["nonsense", "--output=json"]]
+    {
         let run = sim(arguments);
         assert_eq!(run.code, 2);
         assert_eq!(run.error()["exit_code"], 2);
@@ -168,17 +131,8 @@ fn output_that_can_not_be_written_is_no_panic() {
         std::process::Stdio::from(file.unwrap())
     };
     let show: &[&str] = &["--backend", "sim", "volume", "show", "nope"];
-    let make: &[&str] = &[
-        "--backend",
-        "sim",
-        "--log-level",
-        "info",
-        "volume",
-        "create",
-        "v",
-        "--size",
-        "1MiB",
-    ];
+    let make: &[&str] =
+        &["--backend", "sim", "--log-level", "info", "volume", "create", "v", "--size", "1MiB"];
     let program = || std::process::Command::new(env!("CARGO_BIN_EXE_open-local"));
     for (arguments, code) in [(show, 3), (make, 0)] {
         let done = program().args(arguments).stderr(full()).output().unwrap();
@@ -204,10 +158,7 @@ fn destruction_without_a_yes_is_refused() {
         assert!(run.stderr.contains("--yes"), "{}", run.stderr);
     }
     let run = sim(&["volume", "remove", "v", "--yes", "-o", "json"]);
-    assert_eq!(
-        (run.code, run.json()["outcome"].as_str()),
-        (0, Some("absent"))
-    );
+    assert_eq!((run.code, run.json()["outcome"].as_str()), (0, Some("absent")));
     assert_eq!(sim(&["pool", "remove", "sim", "--yes"]).code, 0);
 }
 
@@ -231,11 +182,7 @@ fn the_log_line_and_the_error_carry_the_same_id() {
     assert_eq!(logged["outcome"], "out-of-space");
     let id = logged["id"].as_str().unwrap();
     assert_eq!(id.len(), 8);
-    assert!(
-        lines.any(|line| line.contains(&format!("(operation {id})"))),
-        "{}",
-        run.stderr
-    );
+    assert!(lines.any(|line| line.contains(&format!("(operation {id})"))), "{}", run.stderr);
 }
 
 #[test]

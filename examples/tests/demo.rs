@@ -39,11 +39,7 @@ fn the_demo_shows_its_steps_and_ends_with_a_table() {
     let run = sim(&["demo", "--skip-limit"]);
     assert_eq!(run.code, 0);
     let lines: Vec<_> = run.stdout.lines().collect();
-    assert!(
-        lines[0].starts_with("ok") && lines[0].contains("create pool"),
-        "{}",
-        lines[0]
-    );
+    assert!(lines[0].starts_with("ok") && lines[0].contains("create pool"), "{}", lines[0]);
     assert!(lines.last().unwrap().ends_with("passed"), "{}", run.stdout);
     assert!(!run.stdout.contains("limit I/O"));
     assert!(run.stdout.contains("STEP"));
@@ -70,24 +66,13 @@ fn the_archive_holds_what_a_bug_report_needs() {
         }
         names.push(name);
     }
-    for wanted in [
-        "versions",
-        "backends",
-        "pools",
-        "volumes",
-        "snapshots",
-        "loops",
-        "cgroups",
-    ] {
+    for wanted in ["versions", "backends", "pools", "volumes", "snapshots", "loops", "cgroups"] {
         let name = format!("open-local-support/{wanted}.json");
         assert!(names.contains(&name), "{wanted} missing in {names:?}");
     }
     assert!(names.iter().any(|name| name.ends_with("mountinfo.txt")));
     let again = sim(&arguments);
-    assert_eq!(
-        (again.code, again.error()["kind"].as_str()),
-        (4, Some("conflict"))
-    );
+    assert_eq!((again.code, again.error()["kind"].as_str()), (4, Some("conflict")));
     std::fs::remove_dir_all(folder).unwrap();
 }
 
@@ -96,10 +81,6 @@ fn recovery_opens_every_pool() {
     let run = sim(&["recover", "-o", "json"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     let recovered = run.json()["recovered"].clone();
-    let pool = recovered
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|item| item["what"] == "pool sim");
+    let pool = recovered.as_array().unwrap().iter().find(|item| item["what"] == "pool sim");
     assert_eq!(pool.unwrap()["result"], "healthy");
 }

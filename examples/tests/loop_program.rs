@@ -30,9 +30,7 @@ struct Shell {
 
 impl Shell {
     fn new(test: &str) -> Self {
-        Self {
-            scratch: Scratch::new(test),
-        }
+        Self { scratch: Scratch::new(test) }
     }
 
     fn folders(&self) -> [String; 4] {
@@ -57,23 +55,12 @@ impl Shell {
     fn traces(&self) -> Vec<String> {
         let folder = self.scratch.path().to_str().unwrap();
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let mounts = mounts
-            .lines()
-            .filter(|line| line.contains(folder))
-            .map(str::to_owned);
-        let devices = std::fs::read_dir("/sys/block")
-            .unwrap()
-            .flatten()
-            .filter_map(|device| {
-                let backing = device.path().join("loop/backing_file");
-                std::fs::read_to_string(backing)
-                    .ok()
-                    .filter(|file| file.starts_with(folder))
-            });
-        let files = std::fs::read_dir(self.scratch.join("demo"))
-            .into_iter()
-            .flatten()
-            .flatten();
+        let mounts = mounts.lines().filter(|line| line.contains(folder)).map(str::to_owned);
+        let devices = std::fs::read_dir("/sys/block").unwrap().flatten().filter_map(|device| {
+            let backing = device.path().join("loop/backing_file");
+            std::fs::read_to_string(backing).ok().filter(|file| file.starts_with(folder))
+        });
+        let files = std::fs::read_dir(self.scratch.join("demo")).into_iter().flatten().flatten();
         let files = files.map(|entry| entry.path().display().to_string());
         mounts.chain(devices).chain(files).collect()
     }
@@ -108,14 +95,7 @@ fn what_a_killed_demo_leaves_is_swept_by_the_next() {
     for wait in [40, 150, 400, 900] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_open-local"))
             .args(&folders)
-            .args([
-                "demo",
-                "--fs",
-                "xfs",
-                "--skip-limit",
-                "--dir",
-                folder.to_str().unwrap(),
-            ])
+            .args(["demo", "--fs", "xfs", "--skip-limit", "--dir", folder.to_str().unwrap()])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -124,42 +104,24 @@ fn what_a_killed_demo_leaves_is_swept_by_the_next() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    shell.ok(&[
-        "demo",
-        "--fs",
-        "xfs",
-        "--skip-limit",
-        "--dir",
-        folder.to_str().unwrap(),
-    ]);
+    shell.ok(&["demo", "--fs", "xfs", "--skip-limit", "--dir", folder.to_str().unwrap()]);
     assert_eq!(shell.traces(), Vec::<String>::new());
 }
 
 #[test]
 fn a_volume_lives_from_its_making_to_its_removal() {
     let shell = Shell::new("program-life");
-    let disk = shell
-        .scratch
-        .disk("disk", Bytes::from_gib(1).unwrap(), "xfs");
+    let disk = shell.scratch.disk("disk", Bytes::from_gib(1).unwrap(), "xfs");
     let at = disk.join("pool");
     let target = shell.scratch.join("mnt");
     let (at, target) = (at.to_str().unwrap(), target.to_str().unwrap());
     shell.ok(&["pool", "create", "p", "--at", at]);
     let planned = shell.ok(&["--dry-run", "volume", "create", "v", "--size", "320MiB"]);
-    assert!(
-        planned.stdout.contains("record volume v"),
-        "{}",
-        planned.stdout
-    );
+    assert!(planned.stdout.contains("record volume v"), "{}", planned.stdout);
     assert_eq!(shell.run(&["volume", "show", "v"]).code, 3);
 
     shell.ok(&["volume", "create", "v", "--size", "320MiB"]);
-    assert_eq!(
-        shell
-            .run(&["volume", "create", "v", "--size", "400MiB"])
-            .code,
-        4
-    );
+    assert_eq!(shell.run(&["volume", "create", "v", "--size", "400MiB"]).code, 4);
     shell.ok(&["volume", "publish", "v"]);
     shell.ok(&["volume", "format", "v", "--fs", "xfs"]);
     shell.ok(&["volume", "mount", "v", target]);
@@ -168,26 +130,16 @@ fn a_volume_lives_from_its_making_to_its_removal() {
     std::fs::write(Path::new(target).join("file"), b"after").unwrap();
 
     assert_eq!(shell.run(&["--yes", "volume", "remove", "v"]).code, 6);
-    assert_eq!(
-        shell.run(&["--yes", "snapshot", "rollback", "v", "s"]).code,
-        6
-    );
+    assert_eq!(shell.run(&["--yes", "snapshot", "rollback", "v", "s"]).code, 6);
     assert_ne!(shell.run(&["volume", "unmount", "/dev/shm"]).code, 0);
     shell.ok(&["volume", "unmount", target]);
     shell.ok(&["volume", "unpublish", "v"]);
-    assert_eq!(
-        shell.run(&["snapshot", "rollback", "v", "s"]).code,
-        7,
-        "without --yes"
-    );
+    assert_eq!(shell.run(&["snapshot", "rollback", "v", "s"]).code, 7, "without --yes");
     shell.ok(&["--yes", "snapshot", "rollback", "v", "s"]);
     shell.ok(&["volume", "publish", "v"]);
     shell.ok(&["volume", "format", "v", "--fs", "xfs"]);
     shell.ok(&["volume", "mount", "v", target]);
-    assert_eq!(
-        std::fs::read(Path::new(target).join("file")).unwrap(),
-        b"before"
-    );
+    assert_eq!(std::fs::read(Path::new(target).join("file")).unwrap(), b"before");
 
     shell.ok(&["volume", "unmount", target]);
     shell.ok(&["volume", "unpublish", "v"]);

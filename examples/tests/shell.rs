@@ -27,10 +27,7 @@ fn there_is_a_completion_script_for_each_shell() {
 }
 
 #[test]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the test lets a real bash complete words"
-)]
+#[expect(clippy::disallowed_methods, reason = "the test lets a real bash complete words")]
 fn bash_completes_commands_options_and_values() {
     let script = r#"
         source /dev/stdin
@@ -78,11 +75,7 @@ fn one_page_a_command_is_written_into_a_folder() {
     std::fs::create_dir(&folder).unwrap();
     let done = run(&["man", "--out", folder.to_str().unwrap()]);
     assert_eq!(done.code, 0, "{}", done.stderr);
-    for name in [
-        "open-local.1",
-        "open-local-volume-allow-format.1",
-        "open-local-demo.1",
-    ] {
+    for name in ["open-local.1", "open-local-volume-allow-format.1", "open-local-demo.1"] {
         assert!(folder.join(name).is_file(), "{name}");
     }
     assert!(!folder.join("open-local-demo-writer.1").exists());
@@ -94,9 +87,5 @@ fn one_page_a_command_is_written_into_a_folder() {
 fn the_help_ends_with_the_exit_codes() {
     let help = run(&["--help"]);
     assert_eq!(help.code, 0);
-    assert!(
-        help.stdout.contains(&open_local_examples::exit::epilogue()),
-        "{}",
-        help.stdout
-    );
+    assert!(help.stdout.contains(&open_local_examples::exit::epilogue()), "{}", help.stdout);
 }

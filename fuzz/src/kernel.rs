@@ -38,9 +38,7 @@ pub(crate) fn controllers(data: &[u8]) {
 /// A table prints as text that gives the same table.
 pub(crate) fn cgroup_v1(data: &[u8]) {
     if let Ok(table) = parse_v1_table(data) {
-        let lines = table
-            .iter()
-            .map(|(device, value)| format!("{device} {value}\n"));
+        let lines = table.iter().map(|(device, value)| format!("{device} {value}\n"));
         let text: String = lines.collect();
         assert_eq!(parse_v1_table(text.as_bytes()).ok(), Some(table));
     }

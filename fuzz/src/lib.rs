@@ -86,9 +86,8 @@ fn ids(data: &[u8]) {
     round_trip::<PoolId>(data);
     round_trip::<VolumeId>(data);
     round_trip::<SnapshotId>(data);
-    let Ok(id) = std::str::from_utf8(data)
-        .map_err(drop)
-        .and_then(|t| VolumeId::new(t).map_err(drop))
+    let Ok(id) =
+        std::str::from_utf8(data).map_err(drop).and_then(|t| VolumeId::new(t).map_err(drop))
     else {
         return;
     };

@@ -45,9 +45,8 @@ fn typed(data: &[u8], kind: &str, parse: fn(&[u8]) -> Result<Vec<u8>>) {
     stable(data, parse);
     let text = String::from_utf8_lossy(data);
     let fields = text.lines().filter_map(|line| line.split_once(' '));
-    let record = fields.fold(Record::new(kind, 1), |record, (name, value)| {
-        record.with(name, value)
-    });
+    let record =
+        fields.fold(Record::new(kind, 1), |record, (name, value)| record.with(name, value));
     stable(&record.to_bytes(), parse);
 }
 

@@ -54,9 +54,7 @@ fn device(data: &[u8]) -> MemoryBlock {
         let (piece, after) = after.split_at(after.len().min(len));
         let offset = usize::try_from(offset).unwrap();
         let room = content.get_mut(offset..).unwrap_or_default();
-        room.iter_mut()
-            .zip(piece)
-            .for_each(|(to, from)| *to = *from);
+        room.iter_mut().zip(piece).for_each(|(to, from)| *to = *from);
         rest = after;
     }
     MemoryBlock::new(content)
@@ -70,10 +68,7 @@ fn number(data: &[u8]) -> (u64, &[u8]) {
 
 /// Any content is judged within what may be read, and only a device without a signature is blank.
 pub(crate) fn superblock(data: &[u8]) {
-    let device = Counting {
-        device: device(data),
-        read: AtomicU64::new(0),
-    };
+    let device = Counting { device: device(data), read: AtomicU64::new(0) };
     let size = device.size().unwrap().get();
     let found = signatures(&device).unwrap();
     assert!(device.read.load(Ordering::Relaxed) <= MOST_READ.min(size));
@@ -81,11 +76,7 @@ pub(crate) fn superblock(data: &[u8]) {
         assert!(one.offset < size, "{one:?}");
         let same =
             |s: &open_local_core::raw::Signature| (s.name, s.offset) == (one.name, one.offset);
-        assert_eq!(
-            found.iter().position(same),
-            Some(position),
-            "{one:?} stands twice"
-        );
+        assert_eq!(found.iter().position(same), Some(position), "{one:?} stands twice");
     }
     let text = names(&found);
     assert_eq!(text.is_empty(), found.is_empty());

@@ -12,32 +12,22 @@ fn here(part: &str) -> PathBuf {
 fn names(folder: &str) -> Vec<String> {
     let entries = fs::read_dir(here(folder)).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
-    let mut names: Vec<String> = paths
-        .map(|p| p.file_stem().unwrap().to_str().unwrap().to_owned())
-        .collect();
+    let mut names: Vec<String> =
+        paths.map(|p| p.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
     names.sort();
     names
 }
 
 fn inputs(folder: &str, target: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(here(folder).join(target))
-        .into_iter()
-        .flatten();
-    entries
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_file())
-        .collect()
+    let entries = fs::read_dir(here(folder).join(target)).into_iter().flatten();
+    entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect()
 }
 
 #[test]
 fn every_seed_and_every_past_find_keeps_the_promises() {
     for (target, function) in TARGETS {
         let seeds = inputs("corpus", target);
-        assert!(
-            seeds.len() >= 3,
-            "corpus/{target} has {} seeds, give it three",
-            seeds.len()
-        );
+        assert!(seeds.len() >= 3, "corpus/{target} has {} seeds, give it three", seeds.len());
         for path in seeds.iter().chain(&inputs("regressions", target)) {
             let data = fs::read(path).unwrap();
             // The path stands before the panic's own message.
@@ -56,10 +46,7 @@ fn every_target_has_its_program_and_no_folder_lacks_a_target() {
     let manifest = fs::read_to_string(here("Cargo.toml")).unwrap();
     for target in &targets {
         let line = format!("{{ name = \"{target}\", path = \"fuzz_targets/{target}.rs\"");
-        assert!(
-            manifest.contains(&line),
-            "fuzz/Cargo.toml has no line for {target}"
-        );
+        assert!(manifest.contains(&line), "fuzz/Cargo.toml has no line for {target}");
     }
     for folder in names("regressions") {
         assert!(

@@ -61,10 +61,7 @@ impl Plan {
     /// A plan from steps that say in a few words what each does and to what.
     #[must_use]
     pub fn new(subject: Subject, steps: impl IntoIterator<Item = impl fmt::Display>) -> Self {
-        Self {
-            subject,
-            steps: steps.into_iter().map(|step| step.to_string()).collect(),
-        }
+        Self { subject, steps: steps.into_iter().map(|step| step.to_string()).collect() }
     }
 
     /// What is changed.

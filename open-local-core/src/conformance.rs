@@ -79,11 +79,7 @@ pub struct PoolWish {
 
 impl Default for PoolWish {
     fn default() -> Self {
-        Self {
-            capacity: Bytes::new(256 << 20),
-            reserve: Bytes::ZERO,
-            overcommit: Ratio::ONE,
-        }
+        Self { capacity: Bytes::new(256 << 20), reserve: Bytes::ZERO, overcommit: Ratio::ONE }
     }
 }
 

@@ -25,10 +25,7 @@ impl DeviceNumber {
     /// Splits a `dev_t` as the C library encodes it; right for minors above 255.
     #[must_use]
     pub const fn from_dev_t(dev: u64) -> Self {
-        Self {
-            major: libc::major(dev),
-            minor: libc::minor(dev),
-        }
+        Self { major: libc::major(dev), minor: libc::minor(dev) }
     }
 
     /// The `dev_t` as the C library encodes it.
@@ -66,11 +63,7 @@ impl FromStr for DeviceNumber {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let digits = |s: &str| {
-            s.bytes()
-                .all(|b| b.is_ascii_digit())
-                .then(|| s.parse().ok())?
-        };
+        let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit()).then(|| s.parse().ok())?;
         text.split_once(':')
             .and_then(|(major, minor)| Some(Self::new(digits(major)?, digits(minor)?)))
             .ok_or_else(|| {

@@ -95,10 +95,7 @@ impl ErrorKind {
     /// Whether the same call may succeed later without the caller changing anything.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
-        matches!(
-            self,
-            Self::Busy | Self::Timeout | Self::Indeterminate | Self::Io
-        )
+        matches!(self, Self::Busy | Self::Timeout | Self::Indeterminate | Self::Io)
     }
 }
 
@@ -111,10 +108,7 @@ impl fmt::Display for ErrorKind {
 /// The operation that was asked for; one value a trait method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
-#[expect(
-    missing_docs,
-    reason = "each value is named after the call it stands for"
-)]
+#[expect(missing_docs, reason = "each value is named after the call it stands for")]
 pub enum Op {
     Parse,
     OpenBackend,
@@ -414,10 +408,7 @@ impl fmt::Display for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0
-            .source
-            .as_ref()
-            .map(|s| -> &(dyn StdError + 'static) { s.as_ref() })
+        self.0.source.as_ref().map(|s| -> &(dyn StdError + 'static) { s.as_ref() })
     }
 }
 
@@ -458,12 +449,7 @@ mod tests {
     fn display_never_repeats_its_source() {
         let cause = std::io::Error::from_raw_os_error(libc::ENOSPC);
         let text = cause.to_string();
-        let error = Error::from_io(
-            Op::EnsureVolume,
-            Subject::Host,
-            "can't write the file",
-            cause,
-        );
+        let error = Error::from_io(Op::EnsureVolume, Subject::Host, "can't write the file", cause);
         assert_eq!(error.kind(), ErrorKind::OutOfSpace);
         assert!(!error.to_string().contains(&text), "{error}");
         assert!(error.report().to_string().contains(&text));
@@ -507,11 +493,7 @@ mod tests {
             (libc::EROFS, ErrorKind::Io),
         ];
         for (number, wanted) in cases {
-            assert_eq!(
-                kind(io::Error::from_raw_os_error(number)),
-                wanted,
-                "{number}"
-            );
+            assert_eq!(kind(io::Error::from_raw_os_error(number)), wanted, "{number}");
         }
         let without_number = [
             (io::ErrorKind::StorageFull, ErrorKind::OutOfSpace),
@@ -528,15 +510,8 @@ mod tests {
     /// As the table in the README says.
     #[test]
     fn only_what_may_pass_by_itself_is_worth_another_try() {
-        let again = ErrorKind::ALL
-            .into_iter()
-            .filter(|kind| kind.is_retryable());
-        let wanted = [
-            ErrorKind::Busy,
-            ErrorKind::Timeout,
-            ErrorKind::Indeterminate,
-            ErrorKind::Io,
-        ];
+        let again = ErrorKind::ALL.into_iter().filter(|kind| kind.is_retryable());
+        let wanted = [ErrorKind::Busy, ErrorKind::Timeout, ErrorKind::Indeterminate, ErrorKind::Io];
         assert_eq!(again.collect::<Vec<_>>(), wanted);
     }
 

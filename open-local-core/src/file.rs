@@ -90,11 +90,7 @@ const CAPABILITIES: Capabilities = Capabilities {
     thick_guaranteed: true,
     grow_offline: true,
     grow_online: true,
-    snapshots: if cfg!(feature = "snapshot") {
-        CopyMethod::Shared
-    } else {
-        CopyMethod::None
-    },
+    snapshots: if cfg!(feature = "snapshot") { CopyMethod::Shared } else { CopyMethod::None },
     writable_snapshots: cfg!(feature = "snapshot"),
     snapshots_online: false,
     snapshots_outlive: cfg!(feature = "snapshot"),

@@ -21,9 +21,8 @@ fn check(what: &str, text: &str) -> Result<()> {
         "is empty".to_owned()
     } else if text.len() > MAX_ID_LEN {
         format!("has {} bytes, more than {MAX_ID_LEN}", text.len())
-    } else if let Some(bad) = text
-        .chars()
-        .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+')))
+    } else if let Some(bad) =
+        text.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+')))
     {
         format!("contains {bad:?}")
     } else if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
@@ -142,9 +141,8 @@ mod tests {
     #[test]
     fn hostile_names_are_refused_with_the_name_and_a_remedy() {
         let long = "a".repeat(300);
-        for bad in [
-            "", "/", "a/b", "..", ".", ".hidden", "-rf", "a b", "a\0b", "ä", &long, "a\n",
-        ] {
+        for bad in ["", "/", "a/b", "..", ".", ".hidden", "-rf", "a b", "a\0b", "ä", &long, "a\n"]
+        {
             let error = VolumeId::new(bad).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{bad:?}");
             assert!(error.remedy().is_some());
@@ -166,12 +164,7 @@ mod tests {
 
     #[test]
     fn ordinary_names_pass() {
-        for good in [
-            "pvc-0f5c1a2e-2a3b-4c5d-8e9f-001122334455",
-            "data",
-            "7",
-            "a.b_c+d-e",
-        ] {
+        for good in ["pvc-0f5c1a2e-2a3b-4c5d-8e9f-001122334455", "data", "7", "a.b_c+d-e"] {
             assert_eq!(VolumeId::new(good).unwrap().as_str(), good);
         }
     }

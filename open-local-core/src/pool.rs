@@ -155,8 +155,7 @@ pub trait PoolExt: Pool {
     /// # Errors
     /// [`ErrorKind::Unsupported`].
     fn require_format_tokens(&self) -> Result<&dyn FormatTokens> {
-        self.format_tokens()
-            .ok_or_else(|| self.lacks(Op::FormatToken, "format tokens"))
+        self.format_tokens().ok_or_else(|| self.lacks(Op::FormatToken, "format tokens"))
     }
 
     /// The pool's snapshots, or the error that says it has none.
@@ -165,8 +164,7 @@ pub trait PoolExt: Pool {
     /// [`ErrorKind::Unsupported`].
     #[cfg(feature = "snapshot")]
     fn require_snapshots(&self) -> Result<&dyn Snapshots> {
-        self.snapshots()
-            .ok_or_else(|| self.lacks(Op::EnsureSnapshot, "snapshots"))
+        self.snapshots().ok_or_else(|| self.lacks(Op::EnsureSnapshot, "snapshots"))
     }
 
     /// The error for something this pool has not.
@@ -230,10 +228,7 @@ mod tests {
     fn pool() -> Bare {
         let backend = SimBackend::new(&Machine::new(1));
         let id: crate::PoolId = "p".parse().unwrap();
-        backend
-            .ensure_pool(&PoolSpec::new(id.clone()))
-            .unwrap()
-            .get();
+        backend.ensure_pool(&PoolSpec::new(id.clone())).unwrap().get();
         Bare(backend.open_pool(&id).unwrap())
     }
 

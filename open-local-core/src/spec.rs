@@ -76,10 +76,7 @@ impl SizeRange {
     /// `required`, or what the backend must round it up to.
     #[must_use]
     pub const fn new(required: Bytes) -> Self {
-        Self {
-            required,
-            limit: None,
-        }
+        Self { required, limit: None }
     }
 
     /// The same with an upper limit after rounding.
@@ -117,11 +114,7 @@ impl SizeRange {
         };
         let required = self.required;
         if required.is_zero() {
-            return Err(refuse(
-                subject.into(),
-                "the size is 0".into(),
-                "ask for at least 512B",
-            ));
+            return Err(refuse(subject.into(), "the size is 0".into(), "ask for at least 512B"));
         }
         if !required.is_multiple_of(SECTOR_SIZE) {
             return Err(refuse(
@@ -131,9 +124,7 @@ impl SizeRange {
             ));
         }
         // The kernel counts device sizes in a signed 64-bit number (`loff_t`, Linux 6.18).
-        let rounded = required
-            .round_up_to(granularity)
-            .filter(|n| i64::try_from(n.get()).is_ok());
+        let rounded = required.round_up_to(granularity).filter(|n| i64::try_from(n.get()).is_ok());
         let Some(rounded) = rounded else {
             return Err(refuse(
                 subject.into(),
@@ -161,9 +152,7 @@ impl SizeRange {
     pub fn accepts(&self, requested_at_creation: Bytes, size_now: Bytes) -> bool {
         requested_at_creation == self.required
             || size_now == self.required
-            || self
-                .limit
-                .is_some_and(|limit| size_now >= self.required && size_now <= limit)
+            || self.limit.is_some_and(|limit| size_now >= self.required && size_now <= limit)
     }
 }
 
@@ -260,13 +249,8 @@ impl PoolSpec {
     /// overcommit ratio below 1.
     pub fn validate(&self) -> Result<()> {
         let refuse = |message: String, remedy: &str| {
-            Err(Error::new(
-                ErrorKind::InvalidArgument,
-                Op::EnsurePool,
-                &self.id,
-                message,
-            )
-            .with_remedy(remedy))
+            Err(Error::new(ErrorKind::InvalidArgument, Op::EnsurePool, &self.id, message)
+                .with_remedy(remedy))
         };
         if self.overcommit < Ratio::ONE {
             return refuse(
@@ -275,15 +259,11 @@ impl PoolSpec {
             );
         }
         match self.capacity {
-            Some(capacity) if capacity.is_zero() => refuse(
-                "the capacity is 0".into(),
-                "leave it out to use all there is",
-            ),
+            Some(capacity) if capacity.is_zero() => {
+                refuse("the capacity is 0".into(), "leave it out to use all there is")
+            }
             Some(capacity) if self.reserve >= capacity => refuse(
-                format!(
-                    "the reserve {} leaves nothing of the capacity {capacity}",
-                    self.reserve
-                ),
+                format!("the reserve {} leaves nothing of the capacity {capacity}", self.reserve),
                 "make the reserve smaller than the capacity",
             ),
             _ => Ok(()),
@@ -311,13 +291,7 @@ impl VolumeSpec {
     /// An empty volume of this size.
     #[must_use]
     pub fn new(id: VolumeId, size: Bytes) -> Self {
-        Self {
-            id,
-            size: SizeRange::new(size),
-            provisioning: None,
-            source: None,
-            tags: Tags::new(),
-        }
+        Self { id, size: SizeRange::new(size), provisioning: None, source: None, tags: Tags::new() }
     }
 
     /// Sets the largest acceptable size.
@@ -386,12 +360,7 @@ impl SnapshotSpec {
     /// A read-only snapshot.
     #[must_use]
     pub fn new(id: SnapshotId, volume: VolumeId) -> Self {
-        Self {
-            id,
-            volume,
-            writable: false,
-            tags: Tags::new(),
-        }
+        Self { id, volume, writable: false, tags: Tags::new() }
     }
 
     /// Makes it writable.
@@ -476,10 +445,7 @@ impl PublishSpec {
     /// Attach for reading and writing.
     #[must_use]
     pub fn new(source: impl Into<Source>) -> Self {
-        Self {
-            source: source.into(),
-            read_only: false,
-        }
+        Self { source: source.into(), read_only: false }
     }
 
     /// Attach for reading only.
@@ -519,22 +485,15 @@ mod tests {
     use super::*;
 
     fn resolve(required: u64, limit: Option<u64>) -> Result<Bytes> {
-        let range = SizeRange {
-            required: Bytes::new(required),
-            limit: limit.map(Bytes::new),
-        };
+        let range = SizeRange { required: Bytes::new(required), limit: limit.map(Bytes::new) };
         range.resolve(Bytes::new(4096), Op::EnsureVolume, Subject::Host)
     }
 
     #[test]
     fn impossible_sizes_are_refused_by_name() {
-        for (required, limit) in [
-            (0, None),
-            (513, None),
-            (u64::MAX, None),
-            (u64::MAX - 511, None),
-            (512, Some(1024)),
-        ] {
+        for (required, limit) in
+            [(0, None), (513, None), (u64::MAX, None), (u64::MAX - 511, None), (512, Some(1024))]
+        {
             let error = resolve(required, limit).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{required}");
             assert!(error.remedy().is_some());

@@ -34,11 +34,7 @@ impl Record {
     /// and `/`; anything else in them is dropped.
     #[must_use]
     pub fn new(kind: &str, version: u32) -> Self {
-        Self {
-            kind: word(kind),
-            version,
-            fields: BTreeMap::new(),
-        }
+        Self { kind: word(kind), version, fields: BTreeMap::new() }
     }
 
     /// Sets a field; any text is kept as it is.
@@ -71,9 +67,7 @@ impl Record {
 
     /// All fields, sorted by name.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.fields
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// A field, parsed.
@@ -94,10 +88,7 @@ impl Record {
             return Ok(None);
         };
         text.parse().map(Some).map_err(|_| {
-            damaged(format!(
-                "the field {name} of the {} can't be {text:?}",
-                self.kind
-            ))
+            damaged(format!("the field {name} of the {} can't be {text:?}", self.kind))
         })
     }
 
@@ -141,12 +132,7 @@ impl Record {
         let version = lines
             .next()
             .and_then(|line| line.strip_prefix("open-local "))
-            .and_then(|line| {
-                line.strip_prefix(kind)?
-                    .strip_prefix(' ')?
-                    .parse::<u32>()
-                    .ok()
-            })
+            .and_then(|line| line.strip_prefix(kind)?.strip_prefix(' ')?.parse::<u32>().ok())
             .ok_or_else(|| damaged(format!("this is no record of a {kind}")))?;
         if version > newest {
             return Err(Error::new(
@@ -159,9 +145,8 @@ impl Record {
         }
         let mut record = Self::new(kind, version);
         for line in lines {
-            let (name, value) = line
-                .split_once(' ')
-                .ok_or_else(|| damaged("a field has no value"))?;
+            let (name, value) =
+                line.split_once(' ').ok_or_else(|| damaged("a field has no value"))?;
             let value = unescape(value).ok_or_else(|| damaged("a field is badly escaped"))?;
             if name != word(name) || record.fields.insert(name.to_owned(), value).is_some() {
                 return Err(damaged("a field's name is malformed or stands twice"));
@@ -183,16 +168,11 @@ impl Record {
         let file = files.open(path, OpenMode::Read).map_err(failed)?;
         let size = file.size().map_err(failed)?;
         let about = |error: Error| {
-            Error::new(
-                error.kind(),
-                Op::ReadState,
-                Subject::path(path),
-                error.message(),
-            )
-            .with_remedy(error.remedy().map_or_else(
-                || format!("restore {} from a copy", path.display()),
-                str::to_owned,
-            ))
+            Error::new(error.kind(), Op::ReadState, Subject::path(path), error.message())
+                .with_remedy(error.remedy().map_or_else(
+                    || format!("restore {} from a copy", path.display()),
+                    str::to_owned,
+                ))
         };
         if size.get() > MAX_RECORD {
             return Err(about(damaged(format!("{size} is too large for a record"))));
@@ -219,31 +199,25 @@ impl Record {
             _ => {}
         }
         let written = (|| {
-            let file = files
-                .create_new(&new)
-                .map_err(failed("can't make the new record"))?;
+            let file = files.create_new(&new).map_err(failed("can't make the new record"))?;
             let bytes = self.to_bytes();
-            file.allocate(0, u64::try_from(bytes.len()).unwrap_or(0))
-                .or_else(|e| match e.raw_os_error() {
+            file.allocate(0, u64::try_from(bytes.len()).unwrap_or(0)).or_else(|e| {
+                match e.raw_os_error() {
                     Some(libc::EOPNOTSUPP) => Ok(()),
                     _ => Err(failed("can't make room for the new record")(e)),
-                })?;
-            file.write_at(0, &bytes)
-                .map_err(failed("can't write the new record"))?;
+                }
+            })?;
+            file.write_at(0, &bytes).map_err(failed("can't write the new record"))?;
             file.flush().map_err(failed("can't flush the new record"))?;
             drop(file);
-            files
-                .rename(&new, path)
-                .map_err(failed("can't put the new record in place"))
+            files.rename(&new, path).map_err(failed("can't put the new record in place"))
         })();
         if written.is_err() {
             // Best effort: the next write removes it as well.
             let _ = files.remove_file(&new);
         }
         written?;
-        files
-            .sync_dir(&folder)
-            .map_err(failed("can't flush the folder"))
+        files.sync_dir(&folder).map_err(failed("can't flush the folder"))
     }
 }
 
@@ -251,17 +225,9 @@ impl Record {
 fn beside(path: &Path) -> Result<(PathBuf, PathBuf)> {
     let parts = path.parent().zip(path.file_name());
     let (folder, name) = parts.ok_or_else(|| {
-        Error::new(
-            ErrorKind::InvalidArgument,
-            Op::WriteState,
-            Subject::path(path),
-            "not a file",
-        )
+        Error::new(ErrorKind::InvalidArgument, Op::WriteState, Subject::path(path), "not a file")
     })?;
-    Ok((
-        folder.to_path_buf(),
-        folder.join(format!(".{}.new", name.to_string_lossy())),
-    ))
+    Ok((folder.to_path_buf(), folder.join(format!(".{}.new", name.to_string_lossy()))))
 }
 
 fn damaged(what: impl Into<String>) -> Error {
@@ -305,10 +271,7 @@ const CRC_TABLE: [u32; 256] = {
             crc = (crc >> 1) ^ (0x82F6_3B78 & (crc & 1).wrapping_neg());
             bit += 1;
         }
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "the loop ends at the length; const context"
-        )]
+        #[expect(clippy::indexing_slicing, reason = "the loop ends at the length; const context")]
         {
             table[byte] = crc;
         }
@@ -341,14 +304,8 @@ mod tests {
     #[test]
     fn a_newer_format_is_refused_and_another_kind_is_corrupt() {
         let bytes = Record::new("volume", 2).with("id", "a").to_bytes();
-        assert_eq!(
-            Record::parse(&bytes, "volume", 1).unwrap_err().kind(),
-            ErrorKind::Unsupported
-        );
-        assert_eq!(
-            Record::parse(&bytes, "pool", 9).unwrap_err().kind(),
-            ErrorKind::Corrupt
-        );
+        assert_eq!(Record::parse(&bytes, "volume", 1).unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(Record::parse(&bytes, "pool", 9).unwrap_err().kind(), ErrorKind::Corrupt);
         assert!(Record::parse(&bytes, "volume", 2).is_ok());
     }
 

@@ -51,9 +51,7 @@ impl ThinPolicy {
             return Bytes::ZERO;
         }
         let room = usage.data_total.saturating_sub(reserve);
-        self.overcommit
-            .floor_of(room)
-            .saturating_sub(usage.promised)
+        self.overcommit.floor_of(room).saturating_sub(usage.promised)
     }
 
     /// The same policy with another overcommit ratio.

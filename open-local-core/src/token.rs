@@ -133,18 +133,15 @@ impl FromStr for FsKind {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorKind::InvalidArgument,
-                    Op::Parse,
-                    Subject::value(text),
-                    "this file system is not supported",
-                )
-                .with_remedy("use ext4, xfs or btrfs")
-            })
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidArgument,
+                Op::Parse,
+                Subject::value(text),
+                "this file system is not supported",
+            )
+            .with_remedy("use ext4, xfs or btrfs")
+        })
     }
 }
 

@@ -105,12 +105,7 @@ fn each_fault_fails_exactly_the_case_that_names_it() {
     for broken in BROKEN {
         let report = conformance::run(&BrokenFixture::new(broken.make), "");
         let (failed, not_run) = (report.failed(), resting(&report));
-        println!(
-            "{:36}  {:45}  {}",
-            broken.fault,
-            failed.join(", "),
-            not_run.len()
-        );
+        println!("{:36}  {:45}  {}", broken.fault, failed.join(", "), not_run.len());
         if failed != [broken.caught_by] {
             wrong.push(format!("{}: {failed:?}\n{report}", broken.fault));
         }
@@ -123,16 +118,8 @@ fn each_fault_fails_exactly_the_case_that_names_it() {
 #[test]
 fn a_backend_that_cant_be_cut_fails_every_case_that_cuts() {
     let faults: [(&str, Make, &str); 2] = [
-        (
-            "never asks before a step",
-            fault::<cuts::NeverAsks>,
-            "it took no step",
-        ),
-        (
-            "takes a step to open",
-            fault::<cuts::StepsToOpen>,
-            "opening a pool",
-        ),
+        ("never asks before a step", fault::<cuts::NeverAsks>, "it took no step"),
+        ("takes a step to open", fault::<cuts::StepsToOpen>, "opening a pool"),
     ];
     for (name, make, reason) in faults {
         let report = conformance::run(&BrokenFixture::new(make), "");

@@ -20,10 +20,7 @@ const NOT_RUN: &[&str] = &["processes/*"];
 #[test]
 fn sim_keeps_every_promise() {
     let fixture = SimFixture::new();
-    assert!(
-        fixture.second_process().is_none(),
-        "the list above is too long"
-    );
+    assert!(fixture.second_process().is_none(), "the list above is too long");
     let report = conformance::run(&fixture, "");
     println!("{report}");
     report.assert_passed_without(NOT_RUN).unwrap();

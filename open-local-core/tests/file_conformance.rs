@@ -1,11 +1,6 @@
 //! The conformance suite on the `file` backend over a simulated machine.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::io;
 use std::path::Path;
@@ -37,10 +32,7 @@ fn machine(reflink: bool) -> (Arc<SimFiles>, SimLoops) {
 
 impl SimFolder {
     fn new(reflink: bool) -> Self {
-        Self {
-            reflink,
-            machine: Mutex::new(machine(reflink)),
-        }
+        Self { reflink, machine: Mutex::new(machine(reflink)) }
     }
 
     fn backend(&self, checkpoints: Arc<dyn Checkpoints>) -> FileBackend {
@@ -58,11 +50,7 @@ fn id() -> PoolId {
 
 impl Fixture for SimFolder {
     fn name(&self) -> &str {
-        if self.reflink {
-            "file (simulated, shared blocks)"
-        } else {
-            "file (simulated, copies)"
-        }
+        if self.reflink { "file (simulated, shared blocks)" } else { "file (simulated, copies)" }
     }
 
     fn fresh(&self, wish: &PoolWish) -> Result<Arc<dyn Pool>> {
@@ -91,17 +79,11 @@ impl Fixture for SimFolder {
         let (files, loops) = self.machine.lock().unwrap().clone();
         let pool = self.backend(Arc::new(Unchecked)).open_pool(&id())?;
         let volumes = pool.volumes()?;
-        let snapshots = pool
-            .snapshots()
-            .map_or(Ok(Vec::new()), |s| s.list_snapshots(None))?;
+        let snapshots = pool.snapshots().map_or(Ok(Vec::new()), |s| s.list_snapshots(None))?;
         let known: Vec<String> = volumes
             .iter()
             .map(|v| ("volume", "volumes", v.id.to_string()))
-            .chain(
-                snapshots
-                    .iter()
-                    .map(|s| ("snapshot", "snapshots", s.id.to_string())),
-            )
+            .chain(snapshots.iter().map(|s| ("snapshot", "snapshots", s.id.to_string())))
             .flat_map(|(kind, folder, id)| {
                 [
                     format!("locks/{kind}-{id}"),
@@ -125,9 +107,7 @@ impl Fixture for SimFolder {
             .collect();
         let devices = loops.list().unwrap();
         let devices = devices.iter().filter(|d| !attached.contains(&d.number));
-        Ok(stray
-            .chain(devices.map(|d| format!("device {}", d.path.display())))
-            .collect())
+        Ok(stray.chain(devices.map(|d| format!("device {}", d.path.display()))).collect())
     }
 }
 

@@ -5,12 +5,7 @@
 //! same call is made again. Nothing that was there before may be touched, and the end must be the
 //! same as without the cut.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 #[path = "file/lab.rs"]
 mod lab;
@@ -33,10 +28,7 @@ fn on_pool(backend: &FileBackend, change: impl FnOnce(&dyn Pool) -> Result<()>) 
 fn changes() -> Vec<(&'static str, Change)> {
     vec![
         ("ensure_volume", |b| {
-            on_pool(b, |p| {
-                p.ensure_volume(&VolumeSpec::new(volume("new"), SIZE))
-                    .map(drop)
-            })
+            on_pool(b, |p| p.ensure_volume(&VolumeSpec::new(volume("new"), SIZE)).map(drop))
         }),
         ("ensure_thick_volume", |b| {
             let spec = VolumeSpec::new(volume("new"), SIZE).with_provisioning(Provisioning::Thick);
@@ -53,39 +45,22 @@ fn changes() -> Vec<(&'static str, Change)> {
             on_pool(b, |p| p.ensure_volume(&spec).map(drop))
         }),
         ("grow", |b| {
-            on_pool(b, |p| {
-                p.grow_volume(&volume("old"), SIZE.checked_mul(3).unwrap())
-                    .map(drop)
-            })
+            on_pool(b, |p| p.grow_volume(&volume("old"), SIZE.checked_mul(3).unwrap()).map(drop))
         }),
-        ("publish", |b| {
-            on_pool(b, |p| p.publish(&PublishSpec::new(volume("old"))).map(drop))
-        }),
+        ("publish", |b| on_pool(b, |p| p.publish(&PublishSpec::new(volume("old"))).map(drop))),
         ("ensure_snapshot", |b| {
             let spec = SnapshotSpec::new(snapshot("twos"), volume("old"));
-            on_pool(b, |p| {
-                p.snapshots().unwrap().ensure_snapshot(&spec).map(drop)
-            })
+            on_pool(b, |p| p.snapshots().unwrap().ensure_snapshot(&spec).map(drop))
         }),
         ("roll_back", |b| {
             on_pool(b, |p| {
-                p.snapshots()
-                    .unwrap()
-                    .roll_back(&volume("old"), &snapshot("ones"))
-                    .map(drop)
+                p.snapshots().unwrap().roll_back(&volume("old"), &snapshot("ones")).map(drop)
             })
         }),
         ("remove_snapshot", |b| {
-            on_pool(b, |p| {
-                p.snapshots()
-                    .unwrap()
-                    .remove_snapshot(&snapshot("ones"))
-                    .map(drop)
-            })
+            on_pool(b, |p| p.snapshots().unwrap().remove_snapshot(&snapshot("ones")).map(drop))
         }),
-        ("remove_volume", |b| {
-            on_pool(b, |p| p.remove_volume(&volume("old")).map(drop))
-        }),
+        ("remove_volume", |b| on_pool(b, |p| p.remove_volume(&volume("old")).map(drop))),
         ("ensure_pool", |b| {
             let spec = PoolSpec::new(PoolId::new("q").unwrap()).at("/srv/second");
             let _ = b.ensure_pool(&spec)?;
@@ -113,47 +88,27 @@ enum Cut {
 
 /// What must hold before the call is repeated: nothing of the old volume is lost.
 fn check_untouched(lab: &Lab, name: &str, context: &str) {
-    let pool = lab
-        .open()
-        .unwrap_or_else(|e| panic!("{context}: {}", e.report()));
-    let old = lab
-        .read(pool.as_ref(), &volume("old").into())
-        .map(|bytes| summary(&bytes));
+    let pool = lab.open().unwrap_or_else(|e| panic!("{context}: {}", e.report()));
+    let old = lab.read(pool.as_ref(), &volume("old").into()).map(|bytes| summary(&bytes));
     let whole = SIZE.get();
     let expected: &[Option<String>] = match name {
         "remove_volume" => &[None, Some(format!("{whole}x2"))],
         "roll_back" => &[Some(format!("{whole}x1")), Some(format!("{whole}x2"))],
-        "grow" => &[
-            Some(format!("{whole}x2")),
-            Some(format!("{whole}x2 {}x0", 2 * whole)),
-        ],
+        "grow" => &[Some(format!("{whole}x2")), Some(format!("{whole}x2 {}x0", 2 * whole))],
         _ => &[Some(format!("{whole}x2"))],
     };
     if name == "remove_volume" && old.is_none() {
         return;
     }
-    assert!(
-        expected.contains(&old),
-        "{context}: the old volume is {old:?}"
-    );
-    let ones = lab
-        .read(pool.as_ref(), &snapshot("ones").into())
-        .map(|bytes| summary(&bytes));
+    assert!(expected.contains(&old), "{context}: the old volume is {old:?}");
+    let ones = lab.read(pool.as_ref(), &snapshot("ones").into()).map(|bytes| summary(&bytes));
     let kept = ones == Some(format!("{whole}x1"));
-    assert!(
-        kept || (name == "remove_snapshot" && ones.is_none()),
-        "{context}: {ones:?}"
-    );
+    assert!(kept || (name == "remove_snapshot" && ones.is_none()), "{context}: {ones:?}");
     for info in pool.volumes().unwrap() {
-        assert!(
-            !matches!(info.health, Health::Failed(_)),
-            "{context}: {info:?}"
-        );
+        assert!(!matches!(info.health, Health::Failed(_)), "{context}: {info:?}");
         if info.id == volume("new") && info.phase == Phase::Ready {
-            let new = lab
-                .read(pool.as_ref(), &info.id.into())
-                .map(|bytes| summary(&bytes))
-                .unwrap();
+            let new =
+                lab.read(pool.as_ref(), &info.id.into()).map(|bytes| summary(&bytes)).unwrap();
             let half = match name {
                 "restore" => format!("{whole}x1 {whole}x0"),
                 "clone" => format!("{whole}x2"),
@@ -200,18 +155,13 @@ fn try_cut(name: &str, change: Change, start: &Lab, n: u64, cut: Cut, wanted: &W
         // Temporary files of a write are nobody's once it has ended.
         let kept = after.lines().filter(|line| !line.contains("/."));
         let kept: Vec<&str> = kept.collect();
-        assert_eq!(
-            kept.join("\n"),
-            wanted.rebooted,
-            "{context}, then a power cut"
-        );
+        assert_eq!(kept.join("\n"), wanted.rebooted, "{context}, then a power cut");
     }
     reached
 }
 
 fn salt(name: &str) -> u64 {
-    name.bytes()
-        .fold(0, |sum, byte| (sum * 31 + u64::from(byte)) % 997)
+    name.bytes().fold(0, |sum, byte| (sum * 31 + u64::from(byte)) % 997)
 }
 
 const fn libc_eio() -> i32 {
@@ -290,10 +240,7 @@ fn objects_are_removed_from_a_full_disk_whatever_is_cut() {
         let remove = || -> Result<()> {
             let pool = lab.open()?;
             let _ = pool.remove_volume(&volume("old"))?;
-            let _ = pool
-                .snapshots()
-                .unwrap()
-                .remove_snapshot(&snapshot("ones"))?;
+            let _ = pool.snapshots().unwrap().remove_snapshot(&snapshot("ones"))?;
             Ok(())
         };
         lab.files.kill_at(cut);
@@ -318,12 +265,7 @@ fn a_pool_whose_folder_is_away_is_neither_remade_nor_forgotten() {
     // As when the disk is not mounted: the folder is there and empty.
     let elsewhere = Lab::empty(true, 0);
     elsewhere.files.add_folder(POOL).unwrap();
-    for path in lab
-        .files
-        .paths()
-        .iter()
-        .filter(|p| p.starts_with("/var/lib/open-local"))
-    {
+    for path in lab.files.paths().iter().filter(|p| p.starts_with("/var/lib/open-local")) {
         use open_local_core::host::{FileKind, Files, OpenMode};
         if lab.files.stat(path).unwrap().kind == FileKind::Directory {
             let _ = elsewhere.files.add_folder(path);
@@ -342,17 +284,9 @@ fn a_pool_whose_folder_is_away_is_neither_remade_nor_forgotten() {
         backend.remove_pool(&pool_id()).map(drop).unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::NotFound, "{}", error.report());
-        assert!(
-            error.remedy().is_some_and(|r| r.contains("mount")),
-            "{}",
-            error.report()
-        );
+        assert!(error.remedy().is_some_and(|r| r.contains("mount")), "{}", error.report());
     }
     assert!(
-        !elsewhere
-            .files
-            .paths()
-            .iter()
-            .any(|p| p.starts_with(Path::new(POOL).join("volumes")))
+        !elsewhere.files.paths().iter().any(|p| p.starts_with(Path::new(POOL).join("volumes")))
     );
 }

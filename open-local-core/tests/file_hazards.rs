@@ -1,12 +1,7 @@
 //! What may happen to a pool of the `file` backend beside a cut: looks that fail, images that
 //! others use, records from old copies, names used again, other disks in its place.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 #[path = "file/lab.rs"]
 mod lab;
@@ -100,20 +95,14 @@ fn an_image_that_cannot_be_looked_at_is_not_taken_for_absent() {
         lab.files.set_unreadable(image("old"), Some(EIO));
         assert_eq!(kind(pool.remove_volume(&volume("old"))), ErrorKind::Io);
         assert_eq!(kind(pool.unpublish(&old)), ErrorKind::Io);
-        assert_eq!(
-            kind(pool.publish(&PublishSpec::new(old.clone()))),
-            ErrorKind::Io
-        );
+        assert_eq!(kind(pool.publish(&PublishSpec::new(old.clone()))), ErrorKind::Io);
         let tokens = pool.format_tokens().unwrap();
         assert_eq!(kind(tokens.allow_format(&volume("old"))), ErrorKind::Io);
         let snapshots = pool.snapshots().unwrap();
         let back = snapshots.roll_back(&volume("old"), &snapshot("ones"));
         assert_eq!(kind(back), ErrorKind::Io);
         let health = pool.volume(&volume("old")).unwrap().health;
-        assert!(
-            matches!(&health, Health::Failed(why) if !why.contains("remove")),
-            "{health:?}"
-        );
+        assert!(matches!(&health, Health::Failed(why) if !why.contains("remove")), "{health:?}");
         lab.files.set_unreadable(image("old"), None);
         let info = lab.open().unwrap().volume(&volume("old")).unwrap();
         assert_eq!(info.health, Health::Healthy);
@@ -134,16 +123,11 @@ fn a_record_that_cannot_be_read_is_not_taken_for_absent() {
         lab.files.set_unreadable(&path, None);
     }
     // A pool whose record is lost is not made anew over volumes that can't be listed.
-    lab.files
-        .remove_file(&Path::new(POOL).join("pool.meta"))
-        .unwrap();
+    lab.files.remove_file(&Path::new(POOL).join("pool.meta")).unwrap();
     let folder = Path::new("/var/lib/open-local/file/pools/p");
     lab.files.remove_file(folder).unwrap();
-    lab.files
-        .set_unreadable(Path::new(POOL).join("volumes"), Some(EIO));
-    let again = lab
-        .backend()
-        .ensure_pool(&PoolSpec::new(pool_id()).at(POOL));
+    lab.files.set_unreadable(Path::new(POOL).join("volumes"), Some(EIO));
+    let again = lab.backend().ensure_pool(&PoolSpec::new(pool_id()).at(POOL));
     assert_eq!(kind(again), ErrorKind::Io);
 }
 
@@ -158,9 +142,7 @@ fn what_a_failing_call_finds_in_its_way_is_not_undone() {
                 (true, Some(_)) => "share the blocks",
                 _ => "make the image",
             };
-            let pool = backend_with(&lab, (step, act))
-                .open_pool(&pool_id())
-                .unwrap();
+            let pool = backend_with(&lab, (step, act)).open_pool(&pool_id()).unwrap();
             let mut spec = VolumeSpec::new(volume("new"), SIZE);
             spec.source = from;
             let error = pool.ensure_volume(&spec).unwrap_err();
@@ -245,10 +227,7 @@ fn a_copy_is_not_taken_up_from_another_snapshot_of_the_same_name() {
         // Finished before the snapshot was replaced, or made of the new one alone.
         let byte = if done { 1 } else { 2 };
         assert_eq!(new, format!("{}x{byte}", SIZE.get()), "call {n}");
-        assert_eq!(
-            token(pool.as_ref(), "new") == FormatToken::Spent,
-            new.ends_with("x2")
-        );
+        assert_eq!(token(pool.as_ref(), "new") == FormatToken::Spent, new.ends_with("x2"));
         cut += 1;
     }
     assert!(cut > 20, "{cut} cuts since {before}");
@@ -259,24 +238,16 @@ fn a_clone_that_is_begun_anew_has_the_token_of_its_content() {
     for reflink in BOTH {
         let lab = Lab::filled(reflink, 0);
         let pool = lab.open().unwrap();
-        let _ = pool
-            .ensure_volume(&VolumeSpec::new(volume("src"), SIZE))
-            .unwrap();
+        let _ = pool.ensure_volume(&VolumeSpec::new(volume("src"), SIZE)).unwrap();
         let spec =
             VolumeSpec::new(volume("new"), SIZE).from_source(VolumeSource::Volume(volume("src")));
         let files = Arc::clone(&lab.files);
-        let text = if reflink {
-            "share the blocks"
-        } else {
-            "copy the content"
-        };
+        let text = if reflink { "share the blocks" } else { "copy the content" };
         let killed = backend_with(&lab, (text, move || files.kill())).open_pool(&pool_id());
         assert!(killed.unwrap().ensure_volume(&spec).is_err());
         lab.files.revive();
         let tokens = pool.format_tokens().unwrap();
-        tokens
-            .set_format_token(&volume("src"), FormatToken::Spent)
-            .unwrap();
+        tokens.set_format_token(&volume("src"), FormatToken::Spent).unwrap();
         let _ = pool.ensure_volume(&spec).unwrap();
         assert_eq!(token(pool.as_ref(), "new"), FormatToken::Spent);
     }
@@ -289,20 +260,13 @@ fn a_volume_is_not_rolled_back_to_a_snapshot_of_an_earlier_one() {
             let lab = Lab::filled(reflink, 0);
             let pool = lab.open().unwrap();
             let _ = pool.remove_volume(&volume("old")).unwrap();
-            let _ = pool
-                .ensure_volume(&VolumeSpec::new(volume("old"), size))
-                .unwrap();
+            let _ = pool.ensure_volume(&VolumeSpec::new(volume("old"), size)).unwrap();
             let snapshots = pool.snapshots().unwrap();
-            let error = snapshots
-                .roll_back(&volume("old"), &snapshot("ones"))
-                .unwrap_err();
+            let error = snapshots.roll_back(&volume("old"), &snapshot("ones")).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Conflict, "{}", error.report());
             assert!(error.message().contains("earlier"), "{}", error.report());
             let whole = size.get();
-            assert_eq!(
-                content(&lab, pool.as_ref(), volume("old")),
-                format!("{whole}x0")
-            );
+            assert_eq!(content(&lab, pool.as_ref(), volume("old")), format!("{whole}x0"));
         }
     }
 }
@@ -314,16 +278,8 @@ fn what_lies_behind_a_cut_growth_is_in_no_copy() {
         let pool = lab.open().unwrap();
         let files = Arc::clone(&lab.files);
         let killed = backend_with(&lab, ("resize", move || files.kill())).open_pool(&pool_id());
-        let at = pool
-            .publish(&PublishSpec::new(volume("old")))
-            .unwrap()
-            .into_inner();
-        assert!(
-            killed
-                .unwrap()
-                .grow_volume(&volume("old"), double())
-                .is_err()
-        );
+        let at = pool.publish(&PublishSpec::new(volume("old"))).unwrap().into_inner();
+        assert!(killed.unwrap().grow_volume(&volume("old"), double()).is_err());
         lab.files.revive();
         let _ = pool.unpublish(&at.source).unwrap();
         let file = lab.files.open(&image("old"), OpenMode::ReadWrite).unwrap();
@@ -334,10 +290,7 @@ fn what_lies_behind_a_cut_growth_is_in_no_copy() {
             .from_source(VolumeSource::Volume(volume("old")));
         let _ = pool.ensure_volume(&spec).unwrap();
         let whole = SIZE.get();
-        assert_eq!(
-            content(&lab, pool.as_ref(), snapshot("now")),
-            format!("{whole}x2")
-        );
+        assert_eq!(content(&lab, pool.as_ref(), snapshot("now")), format!("{whole}x2"));
         let wanted = format!("{whole}x2 {whole}x0");
         assert_eq!(content(&lab, pool.as_ref(), volume("new")), wanted);
     }
@@ -400,9 +353,7 @@ fn a_device_with_its_tag_on_another_file_is_not_its_own() {
     let first = pool.publish(&PublishSpec::new(old.clone())).unwrap();
     // As after the image was restored from a backup under its device.
     let bytes = bytes_of(&lab, &image("old"));
-    lab.files
-        .rename(&image("old"), Path::new("/srv/was"))
-        .unwrap();
+    lab.files.rename(&image("old"), Path::new("/srv/was")).unwrap();
     lab.files.add_file(image("old"), &bytes).unwrap();
     assert!(!pool.unpublish(&old).unwrap().changed());
     let second = pool.publish(&PublishSpec::new(old.clone())).unwrap();
@@ -416,39 +367,21 @@ fn a_device_with_its_tag_on_another_file_is_not_its_own() {
 fn another_pool_in_its_place_is_not_worked_on() {
     let lab = Lab::filled(true, 0);
     let pool = lab.open().unwrap();
-    lab.files
-        .rename(Path::new(POOL), Path::new("/srv/away"))
-        .unwrap();
+    lab.files.rename(Path::new(POOL), Path::new("/srv/away")).unwrap();
     let mut host = sim_host(Arc::clone(&lab.files), 9);
     host.roots.state = "/other".into();
     let other = FileBackend::new(host, Arc::new(lab.loops.clone()));
-    let _ = other
-        .ensure_pool(&PoolSpec::new(pool_id()).at(POOL))
-        .unwrap();
+    let _ = other.ensure_pool(&PoolSpec::new(pool_id()).at(POOL)).unwrap();
     let theirs = other.open_pool(&pool_id()).unwrap();
-    let _ = theirs
-        .ensure_volume(&VolumeSpec::new(volume("old"), SIZE))
-        .unwrap();
+    let _ = theirs.ensure_volume(&VolumeSpec::new(volume("old"), SIZE)).unwrap();
     lab.write(theirs.as_ref(), &volume("old").into(), 9);
     let whole = SIZE.get();
     assert_eq!(kind(pool.remove_volume(&volume("old"))), ErrorKind::Corrupt);
-    assert_eq!(
-        kind(pool.publish(&PublishSpec::new(volume("old")))),
-        ErrorKind::Corrupt
-    );
+    assert_eq!(kind(pool.publish(&PublishSpec::new(volume("old")))), ErrorKind::Corrupt);
     let tokens = pool.format_tokens().unwrap();
-    assert_eq!(
-        kind(tokens.format_token(&volume("old"))),
-        ErrorKind::Corrupt
-    );
-    assert_eq!(
-        kind(tokens.allow_format(&volume("old"))),
-        ErrorKind::Corrupt
-    );
-    assert_eq!(
-        content(&lab, theirs.as_ref(), volume("old")),
-        format!("{whole}x9")
-    );
+    assert_eq!(kind(tokens.format_token(&volume("old"))), ErrorKind::Corrupt);
+    assert_eq!(kind(tokens.allow_format(&volume("old"))), ErrorKind::Corrupt);
+    assert_eq!(content(&lab, theirs.as_ref(), volume("old")), format!("{whole}x9"));
 }
 
 /// Freezes everything, and thaws as told.
@@ -505,17 +438,11 @@ fn a_thaw_that_fails_is_tried_again() {
 fn a_copy_of_what_somebody_else_thawed_is_thrown_away() {
     for reflink in BOTH {
         let lab = Lab::filled(reflink, 0);
-        let fake = Arc::new(Fake {
-            thawed: true,
-            ..Fake::default()
-        });
+        let fake = Arc::new(Fake { thawed: true, ..Fake::default() });
         assert_eq!(kind(snapshot_of_published(&lab, &fake)), ErrorKind::Busy);
         let pool = lab.open().unwrap();
         let snapshots = pool.snapshots().unwrap();
-        assert_eq!(
-            kind(snapshots.snapshot(&snapshot("now"))),
-            ErrorKind::NotFound
-        );
+        assert_eq!(kind(snapshots.snapshot(&snapshot("now"))), ErrorKind::NotFound);
     }
 }
 
@@ -534,9 +461,5 @@ fn shared_blocks_are_not_promised_twice() {
     lab.files.add_file("/srv/others", &zeroes).unwrap();
     let capacity = pool.info().unwrap().capacity;
     let free = lab.files.space(Path::new(POOL)).unwrap().available;
-    assert!(
-        capacity.available <= free,
-        "{} are promised of {free}",
-        capacity.available
-    );
+    assert!(capacity.available <= free, "{} are promised of {free}", capacity.available);
 }

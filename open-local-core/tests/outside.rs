@@ -40,19 +40,14 @@ fn a_backend_can_build_all_it_has_to_answer() {
     shown.tags.insert("team".to_owned(), "storage".to_owned());
     let shown = value(shown);
 
-    let can = Capabilities::MINIMAL
-        .with_grow_online(true)
-        .with_clones(CopyMethod::FullCopy);
+    let can = Capabilities::MINIMAL.with_grow_online(true).with_clones(CopyMethod::FullCopy);
     assert!(value(can).grow_online);
     assert!(value(Ensured::Created(info)).changed());
     assert!(!value(Grown::AlreadyLarge(shown.clone())).changed());
     assert!(value(Removed::Removed(shown)).changed());
     let plan = Plan::new(Subject::from(&volume), ["map it"]);
     assert_eq!(value(plan).steps().len(), 1);
-    let token = FormatToken::Started {
-        kind: FsKind::Xfs,
-        uuid: Uuid::from_bytes([7; 16]),
-    };
+    let token = FormatToken::Started { kind: FsKind::Xfs, uuid: Uuid::from_bytes([7; 16]) };
     assert_ne!(value(token), FormatToken::Spent);
     let cause = std::io::Error::other("the other end hung up");
     let error = Error::from_io(Op::Publish, &volume, "can't ask the target", cause);

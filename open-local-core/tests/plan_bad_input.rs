@@ -104,10 +104,7 @@ fn a_million_claims_are_an_error_of_the_caller() {
     let claims = (0..1_000_000).map(|n| Claim::thick(uid(n.to_string()), Bytes::GIB));
     let error = Pod::new(claims).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-    assert!(
-        error.to_string().contains(&MAX_CLAIMS.to_string()),
-        "{error}"
-    );
+    assert!(error.to_string().contains(&MAX_CLAIMS.to_string()), "{error}");
 }
 
 #[test]
@@ -123,10 +120,7 @@ fn the_largest_matching_is_bounded() {
         |from: u64| (0..most).map(move |n| Claim::device(uid(format!("c{n}")), gib(from + n)));
     let policy = Policy::default();
     let refused = fit(&Pod::new(claims(1)).unwrap(), &node, &policy).unwrap_err();
-    assert!(
-        matches!(refused.reasons(), [Reason::DevicesTooSmall { .. }]),
-        "{refused}"
-    );
+    assert!(matches!(refused.reasons(), [Reason::DevicesTooSmall { .. }]), "{refused}");
     let close = (0..most).map(|n| Claim::device(uid(format!("c{n}")), gib(1 + n % 60)));
     assert!(fit(&Pod::new(close).unwrap(), &node, &policy).is_ok());
 }
@@ -149,10 +143,7 @@ fn the_hardest_search_ends_at_its_limit() {
 
 #[test]
 fn a_ledger_is_bounded_in_holds_and_tombstones() {
-    let limits = Limits {
-        holds: 100,
-        tombstones: 100,
-    };
+    let limits = Limits { holds: 100, tombstones: 100 };
     let mut ledger = Ledger::new(limits);
     let pool = NodePool::new(name("p"), Bytes::MAX);
     ledger.observe(Node::builder(name("n")).pool(pool).build().unwrap(), []);
@@ -161,17 +152,11 @@ fn a_ledger_is_bounded_in_holds_and_tombstones() {
         Booking::new(uid(n.to_string()), name("n"), place, Bytes::GIB)
     };
     for n in 0..100 {
-        assert_eq!(
-            ledger.reserve(&[booking(n)], Duration::MAX),
-            Ok(Booked::Changed)
-        );
+        assert_eq!(ledger.reserve(&[booking(n)], Duration::MAX), Ok(Booked::Changed));
     }
     let full = ledger.reserve(&[booking(100)], Duration::MAX);
     assert_eq!(full, Err(Refusal::Full { holds: 100 }));
-    assert_eq!(
-        ledger.confirm(&booking(100)),
-        Err(Refusal::Full { holds: 100 })
-    );
+    assert_eq!(ledger.confirm(&booking(100)), Err(Refusal::Full { holds: 100 }));
     assert_eq!(ledger.rebuild((0..200).map(booking)), 100);
     for n in 0..100_000u32 {
         let _ = ledger.release(&uid(n.to_string()));
@@ -185,23 +170,11 @@ fn a_report_may_count_nonsense() {
     let mut ledger = Ledger::default();
     let pool = NodePool::new(name("p"), Bytes::GIB);
     let node = Node::builder(name("n")).pool(pool).build().unwrap();
-    let volume = |place: Place, size| Volume {
-        uid: uid("c"),
-        place,
-        size,
-    };
-    let twice = [
-        volume(Place::Pool(name("gone")), Bytes::MAX),
-        volume(Place::Pool(name("p")), Bytes::MAX),
-    ];
+    let volume = |place: Place, size| Volume { uid: uid("c"), place, size };
+    let twice =
+        [volume(Place::Pool(name("gone")), Bytes::MAX), volume(Place::Pool(name("p")), Bytes::MAX)];
     ledger.observe(node, twice);
     let booking = Booking::new(uid("c"), name("n"), Place::Pool(name("p")), Bytes::GIB);
-    assert_eq!(
-        ledger.reserve(&[booking], Duration::ZERO),
-        Ok(Booked::Changed)
-    );
-    assert_eq!(
-        ledger.view("n").unwrap().pool("p").unwrap().thick(),
-        Bytes::ZERO
-    );
+    assert_eq!(ledger.reserve(&[booking], Duration::ZERO), Ok(Booked::Changed));
+    assert_eq!(ledger.view("n").unwrap().pool("p").unwrap().thick(), Bytes::ZERO);
 }

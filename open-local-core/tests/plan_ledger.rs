@@ -43,10 +43,7 @@ impl Dice {
 fn restart(naive: &Naive) -> Ledger {
     let mut ledger = Ledger::new(LIMITS);
     let facts = |naive: &Naive| -> Vec<Booking> {
-        let bound = naive
-            .holds
-            .iter()
-            .filter_map(|(uid, h)| Some((uid, h, h.bound?)));
+        let bound = naive.holds.iter().filter_map(|(uid, h)| Some((uid, h, h.bound?)));
         bound
             .map(|(uid, h, size)| {
                 let place = h.place.clone();
@@ -108,17 +105,9 @@ fn compare(ledger: &Ledger, naive: &Naive) {
     assert_eq!(ledger.len(), naive.holds.len());
     for (uid, held) in &naive.holds {
         let hold = ledger.hold(uid.as_str()).unwrap();
-        assert_eq!(
-            (&hold.node, &hold.place),
-            (&held.node, &held.place),
-            "{uid}"
-        );
+        assert_eq!((&hold.node, &hold.place), (&held.node, &held.place), "{uid}");
         assert_eq!(hold.size.get(), held.size(), "{uid}");
-        assert_eq!(
-            ledger.bound(uid.as_str()).map(Bytes::get),
-            held.bound,
-            "{uid}"
-        );
+        assert_eq!(ledger.bound(uid.as_str()).map(Bytes::get), held.bound, "{uid}");
     }
     let seen: BTreeSet<_> = ledger.views().map(|node| node.name().clone()).collect();
     assert!(seen.iter().eq(naive.reports.keys()));
@@ -172,9 +161,7 @@ impl History {
             }
         }
         let sum = |pool: &str| -> u64 {
-            let here = counted
-                .iter()
-                .filter(|v| v.place == Place::Pool(name(pool)));
+            let here = counted.iter().filter(|v| v.place == Place::Pool(name(pool)));
             here.map(|v| v.size.get()).sum()
         };
         let there = self.dice.roll(10);
@@ -242,19 +229,13 @@ fn within_room(ledger: &Ledger, bookings: &[Booking], before: &Naive, after: &Na
         if let (Some(was), Some(is)) = (was, is)
             && is.1 > was.1
         {
-            assert!(
-                is.1 <= is.0,
-                "{booking:?} was granted beyond the room: {ledger:?}"
-            );
+            assert!(is.1 <= is.0, "{booking:?} was granted beyond the room: {ledger:?}");
         }
     }
 }
 
 fn run(seed: u64, events: usize) -> (usize, usize) {
-    let mut history = History {
-        dice: Dice(seed),
-        now: 0,
-    };
+    let mut history = History { dice: Dice(seed), now: 0 };
     let (mut ledger, mut naive) = (Ledger::new(LIMITS), Naive::default());
     let mut past: Vec<Event> = Vec::new();
     let (mut granted, mut refused) = (0, 0);
@@ -288,10 +269,7 @@ fn run(seed: u64, events: usize) -> (usize, usize) {
 #[test]
 fn a_long_history_is_what_a_recomputation_says() {
     let (granted, refused) = run(1, 15_000);
-    assert!(
-        granted > 1000 && refused > 1000,
-        "{granted} granted, {refused} refused"
-    );
+    assert!(granted > 1000 && refused > 1000, "{granted} granted, {refused} refused");
 }
 
 #[test]
@@ -318,19 +296,12 @@ fn thick(ledger: &Ledger) -> Bytes {
 fn a_late_confirmation_does_not_revive_a_released_claim() {
     let (mut ledger, booking) = lab();
     let minute = Duration::from_secs(60);
-    assert_eq!(
-        ledger.reserve(std::slice::from_ref(&booking), minute),
-        Ok(Booked::Changed)
-    );
+    assert_eq!(ledger.reserve(std::slice::from_ref(&booking), minute), Ok(Booked::Changed));
     assert_eq!(ledger.confirm(&booking), Ok(Booked::Changed));
     assert_eq!(ledger.confirm(&booking), Ok(Booked::Unchanged));
     assert_eq!(ledger.release(&booking.uid), Booked::Changed);
     assert_eq!(ledger.confirm(&booking), Ok(Booked::Ignored));
-    assert!(
-        ledger
-            .reserve(std::slice::from_ref(&booking), minute)
-            .is_err()
-    );
+    assert!(ledger.reserve(std::slice::from_ref(&booking), minute).is_err());
     assert_eq!(ledger.rebuild([booking.clone()]), 0);
     assert_eq!(thick(&ledger), Bytes::ZERO);
     let mut again = booking;
@@ -345,13 +316,8 @@ fn of_two_pods_for_the_last_room_one_gets_it() {
     let mut other = booking.clone();
     other.uid = ClaimUid::new("other").unwrap();
     let minute = Duration::from_secs(60);
-    assert_eq!(
-        ledger.reserve(std::slice::from_ref(&booking), minute),
-        Ok(Booked::Changed)
-    );
-    let refusal = ledger
-        .reserve(std::slice::from_ref(&other), minute)
-        .unwrap_err();
+    assert_eq!(ledger.reserve(std::slice::from_ref(&booking), minute), Ok(Booked::Changed));
+    let refusal = ledger.reserve(std::slice::from_ref(&other), minute).unwrap_err();
     let error = open_local_core::Error::from(refusal);
     assert_eq!(error.kind(), open_local_core::ErrorKind::OutOfSpace);
     assert!(error.to_string().contains("1GiB"), "{error}");
@@ -366,11 +332,7 @@ fn all_claims_of_a_pod_are_booked_or_none() {
     small.uid = ClaimUid::new("small").unwrap();
     small.size = Bytes::MIB;
     let deadline = Duration::from_secs(1);
-    assert!(
-        ledger
-            .reserve(&[small.clone(), booking.clone()], deadline)
-            .is_err()
-    );
+    assert!(ledger.reserve(&[small.clone(), booking.clone()], deadline).is_err());
     assert!(ledger.is_empty() && thick(&ledger) == Bytes::ZERO);
     assert!(ledger.reserve(&[small], deadline).is_ok());
 }
@@ -387,11 +349,7 @@ fn facts_beyond_the_room_are_counted_and_nothing_is_granted_until_they_fit() {
     assert_eq!(thick(&ledger), Bytes::MAX);
     let mut one = booking;
     one.size = Bytes::new(1);
-    assert!(
-        ledger
-            .reserve(std::slice::from_ref(&one), Duration::ZERO)
-            .is_err()
-    );
+    assert!(ledger.reserve(std::slice::from_ref(&one), Duration::ZERO).is_err());
     for number in 0..5u64 {
         let uid = ClaimUid::new(format!("huge{number}")).unwrap();
         assert_eq!(ledger.release(&uid), Booked::Changed);
@@ -407,10 +365,7 @@ fn a_pod_that_is_judged_again_does_not_compete_with_itself() {
     let pod = Pod::new([Claim::thick(booking.uid.clone(), Bytes::GIB)]).unwrap();
     let policy = Policy::default();
     let placement = fit(&pod, ledger.view("n").unwrap(), &policy).unwrap();
-    assert_eq!(
-        ledger.reserve_placement(&placement, minute),
-        Ok(Booked::Changed)
-    );
+    assert_eq!(ledger.reserve_placement(&placement, minute), Ok(Booked::Changed));
     assert!(fit(&pod, ledger.view("n").unwrap(), &policy).is_err());
     let views = ledger.views_for(&pod);
     let again = filter_and_score(&pod, views.iter(), &policy);
@@ -418,11 +373,7 @@ fn a_pod_that_is_judged_again_does_not_compete_with_itself() {
     assert_eq!(fit(&pod, views.get("n").unwrap(), &policy), Ok(placement));
     let other = Pod::new([Claim::thick(ClaimUid::new("o").unwrap(), Bytes::GIB)]).unwrap();
     let views = ledger.views_for(&other);
-    assert!(
-        filter_and_score(&other, views.iter(), &policy)[0]
-            .outcome
-            .is_err()
-    );
+    assert!(filter_and_score(&other, views.iter(), &policy)[0].outcome.is_err());
     assert_eq!(ledger.confirm(&booking), Ok(Booked::Changed));
     assert!(fit(&pod, ledger.views_for(&pod).get("n").unwrap(), &policy).is_err());
 }

@@ -42,19 +42,8 @@ struct Disk {
 
 #[derive(Debug, Clone, Copy)]
 enum Ask {
-    Volume {
-        thin: bool,
-        size: u64,
-        from: u64,
-        pool: Option<usize>,
-        media: Media,
-    },
-    Whole {
-        mount: bool,
-        size: u64,
-        limit: Option<u64>,
-        media: Media,
-    },
+    Volume { thin: bool, size: u64, from: u64, pool: Option<usize>, media: Media },
+    Whole { mount: bool, size: u64, limit: Option<u64>, media: Media },
 }
 
 #[derive(Debug, Clone)]
@@ -103,19 +92,10 @@ impl Instance {
         let claim = |(index, ask): (usize, &Ask)| {
             let uid = ClaimUid::new(format!("c{index}")).unwrap();
             let claim = match *ask {
-                Ask::Volume {
-                    thin,
-                    size,
-                    from,
-                    pool,
-                    media,
-                } => volume(uid, (thin, size, from), pool).on_media(media),
-                Ask::Whole {
-                    mount,
-                    size,
-                    limit,
-                    media,
-                } => {
+                Ask::Volume { thin, size, from, pool, media } => {
+                    volume(uid, (thin, size, from), pool).on_media(media)
+                }
+                Ask::Whole { mount, size, limit, media } => {
                     let size = Bytes::new(size);
                     let claim = match mount {
                         true => Claim::mount_point(uid, size),
@@ -137,11 +117,7 @@ impl Instance {
 
 fn volume(uid: ClaimUid, (thin, size, from): (bool, u64, u64), pool: Option<usize>) -> Claim {
     let pool = pool.map(|index| name(format!("p{index}")));
-    let kind = if thin {
-        Provisioning::Thin
-    } else {
-        Provisioning::Thick
-    };
+    let kind = if thin { Provisioning::Thin } else { Provisioning::Thick };
     match (pool, thin) {
         (Some(pool), _) if from > 0 => {
             let sizes = (Bytes::new(from), Bytes::new(size));
@@ -201,14 +177,7 @@ fn in_every_order(pool: &Pool, volumes: &mut Vec<(bool, u64)>, from: usize) -> b
 }
 
 fn may_hold(pool: &Pool, ask: &Ask, index: usize) -> Option<(bool, u64)> {
-    let Ask::Volume {
-        thin,
-        size,
-        from,
-        pool: named,
-        media,
-    } = *ask
-    else {
+    let Ask::Volume { thin, size, from, pool: named, media } = *ask else {
         return None;
     };
     let serves = match pool.serves {
@@ -270,12 +239,7 @@ fn wholes_fit(asks: &[Ask], disks: &[Disk], mounts: bool, gone: &mut Vec<bool>) 
 }
 
 fn oracle(instance: &Instance) -> bool {
-    let Instance {
-        devices,
-        mounts,
-        asks,
-        ..
-    } = instance;
+    let Instance { devices, mounts, asks, .. } = instance;
     instance.pinned != Some(false)
         && volumes_fit(instance, 0, &mut vec![Vec::new(); instance.pools.len()])
         && wholes_fit(asks, devices, false, &mut vec![false; devices.len()])
@@ -305,10 +269,7 @@ fn check_placement(instance: &Instance, placement: &Placement) {
         }
     }
     for (pool, volumes) in instance.pools.iter().zip(&mut held) {
-        assert!(
-            in_every_order(pool, volumes, 0),
-            "{pool:?} holds {volumes:?}"
-        );
+        assert!(in_every_order(pool, volumes, 0), "{pool:?} holds {volumes:?}");
     }
 }
 
@@ -377,11 +338,7 @@ fn any_volume(sizes: std::ops::Range<u64>, fancy: bool) -> impl Strategy<Value =
         move |(thin, size, from, pool, media)| Ask::Volume {
             thin: thin && fancy,
             size,
-            from: if fancy && pool.is_some() {
-                from.min(size)
-            } else {
-                0
-            },
+            from: if fancy && pool.is_some() { from.min(size) } else { 0 },
             pool: pool.filter(|_| fancy),
             media: if fancy { media } else { Media::Unspecified },
         },
@@ -399,12 +356,7 @@ fn any_disk() -> impl Strategy<Value = Disk> {
 fn any_whole() -> impl Strategy<Value = Ask> {
     let limit = prop::option::weighted(0.3, 0u64..6);
     (prop::bool::weighted(0.3), 1u64..9, limit, media()).prop_map(|(mount, size, limit, media)| {
-        Ask::Whole {
-            mount,
-            size,
-            limit: limit.map(|more| size + more),
-            media,
-        }
+        Ask::Whole { mount, size, limit: limit.map(|more| size + more), media }
     })
 }
 
@@ -423,10 +375,7 @@ fn run(cases: u32, instances: impl Strategy<Value = Instance>) {
         })
         .unwrap();
     let fits = fits.get();
-    assert!(
-        fits > cases / 20 && fits < cases - cases / 20,
-        "{fits} of {cases} fit"
-    );
+    assert!(fits > cases / 20 && fits < cases - cases / 20, "{fits} of {cases} fit");
 }
 
 #[test]

@@ -84,15 +84,10 @@ impl Parts {
             pools.reverse();
             devices.reverse();
         }
-        let node = pools
-            .into_iter()
-            .fold(Node::builder(name(text)), |node, pool| node.pool(pool));
+        let node = pools.into_iter().fold(Node::builder(name(text)), |node, pool| node.pool(pool));
         let node = devices.into_iter().fold(node, |node, one| node.device(one));
         let mounts = self.mounts.iter().enumerate().map(whole);
-        mounts
-            .fold(node, |node, one| node.mount_point(one))
-            .build()
-            .unwrap()
+        mounts.fold(node, |node, one| node.mount_point(one)).build().unwrap()
     }
 }
 
@@ -131,9 +126,7 @@ fn any_claim() -> impl Strategy<Value = Claim> {
 /// Claims with identities of their own, from `start` on.
 fn numbered(claims: &[Claim], start: usize) -> Vec<Claim> {
     let number = |(index, claim): (usize, &Claim)| {
-        claim
-            .clone()
-            .with_uid(ClaimUid::new(format!("c{:03}", start + index)).unwrap())
+        claim.clone().with_uid(ClaimUid::new(format!("c{:03}", start + index)).unwrap())
     };
     claims.iter().enumerate().map(number).collect()
 }
@@ -141,10 +134,7 @@ fn numbered(claims: &[Claim], start: usize) -> Vec<Claim> {
 type Make = fn(ClaimUid, Bytes) -> Claim;
 
 fn policies() -> [Policy; 3] {
-    let weights = open_local_core::plan::AntiAffinity {
-        devices: 5,
-        mount_points: 5,
-    };
+    let weights = open_local_core::plan::AntiAffinity { devices: 5, mount_points: 5 };
     [
         Policy::new(Order::Binpack),
         Policy::new(Order::Spread),

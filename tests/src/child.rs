@@ -15,10 +15,7 @@ use open_local_core::host::{Clock, Invocation, SystemClock, poll_until};
 /// # Panics
 /// If this program does not know its own path.
 #[must_use]
-#[expect(
-    clippy::expect_used,
-    reason = "a test that can't have its child must fail"
-)]
+#[expect(clippy::expect_used, reason = "a test that can't have its child must fail")]
 pub fn one_test(name: &str) -> Invocation {
     let me = std::env::current_exe().expect("the path of this program");
     Invocation::new(me).args([name, "--exact", "--nocapture", "--test-threads=1"])
@@ -84,18 +81,12 @@ pub fn run(invocation: &Invocation, environment: &[(OsString, OsString)]) -> End
         Some(status) => {
             let output = child.wait_with_output().expect("read what the child said");
             let said = [output.stdout, output.stderr].concat();
-            Ended {
-                status: Some(status),
-                said: String::from_utf8_lossy(&said).into_owned(),
-            }
+            Ended { status: Some(status), said: String::from_utf8_lossy(&said).into_owned() }
         }
         None => {
             let _ = child.kill();
             let _ = wait(&mut child, Duration::from_secs(1));
-            Ended {
-                status: None,
-                said: String::new(),
-            }
+            Ended { status: None, said: String::new() }
         }
     }
 }

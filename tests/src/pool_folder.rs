@@ -38,22 +38,14 @@ impl PoolFolder {
     /// A pool named `pool` that is to be at `location`, with locks and state below `own`.
     #[must_use]
     pub fn new(own: &Path, location: &Path) -> Self {
-        Self {
-            id: named("pool"),
-            own: own.to_path_buf(),
-            location: location.to_path_buf(),
-        }
+        Self { id: named("pool"), own: own.to_path_buf(), location: location.to_path_buf() }
     }
 
     /// The pool that a parent process named, if this is a child process.
     #[must_use]
     pub fn from_parent() -> Option<Self> {
         let path = |name| std::env::var_os(name).map(PathBuf::from);
-        Some(Self {
-            id: named("pool"),
-            own: path(OWN)?,
-            location: path(LOCATION)?,
-        })
+        Some(Self { id: named("pool"), own: path(OWN)?, location: path(LOCATION)? })
     }
 
     /// What a child process needs in its environment for [`Self::from_parent`].
@@ -69,11 +61,7 @@ impl PoolFolder {
     /// If it can't be a name.
     #[must_use]
     pub fn beside(&self, name: &str, location: &Path) -> Self {
-        Self {
-            id: named(name),
-            location: location.to_path_buf(),
-            ..self.clone()
-        }
+        Self { id: named(name), location: location.to_path_buf(), ..self.clone() }
     }
 
     /// Its name.

@@ -20,10 +20,7 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 ///
 /// # Panics
 /// If the process is not root or there is no loop control device.
-#[expect(
-    clippy::panic,
-    reason = "a tier that lacks something must fail, and this is a test"
-)]
+#[expect(clippy::panic, reason = "a tier that lacks something must fail, and this is a test")]
 pub fn require_root() {
     if !nix::unistd::geteuid().is_root() {
         panic!("this tier needs root: run it with sudo");
@@ -50,10 +47,7 @@ impl Scratch {
     /// # Panics
     /// If it can't be made, or the tier's needs are not met.
     #[must_use]
-    #[expect(
-        clippy::expect_used,
-        reason = "a test that can't have its folder must fail"
-    )]
+    #[expect(clippy::expect_used, reason = "a test that can't have its folder must fail")]
     pub fn new(test: &str) -> Self {
         require_root();
         let number = NEXT.fetch_add(1, Ordering::SeqCst);
@@ -62,11 +56,7 @@ impl Scratch {
         fs::create_dir(&folder).expect("make the test's folder");
         let backing = sweep::memory_folder(&run).unwrap_or_else(|| folder.join("backing"));
         fs::create_dir(&backing).expect("make the folder of backing files");
-        Self {
-            run,
-            folder,
-            backing,
-        }
+        Self { run, folder, backing }
     }
 
     /// The run id: a prefix of everything this test makes.
@@ -98,10 +88,7 @@ impl Scratch {
     /// # Panics
     /// If it can't be made.
     #[must_use]
-    #[expect(
-        clippy::expect_used,
-        reason = "a test that can't have its device must fail"
-    )]
+    #[expect(clippy::expect_used, reason = "a test that can't have its device must fail")]
     pub fn loop_device(&self, name: &str, size: Bytes) -> LoopFixture {
         let file = self.backing.join(name);
         let backing = fs::File::create_new(&file).expect("make the backing file");
@@ -124,22 +111,14 @@ impl Scratch {
     /// # Panics
     /// If it can't be made.
     #[must_use]
-    #[expect(
-        clippy::expect_used,
-        reason = "a test that can't have its disk must fail"
-    )]
+    #[expect(clippy::expect_used, reason = "a test that can't have its disk must fail")]
     pub fn disk(&self, name: &str, size: Bytes, kind: &str) -> PathBuf {
         let device = self.loop_device(&format!("{name}.disk"), size);
-        run(
-            &format!("mkfs.{kind}"),
-            &["-q".as_ref(), device.path().as_os_str()],
-        );
+        run(&format!("mkfs.{kind}"), &["-q".as_ref(), device.path().as_os_str()]);
         let target = self.join(name);
         fs::create_dir(&target).expect("make the mount target");
         let flags = open_local_core::host::MountFlags::default();
-        SystemMounts
-            .mount(device.path(), &target, kind, flags, "")
-            .expect("mount the disk");
+        SystemMounts.mount(device.path(), &target, kind, flags, "").expect("mount the disk");
         target
     }
 }
@@ -148,11 +127,7 @@ impl Scratch {
 ///
 /// # Panics
 /// If it can't be started or fails.
-#[expect(
-    clippy::disallowed_methods,
-    clippy::panic,
-    reason = "an oracle outside the SDK"
-)]
+#[expect(clippy::disallowed_methods, clippy::panic, reason = "an oracle outside the SDK")]
 pub fn run(program: &str, arguments: &[&std::ffi::OsStr]) -> String {
     let output = std::process::Command::new(program).args(arguments).output();
     match output {

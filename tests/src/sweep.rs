@@ -17,11 +17,7 @@ const MEMORY: &str = "/dev/shm";
 /// What has to be free there: the tests' disks are sparse.
 const MEMORY_NEEDED: u64 = 4 << 30;
 /// Where the cgroups of runs are: version 2, version 1, and version 2 beside version 1.
-const HIERARCHIES: [&str; 3] = [
-    "/sys/fs/cgroup",
-    "/sys/fs/cgroup/blkio",
-    "/sys/fs/cgroup/unified",
-];
+const HIERARCHIES: [&str; 3] = ["/sys/fs/cgroup", "/sys/fs/cgroup/blkio", "/sys/fs/cgroup/unified"];
 
 /// Rounds of unmounting, since mounts may lie on loop devices that lie on mounts.
 const ROUNDS: usize = 4;
@@ -45,9 +41,7 @@ pub fn memory_folder(run: &str) -> Option<PathBuf> {
 
 /// Whether a path is or lies in a folder of the run.
 fn is_of(run: &str, path: &Path) -> bool {
-    FOLDERS
-        .iter()
-        .any(|f| path.starts_with(Path::new(f).join(run)))
+    FOLDERS.iter().any(|f| path.starts_with(Path::new(f).join(run)))
 }
 
 /// Targets of the mount table that lie in a run's folders, innermost first.
@@ -187,9 +181,8 @@ pub fn dead_runs() -> Vec<String> {
     let mounts = mounts.iter().filter_map(|target| run_of(target));
     let devices = SystemLoops::default().list().unwrap_or_default();
     // A tag may be cut, so that the folder of the file comes first.
-    let devices = devices
-        .iter()
-        .filter_map(|d| run_of(&backing_file(d)).or_else(|| run_in(&d.tag)));
+    let devices =
+        devices.iter().filter_map(|d| run_of(&backing_file(d)).or_else(|| run_in(&d.tag)));
     let mut found: Vec<String> = names.chain(mounts).chain(devices).collect();
     found.retain(|run| is_dead(run));
     found.sort();

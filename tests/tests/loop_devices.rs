@@ -56,13 +56,7 @@ fn attach(loops: &dyn Loops, scratch: &Scratch, name: &str) -> (PathBuf, LoopDev
 }
 
 fn spec<'a>(file: &'a std::path::Path, tag: &'a str) -> LoopSpec<'a> {
-    LoopSpec {
-        file,
-        tag,
-        read_only: false,
-        direct_io: false,
-        block_size: Bytes::new(512),
-    }
+    LoopSpec { file, tag, read_only: false, direct_io: false, block_size: Bytes::new(512) }
 }
 
 fn error<T: std::fmt::Debug>(result: std::io::Result<T>) -> Option<i32> {
@@ -143,14 +137,10 @@ fn a_read_only_device_has_the_block_size_asked_for(on: &str, loops: &dyn Loops) 
     assert!(device.read_only);
     assert_eq!(device.block_size, Bytes::new(4096));
     // Opening for writing passes on Linux 6.18; the write itself is refused.
-    let refused = fs::OpenOptions::new()
-        .write(true)
-        .open(&device.path)
-        .and_then(|node| {
-            use std::os::unix::fs::FileExt;
-            node.write_all_at(&[1; 4096], 0)
-                .and_then(|()| node.sync_all())
-        });
+    let refused = fs::OpenOptions::new().write(true).open(&device.path).and_then(|node| {
+        use std::os::unix::fs::FileExt;
+        node.write_all_at(&[1; 4096], 0).and_then(|()| node.sync_all())
+    });
     assert!(refused.is_err());
     loops.detach(&device).unwrap();
 }
@@ -160,17 +150,10 @@ fn direct_io_is_as_asked_for(on: &str, loops: &dyn Loops) {
     // A file system that is known to have direct I/O, whatever the machine's own is.
     let folder = scratch.disk("fs", Bytes::from_mib(64).unwrap(), "ext4");
     let file = folder.join("disk");
-    fs::File::create_new(&file)
-        .unwrap()
-        .set_len(1 << 20)
-        .unwrap();
+    fs::File::create_new(&file).unwrap().set_len(1 << 20).unwrap();
     let tag = sweep::tag(scratch.run_id());
     for (direct_io, block_size) in [(true, 512), (false, 512), (true, 4096)] {
-        let spec = LoopSpec {
-            direct_io,
-            block_size: Bytes::new(block_size),
-            ..spec(&file, &tag)
-        };
+        let spec = LoopSpec { direct_io, block_size: Bytes::new(block_size), ..spec(&file, &tag) };
         let device = loops.attach(&spec).unwrap();
         let got = (device.direct_io, device.block_size.get());
         loops.detach(&device).unwrap();
@@ -182,10 +165,7 @@ fn what_cant_be_attached_leaves_nothing_attached(on: &str, loops: &dyn Loops) {
     let scratch = Scratch::new(&format!("loop-refused-{on}"));
     let file = file(&scratch, "disk");
     let tag = sweep::tag(scratch.run_id());
-    let odd = LoopSpec {
-        block_size: Bytes::new(1000),
-        ..spec(&file, &tag)
-    };
+    let odd = LoopSpec { block_size: Bytes::new(1000), ..spec(&file, &tag) };
     assert_eq!(error(loops.attach(&odd)), EINVAL);
     let long = "x".repeat(64);
     assert_eq!(error(loops.attach(&spec(&file, &long))), EINVAL);

@@ -51,9 +51,7 @@ impl Fixture for Disk {
     fn fresh(&self, wish: &PoolWish) -> Result<Arc<dyn Pool>> {
         self.clear()?;
         let spec = self.pool.spec().with_capacity(wish.capacity);
-        let spec = spec
-            .with_reserve(wish.reserve)
-            .with_overcommit(wish.overcommit);
+        let spec = spec.with_reserve(wish.reserve).with_overcommit(wish.overcommit);
         let backend = self.pool.backend(Arc::new(Unchecked));
         let _ = backend.ensure_pool(&spec)?;
         backend.open_pool(&spec.id)
@@ -66,11 +64,7 @@ impl Fixture for Disk {
     }
 
     fn open(&self, device: &Attachment) -> io::Result<Box<dyn BlockIo>> {
-        let mode = if device.read_only {
-            OpenMode::Read
-        } else {
-            OpenMode::ReadWrite
-        };
+        let mode = if device.read_only { OpenMode::Read } else { OpenMode::ReadWrite };
         // The kernel forgets what it has cached of a device at its last close, so that every
         // opening reads what the device holds.
         let file = SystemFiles.open(&device.device, mode)?;

@@ -19,10 +19,7 @@ fn described(device: &LoopDevice) -> LoopDevice {
         sequence: None,
         ..device.clone()
     };
-    LoopDevice {
-        number: open_local_core::DeviceNumber::new(7, 0),
-        ..index
-    }
+    LoopDevice { number: open_local_core::DeviceNumber::new(7, 0), ..index }
 }
 
 fn flag(device: &LoopDevice, name: &str) -> String {
@@ -34,20 +31,13 @@ fn flag(device: &LoopDevice, name: &str) -> String {
 fn both_make_the_same_device_and_each_detaches_the_others() {
     let scratch = Scratch::new("loopdev-same");
     let file = scratch.join("disk");
-    fs::File::create_new(&file)
-        .unwrap()
-        .set_len(8 << 20)
-        .unwrap();
+    fs::File::create_new(&file).unwrap().set_len(8 << 20).unwrap();
     let tag = sweep::tag(scratch.run_id());
-    let all: [Box<dyn Loops>; 2] = [
-        Box::new(SystemLoops::default()),
-        Box::new(LoopdevLoops::default()),
-    ];
-    for (read_only, direct_io, block_size) in [
-        (false, false, 512),
-        (true, false, 4096),
-        (false, true, 4096),
-    ] {
+    let all: [Box<dyn Loops>; 2] =
+        [Box::new(SystemLoops::default()), Box::new(LoopdevLoops::default())];
+    for (read_only, direct_io, block_size) in
+        [(false, false, 512), (true, false, 4096), (false, true, 4096)]
+    {
         let spec = LoopSpec {
             file: &file,
             tag: &tag,
@@ -81,9 +71,7 @@ fn the_file_backend_works_on_it_and_a_pool_changes_hands() {
     let id = VolumeId::new("data").unwrap();
     let source = Source::Volume(id.clone());
     let mut size = Bytes::from_mib(8).unwrap();
-    let _ = theirs
-        .ensure_volume(&VolumeSpec::new(id.clone(), size))
-        .unwrap();
+    let _ = theirs.ensure_volume(&VolumeSpec::new(id.clone(), size)).unwrap();
     let publish = PublishSpec::new(id.clone());
     let hands = [(&theirs, &ours), (&ours, &theirs)];
     for (maker, other) in hands {

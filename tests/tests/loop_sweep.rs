@@ -23,10 +23,7 @@ fn worker() {
     // A disk on a disk, as volumes in a pool are.
     let outer = scratch.disk("outer", Bytes::from_mib(128).unwrap(), "ext4");
     let image = outer.join("image");
-    fs::File::create_new(&image)
-        .unwrap()
-        .set_len(64 << 20)
-        .unwrap();
+    fs::File::create_new(&image).unwrap().set_len(64 << 20).unwrap();
     let spec = open_local_core::host::LoopSpec {
         file: &image,
         tag: "open-local 00000000-0000-4000-8000-000000000000",
@@ -39,9 +36,7 @@ fn worker() {
     let target = scratch.join("inner");
     fs::create_dir(&target).unwrap();
     let flags = open_local_core::host::MountFlags::default();
-    SystemMounts
-        .mount(&inner.path, &target, "ext4", flags, "")
-        .unwrap();
+    SystemMounts.mount(&inner.path, &target, "ext4", flags, "").unwrap();
     fs::write(target.join("file"), "unwritten").unwrap();
     match task.as_str() {
         "mounted" => {}
@@ -80,32 +75,14 @@ fn leave(task: &str) -> String {
 
 #[test]
 fn whatever_a_killed_run_left_is_swept() {
-    let tasks = [
-        "mounted",
-        "frozen",
-        "both-frozen",
-        "unmounted-frozen",
-        "file-gone",
-        "cgroups",
-    ];
+    let tasks = ["mounted", "frozen", "both-frozen", "unmounted-frozen", "file-gone", "cgroups"];
     for task in tasks {
         let run = leave(task);
-        assert!(
-            sweep::dead_runs().contains(&run),
-            "{task}: {run} is not found"
-        );
+        assert!(sweep::dead_runs().contains(&run), "{task}: {run} is not found");
         let problems = sweep::remove_run(&run);
         assert!(problems.is_empty(), "{task}: {problems:?}");
-        assert!(
-            !sweep::dead_runs().contains(&run),
-            "{task}: {run} is still found"
-        );
-        for folder in [
-            "/var/tmp",
-            "/dev/shm",
-            "/sys/fs/cgroup",
-            "/sys/fs/cgroup/blkio",
-        ] {
+        assert!(!sweep::dead_runs().contains(&run), "{task}: {run} is still found");
+        for folder in ["/var/tmp", "/dev/shm", "/sys/fs/cgroup", "/sys/fs/cgroup/blkio"] {
             assert!(!Path::new(folder).join(&run).exists(), "{task}: {folder}");
         }
     }

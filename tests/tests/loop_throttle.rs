@@ -49,17 +49,9 @@ impl Hierarchy {
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let found = find_controllers(&fs::read("/proc/self/mountinfo").unwrap());
         if let Some(mount) = found.v1_blkio {
-            return Self {
-                point: mount.point,
-                v1: true,
-                take_back: false,
-                _alone,
-            };
+            return Self { point: mount.point, v1: true, take_back: false, _alone };
         }
-        let point = found
-            .v2
-            .expect("this tier needs cgroup v1 blkio or v2")
-            .point;
+        let point = found.v2.expect("this tier needs cgroup v1 blkio or v2").point;
         let words = |file: &str| fs::read_to_string(point.join(file)).unwrap();
         let has_io = |text: String| text.split_whitespace().any(|word| word == "io");
         assert!(
@@ -67,12 +59,7 @@ impl Hierarchy {
             "this tier needs the v2 controller io, or v1 blkio"
         );
         let take_back = !has_io(words("cgroup.subtree_control"));
-        Self {
-            point,
-            v1: false,
-            take_back,
-            _alone,
-        }
+        Self { point, v1: false, take_back, _alone }
     }
 
     /// The value of the write limit as the kernel's own file has it.
@@ -271,11 +258,7 @@ fn a_limit_for_a_cgroup_that_comes_and_goes_is_a_wish() {
     let reconciled = throttle.reconcile().unwrap();
     assert_eq!(reconciled.waiting, 0);
     assert_eq!(reconciled.written, if hierarchy.v1 { 2 } else { 1 });
-    assert_limited(
-        &child,
-        device.path(),
-        "wished for before the cgroup was there",
-    );
+    assert_limited(&child, device.path(), "wished for before the cgroup was there");
 
     cgroup.remove();
     assert!(!cgroup.folder().exists());

@@ -19,18 +19,14 @@ impl Counts {
 
     /// How many tests were meant to run.
     pub(crate) const fn total(self) -> u64 {
-        self.passed
-            .saturating_add(self.failed)
-            .saturating_add(self.ignored)
+        self.passed.saturating_add(self.failed).saturating_add(self.ignored)
     }
 }
 
 /// Sums every `test result:` line. Programs that a test started may have printed before it on the
 /// same line.
 pub(crate) fn count(output: &str) -> Counts {
-    let results = output
-        .lines()
-        .filter_map(|line| line.split_once("test result: "));
+    let results = output.lines().filter_map(|line| line.split_once("test result: "));
     results
         .map(|(_, result)| Counts {
             passed: number_before(result, "passed"),
@@ -41,10 +37,7 @@ pub(crate) fn count(output: &str) -> Counts {
 }
 
 fn number_before(result: &str, word: &str) -> u64 {
-    let words: Vec<&str> = result
-        .split([' ', ';', '.'])
-        .filter(|w| !w.is_empty())
-        .collect();
+    let words: Vec<&str> = result.split([' ', ';', '.']).filter(|w| !w.is_empty()).collect();
     let pairs = words.iter().zip(words.iter().skip(1));
     pairs
         .filter(|(_, after)| **after == word)
@@ -115,22 +108,14 @@ mke2fs 1.47.0test result: ok. 12 passed; 0 failed; 0 ignored; 0 measured; 7 filt
 
     #[test]
     fn odd_text_counts_nothing() {
-        for odd in [
-            "",
-            "test result:",
-            "test result: ok. x passed; failed",
-            "passed; failed",
-        ] {
+        for odd in ["", "test result:", "test result: ok. x passed; failed", "passed; failed"] {
             assert_eq!(count(odd), Counts::default(), "{odd}");
         }
     }
 
     #[test]
     fn tests_are_named_by_their_ending() {
-        assert_eq!(
-            named(OUTPUT, "ignored"),
-            ["test a::d ... ignored, needs time"]
-        );
+        assert_eq!(named(OUTPUT, "ignored"), ["test a::d ... ignored, needs time"]);
         assert_eq!(named(OUTPUT, "FAILED"), ["test a::c ... FAILED"]);
     }
 
@@ -139,10 +124,7 @@ mke2fs 1.47.0test result: ok. 12 passed; 0 failed; 0 ignored; 0 measured; 7 filt
         let block =
             "failures:\n\n---- a::c stdout ----\nleft: 1\nright: 2\n\nfailures:\n    a::c\n";
         let log = format!("{OUTPUT}{block}{}", "running 0 tests\n".repeat(500));
-        assert_eq!(
-            printed(&log, 9),
-            ["---- a::c stdout ----", "left: 1", "right: 2", ""]
-        );
+        assert_eq!(printed(&log, 9), ["---- a::c stdout ----", "left: 1", "right: 2", ""]);
         assert_eq!(printed(&log, 2), ["---- a::c stdout ----", "left: 1"]);
         assert!(printed(OUTPUT, 9).is_empty());
     }

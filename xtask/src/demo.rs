@@ -49,9 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
 fn simulated(args: &[String]) -> bool {
     let pairs = args.iter().zip(args.iter().skip(1));
     args.iter().any(|a| a == "--backend=sim")
-        || pairs
-            .into_iter()
-            .any(|(flag, value)| flag == "--backend" && value == "sim")
+        || pairs.into_iter().any(|(flag, value)| flag == "--backend" && value == "sim")
 }
 
 #[cfg(test)]

@@ -38,16 +38,13 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     }
     if let Some(target) = &args.target {
         if !targets.contains(target) {
-            return Err(format!(
-                "no fuzz target {target}; there are: {}",
-                targets.join(", ")
-            ));
+            return Err(format!("no fuzz target {target}; there are: {}", targets.join(", ")));
         }
         targets = vec![target.clone()];
     }
     if Call::cargo(&["fuzz", "--version"]).captured().is_err() {
         return Err(
-            "cargo-fuzz is not installed; run `cargo install --locked cargo-fuzz`".to_owned(),
+            "cargo-fuzz is not installed; run `cargo install --locked cargo-fuzz`".to_owned()
         );
     }
     let mut failed = Vec::new();
@@ -72,11 +69,8 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
 fn fuzz(workspace: &Workspace, target: &str, seconds: u32) -> Result<bool> {
     let collected = workspace.target.join("fuzz-corpus").join(target);
     let kept = workspace.root.join("fuzz");
-    let folders = [
-        collected,
-        kept.join("corpus").join(target),
-        kept.join("regressions").join(target),
-    ];
+    let folders =
+        [collected, kept.join("corpus").join(target), kept.join("regressions").join(target)];
     let mut inputs = Vec::new();
     for (position, folder) in folders.iter().enumerate() {
         if position == 0 {
@@ -88,28 +82,17 @@ fn fuzz(workspace: &Workspace, target: &str, seconds: u32) -> Result<bool> {
     }
     // Without a sanitizer no unstable compiler flag is needed, so the stable tool chain does;
     // the code under test is safe Rust.
-    let status = Call::cargo(&[
-        "fuzz",
-        "run",
-        "--sanitizer",
-        "none",
-        "--features",
-        "libfuzzer",
-    ])
-    .args(["--fuzz-dir".to_owned(), kept.to_string_lossy().into_owned()])
-    .args([
-        "--target-dir".to_owned(),
-        workspace.target.join("fuzz").to_string_lossy().into_owned(),
-    ])
-    .args([target.to_owned()])
-    .args(inputs)
-    .args([
-        "--".to_owned(),
-        format!("-max_total_time={seconds}"),
-        "-timeout=10".to_owned(),
-    ])
-    .args(["-rss_limit_mb=1024", "-print_final_stats=1"])
-    .dir(&workspace.root)
-    .inherited()?;
+    let status = Call::cargo(&["fuzz", "run", "--sanitizer", "none", "--features", "libfuzzer"])
+        .args(["--fuzz-dir".to_owned(), kept.to_string_lossy().into_owned()])
+        .args([
+            "--target-dir".to_owned(),
+            workspace.target.join("fuzz").to_string_lossy().into_owned(),
+        ])
+        .args([target.to_owned()])
+        .args(inputs)
+        .args(["--".to_owned(), format!("-max_total_time={seconds}"), "-timeout=10".to_owned()])
+        .args(["-rss_limit_mb=1024", "-print_final_stats=1"])
+        .dir(&workspace.root)
+        .inherited()?;
     Ok(status.success())
 }

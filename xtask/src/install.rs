@@ -26,13 +26,10 @@ pub(crate) fn install(wanted: impl IntoIterator<Item = Need>) -> Result<()> {
             "only root can install packages; run this first:\n  sudo sh -c '{line}'"
         ));
     }
-    let apt = Need::Program {
-        name: "apt-get",
-        package: "apt",
-    };
+    let apt = Need::Program { name: "apt-get", package: "apt" };
     if !apt.met() {
         return Err(
-            "there is no apt-get here; install the programs above by other means".to_owned(),
+            "there is no apt-get here; install the programs above by other means".to_owned()
         );
     }
     println!("installing: {}", packages.join(" "));
@@ -42,10 +39,7 @@ pub(crate) fn install(wanted: impl IntoIterator<Item = Need>) -> Result<()> {
     if left.is_empty() {
         return Ok(());
     }
-    Err(format!(
-        "after the installation {}",
-        needs::complaint(&left)
-    ))
+    Err(format!("after the installation {}", needs::complaint(&left)))
 }
 
 fn apt_get(words: &[&str], packages: &[&str]) -> Result<()> {

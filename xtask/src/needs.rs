@@ -10,24 +10,15 @@ use crate::process::Call;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Need {
     /// A program, and the Debian package that holds it.
-    Program {
-        name: &'static str,
-        package: &'static str,
-    },
+    Program { name: &'static str, package: &'static str },
     /// The library bindgen loads, with its headers.
     LibClang,
     /// A component of the tool chain: the cargo subcommand, and the component's name.
-    Component {
-        subcommand: &'static str,
-        name: &'static str,
-    },
+    Component { subcommand: &'static str, name: &'static str },
     /// The effective user 0.
     Root,
     /// A device node, and how it comes into being.
-    Device {
-        path: &'static str,
-        remedy: &'static str,
-    },
+    Device { path: &'static str, remedy: &'static str },
     /// A mounted cgroup controller that limits block I/O.
     BlockCgroup,
 }
@@ -37,14 +28,8 @@ const fn program(name: &'static str, package: &'static str) -> Need {
 }
 
 /// What `cargo fmt` and `cargo clippy` need.
-pub(crate) const RUSTFMT: Need = Need::Component {
-    subcommand: "fmt",
-    name: "rustfmt",
-};
-pub(crate) const CLIPPY: Need = Need::Component {
-    subcommand: "clippy",
-    name: "clippy",
-};
+pub(crate) const RUSTFMT: Need = Need::Component { subcommand: "fmt", name: "rustfmt" };
+pub(crate) const CLIPPY: Need = Need::Component { subcommand: "clippy", name: "clippy" };
 
 /// What real loop devices, file systems and limits need. On Debian `losetup` is in `mount`.
 pub(crate) const LOOP: [Need; 14] = [
@@ -68,22 +53,12 @@ pub(crate) const LOOP: [Need; 14] = [
 ];
 
 /// Where programs are looked for beside `PATH`; an ordinary user's lacks the system's.
-const SYSTEM_FOLDERS: [&str; 6] = [
-    "/usr/local/sbin",
-    "/usr/local/bin",
-    "/usr/sbin",
-    "/usr/bin",
-    "/sbin",
-    "/bin",
-];
+const SYSTEM_FOLDERS: [&str; 6] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// Where clang-sys looks on Debian: the versioned folder and the multiarch one.
-const CLANG_FOLDERS: [&str; 4] = [
-    "/usr/lib",
-    "/usr/lib64",
-    "/usr/lib/x86_64-linux-gnu",
-    "/usr/lib/aarch64-linux-gnu",
-];
+const CLANG_FOLDERS: [&str; 4] =
+    ["/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
 
 impl Need {
     /// The Debian package that brings it, if one does.
@@ -142,9 +117,7 @@ pub(crate) fn packages(missing: &[Need]) -> Vec<&'static str> {
 
 /// All that is missing, and the command that installs what can be installed.
 pub(crate) fn complaint(missing: &[Need]) -> String {
-    let list = missing
-        .iter()
-        .map(|need| format!("\n    {}", need.describe()));
+    let list = missing.iter().map(|need| format!("\n    {}", need.describe()));
     let mut text = format!("this machine lacks:{}", list.collect::<String>());
     let packages = packages(missing);
     if !packages.is_empty() {
@@ -156,10 +129,7 @@ pub(crate) fn complaint(missing: &[Need]) -> String {
 
 /// The line a person would type.
 pub(crate) fn apt_line(packages: &[&str]) -> String {
-    format!(
-        "apt-get update && apt-get install -y --no-install-recommends {}",
-        packages.join(" ")
-    )
+    format!("apt-get update && apt-get install -y --no-install-recommends {}", packages.join(" "))
 }
 
 /// Whether the effective user is 0.
@@ -238,21 +208,12 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_named_with_its_package_and_the_command() {
-        let absent = Need::Program {
-            name: "no-such-program-here",
-            package: "nowhere",
-        };
+        let absent = Need::Program { name: "no-such-program-here", package: "nowhere" };
         let missing = missing([absent, absent, program("sh", "dash")]);
         assert_eq!(missing, [absent]);
         let text = complaint(&missing);
-        assert!(
-            text.contains("no-such-program-here (package nowhere)"),
-            "{text}"
-        );
-        assert!(
-            text.contains("install -y --no-install-recommends nowhere"),
-            "{text}"
-        );
+        assert!(text.contains("no-such-program-here (package nowhere)"), "{text}");
+        assert!(text.contains("install -y --no-install-recommends nowhere"), "{text}");
     }
 
     #[test]
@@ -264,41 +225,19 @@ mod tests {
 
     #[test]
     fn packages_are_listed_once() {
-        let all = LOOP
-            .iter()
-            .copied()
-            .chain([Need::LibClang])
-            .collect::<Vec<_>>();
+        let all = LOOP.iter().copied().chain([Need::LibClang]).collect::<Vec<_>>();
         assert_eq!(
             packages(&all),
-            [
-                "btrfs-progs",
-                "e2fsprogs",
-                "libclang-dev",
-                "mount",
-                "util-linux",
-                "xfsprogs"
-            ]
+            ["btrfs-progs", "e2fsprogs", "libclang-dev", "mount", "util-linux", "xfsprogs"]
         );
     }
 
     #[test]
     fn libclang_is_told_from_its_neighbours() {
-        for yes in [
-            "libclang.so",
-            "libclang-14.so",
-            "libclang-14.so.1",
-            "libclang.so.14",
-        ] {
+        for yes in ["libclang.so", "libclang-14.so", "libclang-14.so.1", "libclang.so.14"] {
             assert!(is_libclang(yes), "{yes}");
         }
-        for no in [
-            "libclang-cpp.so.14",
-            "libclang-cpp14.so",
-            "libclang.a",
-            "libclangAST.so",
-            "x",
-        ] {
+        for no in ["libclang-cpp.so.14", "libclang-cpp14.so", "libclang.a", "libclangAST.so", "x"] {
             assert!(!is_libclang(no), "{no}");
         }
     }

@@ -211,10 +211,7 @@ mod tests {
 
     #[test]
     fn a_childs_child_is_found_and_killed() {
-        let mut child = Call::new("sh", &["-c", "sleep 600 & wait"])
-            .command()
-            .spawn()
-            .unwrap();
+        let mut child = Call::new("sh", &["-c", "sleep 600 & wait"]).command().spawn().unwrap();
         let started = Instant::now();
         while descendants(child.id()).len() < 2 && started.elapsed() < Duration::from_secs(10) {
             thread::sleep(POLL);
@@ -250,9 +247,6 @@ mod tests {
         let call = Call::new("/usr/bin/cargo", &["doc"])
             .args(["--no-deps"])
             .env("RUSTDOCFLAGS", "-D warnings");
-        assert_eq!(
-            call.line(),
-            "RUSTDOCFLAGS=\"-D warnings\" cargo doc --no-deps"
-        );
+        assert_eq!(call.line(), "RUSTDOCFLAGS=\"-D warnings\" cargo doc --no-deps");
     }
 }

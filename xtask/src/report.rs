@@ -7,15 +7,11 @@ use crate::steps::Group;
 /// The table and the last line, which is exactly `N passed, N failed`; ignored tests count as
 /// failed there.
 pub(crate) fn summary(tallies: &[Tally]) -> String {
-    let mut text = format!(
-        "\n{:10}{:>8}{:>8}{:>8}{:>8}\n",
-        "", "steps", "passed", "failed", "ignored"
-    );
+    let mut text =
+        format!("\n{:10}{:>8}{:>8}{:>8}{:>8}\n", "", "steps", "passed", "failed", "ignored");
     for group in Group::ALL {
         let of_group = || tallies.iter().filter(|t| t.group == group);
-        let counts = of_group()
-            .map(|t| t.counts)
-            .fold(Counts::default(), Counts::plus);
+        let counts = of_group().map(|t| t.counts).fold(Counts::default(), Counts::plus);
         if of_group().next().is_some() {
             text.push_str(&format!(
                 "{:10}{:>8}{:>8}{:>8}{:>8}\n",
@@ -44,10 +40,7 @@ pub(crate) fn succeeded(tallies: &[Tally]) -> bool {
 }
 
 fn total(tallies: &[Tally]) -> Counts {
-    tallies
-        .iter()
-        .map(|t| t.counts)
-        .fold(Counts::default(), Counts::plus)
+    tallies.iter().map(|t| t.counts).fold(Counts::default(), Counts::plus)
 }
 
 const fn failures(counts: Counts) -> u64 {
@@ -59,14 +52,7 @@ mod tests {
     use super::*;
 
     fn tally(group: Group, passed: u64, failed: u64, ignored: u64) -> Tally {
-        Tally {
-            group,
-            counts: Counts {
-                passed,
-                failed,
-                ignored,
-            },
-        }
+        Tally { group, counts: Counts { passed, failed, ignored } }
     }
 
     #[test]
@@ -78,10 +64,7 @@ mod tests {
         ];
         let text = summary(&tallies);
         assert_eq!(text.lines().last(), Some("42 passed, 2 failed"));
-        assert!(
-            text.contains("checks           2       2       0       0\n"),
-            "{text}"
-        );
+        assert!(text.contains("checks           2       2       0       0\n"), "{text}");
         assert!(!text.contains("tier 1"));
         assert!(!succeeded(&tallies));
     }

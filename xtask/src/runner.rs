@@ -44,17 +44,11 @@ pub(crate) fn run(workspace: &Workspace, steps: &[Step]) -> Vec<Tally> {
             let (counts, complaint) = judge(step.counting, &ended, &output);
             let verdict = if complaint.is_some() { "FAILED" } else { "ok" };
             let seconds = watch.elapsed().as_secs_f64();
-            println!(
-                "{verdict:6} {seconds:6.1} s{}",
-                tests_run(step.counting, &output)
-            );
+            println!("{verdict:6} {seconds:6.1} s{}", tests_run(step.counting, &output));
             if let Some(complaint) = complaint {
                 show(&complaint, &output, &log);
             }
-            Tally {
-                group: step.group,
-                counts,
-            }
+            Tally { group: step.group, counts }
         })
         .collect()
 }
@@ -89,18 +83,12 @@ fn judge(counting: Counting, ended: &Ended, output: &str) -> (Counts, Option<Str
     };
     let failed = complaint.is_some();
     let counted = match counting {
-        Counting::Step | Counting::Set => Counts {
-            passed: u64::from(!failed),
-            ..tests
-        },
+        Counting::Step | Counting::Set => Counts { passed: u64::from(!failed), ..tests },
         Counting::Tests | Counting::Filtered => tests,
     };
     // A step that failed with no failed test (it did not build, or it was killed) counts as one.
     let at_least = u64::from(failed && counted.ignored == 0);
-    let counts = Counts {
-        failed: counted.failed.max(at_least),
-        ..counted
-    };
+    let counts = Counts { failed: counted.failed.max(at_least), ..counted };
     (counts, complaint)
 }
 
@@ -158,12 +146,7 @@ mod tests {
 
     fn judged(counting: Counting, ended: &Ended, output: &str) -> (u64, u64, u64, bool) {
         let (counts, complaint) = judge(counting, ended, output);
-        (
-            counts.passed,
-            counts.failed,
-            counts.ignored,
-            complaint.is_some(),
-        )
+        (counts.passed, counts.failed, counts.ignored, complaint.is_some())
     }
 
     #[test]
@@ -184,20 +167,13 @@ mod tests {
             (Filtered, Ended::Well, "", (0, 0, 0, false)),
         ];
         for (counting, ended, output, expected) in cases {
-            assert_eq!(
-                judged(counting, &ended, output),
-                expected,
-                "{counting:?} {output}"
-            );
+            assert_eq!(judged(counting, &ended, output), expected, "{counting:?} {output}");
         }
     }
 
     #[test]
     fn a_step_whose_need_is_missing_fails_and_is_not_run() {
-        let missing = needs::Need::Program {
-            name: "no-such-program-here",
-            package: "nowhere",
-        };
+        let missing = needs::Need::Program { name: "no-such-program-here", package: "nowhere" };
         let step = |needs: &[needs::Need]| Step {
             name: "a".to_owned(),
             group: Group::Tier1,

@@ -133,25 +133,12 @@ fn checks(workspace: &Workspace) -> Vec<Step> {
     let deny = ["--", "-D", "warnings"];
     let clippy = || Call::cargo(&["clippy", "--locked", "--all-targets"]);
     let most = Features::of(workspace, &[TIER_LOOP]);
-    let packages = workspace
-        .published()
-        .flat_map(|p| ["-p".to_owned(), p.name.clone()]);
+    let packages = workspace.published().flat_map(|p| ["-p".to_owned(), p.name.clone()]);
     let package = Call::cargo(&["package", "--locked", "--allow-dirty"]).args(packages);
     let bare = workspace.published().map(|p| {
-        let args = [
-            "clippy",
-            "--locked",
-            "--lib",
-            "--no-default-features",
-            "-p",
-            &p.name,
-        ];
+        let args = ["clippy", "--locked", "--lib", "--no-default-features", "-p", &p.name];
         let name = format!("clippy, {} without features", p.name);
-        check(
-            &name,
-            &[needs::CLIPPY],
-            Action::Run(Call::cargo(&args).args(deny)),
-        )
+        check(&name, &[needs::CLIPPY], Action::Run(Call::cargo(&args).args(deny)))
     });
     let steps = vec![
         check("tidy", &[], Action::Tidy),
@@ -201,11 +188,7 @@ fn feature_sets(package: &Package) -> Vec<Step> {
     let set = |what: &str, args: &[&str], needs_clang: bool| Step {
         name: format!("{name}, {what}"),
         group: Group::Features,
-        needs: if needs_clang {
-            vec![Need::LibClang]
-        } else {
-            Vec::new()
-        },
+        needs: if needs_clang { vec![Need::LibClang] } else { Vec::new() },
         counting: Counting::Set,
         action: Action::Run(
             Call::cargo(&["test", "--locked", "--no-fail-fast", "-p", name])
@@ -213,26 +196,14 @@ fn feature_sets(package: &Package) -> Vec<Step> {
         ),
     };
     let none = set("no features", &["--no-default-features", "--lib"], false);
-    let each = package
-        .features
-        .keys()
-        .filter(|f| *f != "default")
-        .map(|feature| {
-            let args = ["--no-default-features", "--features", feature, "--lib"];
-            set(&format!("feature {feature} alone"), &args, foreign(feature))
-        });
+    let each = package.features.keys().filter(|f| *f != "default").map(|feature| {
+        let args = ["--no-default-features", "--features", feature, "--lib"];
+        set(&format!("feature {feature} alone"), &args, foreign(feature))
+    });
     let any_foreign = package.features.keys().any(|f| foreign(f));
-    let all = set(
-        "all features",
-        &["--all-features", "--lib", "--tests"],
-        any_foreign,
-    );
+    let all = set("all features", &["--all-features", "--lib", "--tests"], any_foreign);
     let default = set("default features", &[], false);
-    [none]
-        .into_iter()
-        .chain(each)
-        .chain([default, all])
-        .collect()
+    [none].into_iter().chain(each).chain([default, all]).collect()
 }
 
 fn tests(name: &str, group: Group, needs: &[Need], filter: Option<&str>, call: Call) -> Step {
@@ -240,11 +211,7 @@ fn tests(name: &str, group: Group, needs: &[Need], filter: Option<&str>, call: C
         name: name.to_owned(),
         group,
         needs: needs.to_vec(),
-        counting: if filter.is_some() {
-            Counting::Filtered
-        } else {
-            Counting::Tests
-        },
+        counting: if filter.is_some() { Counting::Filtered } else { Counting::Tests },
         action: Action::Run(call),
     }
 }
@@ -252,25 +219,13 @@ fn tests(name: &str, group: Group, needs: &[Need], filter: Option<&str>, call: C
 /// The second implementation of loop devices, held to the tests of the first. It needs a C library
 /// and so is in no feature set of the other steps.
 fn second_loops(filter: Option<&str>) -> Step {
-    let call = Call::cargo(&[
-        "test",
-        "--locked",
-        "--no-fail-fast",
-        "-p",
-        "open-local-tests",
-    ])
-    .args(["--features", "loopdev"])
-    .args(["--test", "loop_devices", "--test", "loop_loopdev"])
-    .args(filter)
-    .args(["--", "--test-threads=1"]);
+    let call = Call::cargo(&["test", "--locked", "--no-fail-fast", "-p", "open-local-tests"])
+        .args(["--features", "loopdev"])
+        .args(["--test", "loop_devices", "--test", "loop_loopdev"])
+        .args(filter)
+        .args(["--", "--test-threads=1"]);
     let needs: Vec<Need> = needs::LOOP.into_iter().chain([Need::LibClang]).collect();
-    tests(
-        "loop tests through loopdev-3",
-        Group::Tier1,
-        &needs,
-        filter,
-        call,
-    )
+    tests("loop tests through loopdev-3", Group::Tier1, &needs, filter, call)
 }
 
 fn tier0(workspace: &Workspace, filter: Option<&str>) -> Vec<Step> {
@@ -279,11 +234,7 @@ fn tier0(workspace: &Workspace, filter: Option<&str>) -> Vec<Step> {
         .args(filter);
     let fuzz = workspace.fuzz_manifest();
     let replay = Call::cargo(&["test", "--locked", "--no-fail-fast", "--manifest-path"])
-        .args([
-            fuzz.to_string_lossy(),
-            "--target-dir".into(),
-            workspace.target.to_string_lossy(),
-        ])
+        .args([fuzz.to_string_lossy(), "--target-dir".into(), workspace.target.to_string_lossy()])
         .args(filter);
     vec![
         tests("workspace tests", Group::Tier0, &[], filter, members),
@@ -293,11 +244,7 @@ fn tier0(workspace: &Workspace, filter: Option<&str>) -> Vec<Step> {
 
 fn tier1(workspace: &Workspace, filter: Option<&str>) -> Vec<Step> {
     let opened = |p: &&Package| p.features.contains_key(TIER_LOOP);
-    let targets = workspace
-        .members
-        .iter()
-        .filter(opened)
-        .flat_map(|p| &p.targets);
+    let targets = workspace.members.iter().filter(opened).flat_map(|p| &p.targets);
     let targets: Vec<String> = targets
         .filter(|t| t.kinds.iter().any(|k| k == "test"))
         .filter(|t| t.required_features.iter().any(|f| f == TIER_LOOP))
@@ -307,10 +254,7 @@ fn tier1(workspace: &Workspace, filter: Option<&str>) -> Vec<Step> {
         let reason =
             format!("no test target of any member has `required-features = [\"{TIER_LOOP}\"]`");
         let action = Action::Lacking(reason);
-        return vec![Step {
-            group: Group::Tier1,
-            ..check("loop tests", &[], action)
-        }];
+        return vec![Step { group: Group::Tier1, ..check("loop tests", &[], action) }];
     }
     let features = Features::with_tier_loop(workspace);
     // The whole workspace and the same features as in tier 0: only the tests' own crate is
@@ -320,16 +264,9 @@ fn tier1(workspace: &Workspace, filter: Option<&str>) -> Vec<Step> {
         .args(targets)
         .args(filter)
         .args(["--", "--test-threads=1"]);
-    let sweep = check(
-        "sweep of killed runs",
-        &[Need::Root],
-        Action::Sweep(features),
-    );
+    let sweep = check("sweep of killed runs", &[Need::Root], Action::Sweep(features));
     vec![
-        Step {
-            group: Group::Tier1,
-            ..sweep
-        },
+        Step { group: Group::Tier1, ..sweep },
         tests("loop tests", Group::Tier1, &needs::LOOP, filter, call),
         second_loops(filter),
     ]
@@ -344,10 +281,7 @@ mod tests {
         Package {
             name: name.to_owned(),
             published,
-            features: features
-                .iter()
-                .map(|f| ((*f).to_owned(), Vec::new()))
-                .collect(),
+            features: features.iter().map(|f| ((*f).to_owned(), Vec::new())).collect(),
             ..Package::default()
         }
     }
@@ -362,10 +296,7 @@ mod tests {
         Workspace {
             root: "/w".into(),
             target: "/w/target".into(),
-            members: vec![
-                package("open-core", true, &["default", "fs", "loopdev"]),
-                tests,
-            ],
+            members: vec![package("open-core", true, &["default", "fs", "loopdev"]), tests],
             licences: Vec::new(),
         }
     }
@@ -381,9 +312,7 @@ mod tests {
     fn every_feature_set_of_a_published_crate_is_a_step() {
         let steps = all(&workspace(), None);
         let sets = steps.iter().filter(|s| s.group == Group::Features);
-        let sets: Vec<_> = sets
-            .map(|s| (s.name.as_str(), s.needs.as_slice()))
-            .collect();
+        let sets: Vec<_> = sets.map(|s| (s.name.as_str(), s.needs.as_slice())).collect();
         let clang = [Need::LibClang].as_slice();
         assert_eq!(
             sets,
@@ -420,10 +349,7 @@ mod tests {
         assert!(of("docs").starts_with("RUSTDOCFLAGS=\"-D warnings\" "));
         assert!(of("package").contains("package --locked") && of("package").contains("open-core"));
         let alone = of("open-core, feature fs alone");
-        assert!(
-            alone.contains("--no-default-features --features fs "),
-            "{alone}"
-        );
+        assert!(alone.contains("--no-default-features --features fs "), "{alone}");
         assert!(of("open-core, no features").contains("--no-default-features"));
         assert!(of("open-core, all features").contains("--all-features"));
         let tests = steps.iter().filter(|s| s.counting != Counting::Step);
@@ -440,10 +366,7 @@ mod tests {
         let hermetic = Features::of(&workspace(), &[]).args().join(" ");
         assert_eq!(hermetic, "--features open-core/default,open-core/fs");
         let real = Features::with_tier_loop(&workspace()).args().join(" ");
-        assert!(
-            real.contains("tier-loop") && !real.contains("loopdev"),
-            "{real}"
-        );
+        assert!(real.contains("tier-loop") && !real.contains("loopdev"), "{real}");
         assert!(!real.contains("guest"), "{real}");
     }
 
@@ -452,10 +375,7 @@ mod tests {
         let steps = tier1(&workspace(), Some("grow"));
         assert!(matches!(steps[0].action, Action::Sweep(_)));
         let line = line(&steps[1]);
-        assert!(
-            line.ends_with("--test loop_file grow -- --test-threads=1"),
-            "{line}"
-        );
+        assert!(line.ends_with("--test loop_file grow -- --test-threads=1"), "{line}");
         assert!(steps[1].needs.contains(&Need::Root));
         assert_eq!(steps[1].counting, Counting::Filtered);
     }
@@ -465,13 +385,7 @@ mod tests {
         let mut workspace = workspace();
         workspace.members.pop();
         let steps = tier1(&workspace, None);
-        assert!(matches!(
-            steps.as_slice(),
-            [Step {
-                action: Action::Lacking(_),
-                ..
-            }]
-        ));
+        assert!(matches!(steps.as_slice(), [Step { action: Action::Lacking(_), .. }]));
     }
 
     #[test]

@@ -44,24 +44,11 @@ pub(crate) fn logged(workspace: &Workspace, features: &Features, log: &Path) -> 
 /// Builds with the features of the tests, over the whole workspace, so that the tests after it
 /// find everything built; then runs.
 fn calls(workspace: &Workspace, features: &Features) -> Result<[Call; 2]> {
-    let mut programs = workspace
-        .member(PACKAGE)
-        .into_iter()
-        .flat_map(|p| &p.targets);
+    let mut programs = workspace.member(PACKAGE).into_iter().flat_map(|p| &p.targets);
     if !programs.any(|t| t.name == PROGRAM && t.kinds.iter().any(|k| k == "bin")) {
         return Err(format!("the package {PACKAGE} has no program {PROGRAM}"));
     }
-    let build = Call::cargo(&[
-        "build",
-        "--quiet",
-        "--locked",
-        "--workspace",
-        "--bin",
-        PROGRAM,
-    ])
-    .args(features.args());
-    Ok([
-        build,
-        Call::new(workspace.target.join("debug").join(PROGRAM), &[]),
-    ])
+    let build = Call::cargo(&["build", "--quiet", "--locked", "--workspace", "--bin", PROGRAM])
+        .args(features.args());
+    Ok([build, Call::new(workspace.target.join("debug").join(PROGRAM), &[])])
 }

@@ -77,15 +77,8 @@ fn chosen(steps: Vec<Step>, args: &Args) -> Vec<Step> {
         (None | Some(0), Group::Tier0) | (None | Some(1), Group::Tier1) => true,
         _ => false,
     };
-    let named = |step: &Step| {
-        args.only
-            .as_ref()
-            .is_none_or(|part| step.name.contains(part))
-    };
-    steps
-        .into_iter()
-        .filter(|step| of_tier(step) && named(step))
-        .collect()
+    let named = |step: &Step| args.only.as_ref().is_none_or(|part| step.name.contains(part));
+    steps.into_iter().filter(|step| of_tier(step) && named(step)).collect()
 }
 
 #[cfg(test)]
@@ -111,11 +104,7 @@ mod tests {
     fn only_a_run_that_passed_ends_with_0() {
         let tally = |passed, failed| runner::Tally {
             group: Group::Tier0,
-            counts: crate::cargo_output::Counts {
-                passed,
-                failed,
-                ignored: 0,
-            },
+            counts: crate::cargo_output::Counts { passed, failed, ignored: 0 },
         };
         assert_eq!(code(&[tally(3, 0)]), 0);
         let why = nothing_ran(&[tally(0, 0)], Some("nosuch")).unwrap();
@@ -132,10 +121,7 @@ mod tests {
         assert_eq!(groups(None, None, None), Group::ALL);
         assert_eq!(groups(Some(0), None, None), [Group::Tier0]);
         assert_eq!(groups(Some(1), None, None), [Group::Tier1]);
-        assert_eq!(
-            groups(None, Some("units"), None),
-            [Group::Tier0, Group::Tier1]
-        );
+        assert_eq!(groups(None, Some("units"), None), [Group::Tier0, Group::Tier1]);
         assert_eq!(groups(None, None, Some("clippy")), [Group::Checks]);
     }
 }

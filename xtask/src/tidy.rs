@@ -27,23 +27,13 @@ pub(crate) struct Finding {
 
 impl Finding {
     fn new(file: &Path, line: usize, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            file: file.to_path_buf(),
-            line,
-            what: what.into(),
-            remedy: remedy.into(),
-        }
+        Self { file: file.to_path_buf(), line, what: what.into(), remedy: remedy.into() }
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            file,
-            line,
-            what,
-            remedy,
-        } = self;
+        let Self { file, line, what, remedy } = self;
         write!(f, "{}:{line}: {what}\n    {remedy}", file.display())
     }
 }
@@ -113,17 +103,11 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         };
-        write(
-            "Cargo.toml",
-            "[workspace]\nmembers = [\"open-local-odd\"]\n",
-        );
+        write("Cargo.toml", "[workspace]\nmembers = [\"open-local-odd\"]\n");
         let odd = manifest("open-local-odd", "GPL-3.0", "[features]\nbare = []\n");
         write("open-local-odd/Cargo.toml", &odd);
         write("open-local-odd/src/lib.rs", "unsafe fn f() {}\n");
-        write(
-            "fuzz/Cargo.toml",
-            &manifest("odd-fuzz", "MIT", "[workspace]\n"),
-        );
+        write("fuzz/Cargo.toml", &manifest("odd-fuzz", "MIT", "[workspace]\n"));
         write("fuzz/src/lib.rs", "");
         let workspace = Workspace {
             target: root.join("target"),

@@ -73,10 +73,8 @@ impl Workspace {
             serde_json::from_str(json).map_err(|e| format!("cargo metadata: {e}"))?;
         let members = texts(&value, "workspace_members");
         let packages = || items(&value, "packages");
-        let mut own: Vec<Package> = packages()
-            .filter(|p| members.contains(&text(p, "id")))
-            .map(package)
-            .collect();
+        let mut own: Vec<Package> =
+            packages().filter(|p| members.contains(&text(p, "id"))).map(package).collect();
         own.sort_by(|a, b| a.name.cmp(&b.name));
         if own.is_empty() {
             return Err("cargo metadata names no workspace member".to_owned());
@@ -137,18 +135,12 @@ fn package(value: &Value) -> Package {
                 required_features: texts(t, "required-features"),
             })
             .collect(),
-        dependencies: items(value, "dependencies")
-            .map(|d| text(d, "name"))
-            .collect(),
+        dependencies: items(value, "dependencies").map(|d| text(d, "name")).collect(),
     }
 }
 
 fn items<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
-    value
-        .get(name)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
+    value.get(name).and_then(Value::as_array).into_iter().flatten()
 }
 
 fn text(value: &Value, name: &str) -> String {
@@ -202,10 +194,6 @@ mod tests {
     fn the_real_workspace_loads() {
         let workspace = Workspace::load().unwrap();
         assert!(workspace.member("xtask").is_some_and(|p| !p.published));
-        assert!(
-            workspace
-                .member("open-local-core")
-                .is_some_and(|p| p.published)
-        );
+        assert!(workspace.member("open-local-core").is_some_and(|p| p.published));
     }
 }

@@ -78,19 +78,16 @@ pub(crate) fn peer_pod() -> peer::Pod {
 fn node(number: usize) -> Node {
     let extent = ExtentSize::new(Bytes::new(4 << 20)).expect("not zero");
     let start = Node::builder(name(node_name(number)));
-    let with_pools = GROUPS
-        .iter()
-        .enumerate()
-        .fold(start, |node, (group, (text, size))| {
-            // Two of the volumes are in the ledger, the others were made by somebody else.
-            let foreign = gib(taken(number, group).saturating_sub(2));
-            node.pool(
-                NodePool::new(name(text), gib(*size))
-                    .with_media(Media::Ssd)
-                    .with_granularity(extent.bytes())
-                    .with_thick(foreign),
-            )
-        });
+    let with_pools = GROUPS.iter().enumerate().fold(start, |node, (group, (text, size))| {
+        // Two of the volumes are in the ledger, the others were made by somebody else.
+        let foreign = gib(taken(number, group).saturating_sub(2));
+        node.pool(
+            NodePool::new(name(text), gib(*size))
+                .with_media(Media::Ssd)
+                .with_granularity(extent.bytes())
+                .with_thick(foreign),
+        )
+    });
     let disks = DISKS.iter().enumerate();
     let all = disks.fold(with_pools, |node, (disk, (text, size, media))| {
         let one = Exclusive::new(name(text), gib(*size)).with_media(*media);

@@ -47,10 +47,8 @@ fn median(mut times: Vec<Duration>) -> Duration {
 fn row(what: &str, ours: Duration, theirs: &[Duration]) {
     let micros = |time: Duration| format!("{:.1} us", time.as_secs_f64() * 1e6);
     let times = |their: &Duration| their.as_secs_f64() / ours.as_secs_f64();
-    let peers: String = theirs
-        .iter()
-        .map(|their| format!(" {} | {:.1} |", micros(*their), times(their)))
-        .collect();
+    let peers: String =
+        theirs.iter().map(|their| format!(" {} | {:.1} |", micros(*their), times(their))).collect();
     println!("| {what} | {} |{peers}", micros(ours));
 }
 
@@ -58,22 +56,14 @@ fn row(what: &str, ours: Duration, theirs: &[Duration]) {
 fn agree(ledger: &Ledger, peers: &[peer::NodeCache]) {
     let ours = filter_and_score(&cluster::pod(), ledger.views(), &Policy::default());
     let theirs = peer::filter_and_score(&cluster::peer_pod(), peers);
-    let fits = ours
-        .iter()
-        .filter(|verdict| verdict.outcome.is_ok())
-        .count();
-    let mut named: Vec<_> = theirs
-        .iter()
-        .map(|(name, fits)| (name.as_str(), fits.is_ok()))
-        .collect();
+    let fits = ours.iter().filter(|verdict| verdict.outcome.is_ok()).count();
+    let mut named: Vec<_> =
+        theirs.iter().map(|(name, fits)| (name.as_str(), fits.is_ok())).collect();
     named.sort_unstable();
     let same = ours.iter().zip(&named).all(|(verdict, (name, fits))| {
         verdict.node.name().as_str() == *name && verdict.outcome.is_ok() == *fits
     });
-    assert!(
-        same && ours.len() == named.len(),
-        "the sides disagree on what fits"
-    );
+    assert!(same && ours.len() == named.len(), "the sides disagree on what fits");
     let weight: usize = peers.iter().map(peer::NodeCache::weight).sum();
     assert!(weight > 0 && fits > 0);
 }
@@ -104,11 +94,7 @@ fn filtering(nodes: usize, rounds: usize) {
     }
     let theirs = theirs.map(median);
     for ((what, _), times) in policies.iter().zip(ours) {
-        row(
-            &format!("filter and score, {nodes} nodes, {what}"),
-            median(times),
-            &theirs,
-        );
+        row(&format!("filter and score, {nodes} nodes, {what}"), median(times), &theirs);
     }
 }
 
@@ -118,12 +104,8 @@ fn ledger_changes() {
     let pod = cluster::pod();
     let node = ledger.view(&node_name(0)).expect("the first node");
     let placement = fit(&pod, node, &Policy::default()).expect("the first node has room");
-    let booking = Booking::new(
-        uid("one"),
-        name(node_name(1)),
-        Place::Pool(name(GROUPS[0].0)),
-        gib(1),
-    );
+    let booking =
+        Booking::new(uid("one"), name(node_name(1)), Place::Pool(name(GROUPS[0].0)), gib(1));
     let each = |times: Vec<Duration>| median(times) / BATCH;
     let deadline = Duration::from_secs(60);
     let reserve: Vec<_> = (0..ROUNDS)
@@ -137,65 +119,39 @@ fn ledger_changes() {
             })
         })
         .collect();
-    row(
-        "reserve one claim and cancel it, 10,000 held",
-        each(reserve),
-        &[],
-    );
+    row("reserve one claim and cancel it, 10,000 held", each(reserve), &[]);
     let place: Vec<_> = (0..ROUNDS)
         .map(|_| {
             timed(|| {
                 for _ in 0..BATCH {
-                    let _ = ledger
-                        .reserve_placement(&placement, deadline)
-                        .expect("it fits");
+                    let _ = ledger.reserve_placement(&placement, deadline).expect("it fits");
                     assert_eq!(ledger.expire(deadline), 4);
                 }
             })
         })
         .collect();
-    row(
-        "reserve a pod of 4 claims and let it expire",
-        each(place),
-        &[],
-    );
+    row("reserve a pod of 4 claims and let it expire", each(place), &[]);
     let view = ledger.view(&node_name(2)).expect("the third node").clone();
-    let mut reports: Vec<_> = (0..ROUNDS)
-        .map(|_| (0..BATCH).map(|_| view.clone()).collect::<Vec<_>>())
-        .collect();
+    let mut reports: Vec<_> =
+        (0..ROUNDS).map(|_| (0..BATCH).map(|_| view.clone()).collect::<Vec<_>>()).collect();
     let report: Vec<_> = reports
         .iter_mut()
         .map(|batch| timed(|| batch.drain(..).for_each(|node| ledger.observe(node, []))))
         .collect();
-    row(
-        "take a node's report, 2 volumes held there",
-        each(report),
-        &[],
-    );
+    row("take a node's report, 2 volumes held there", each(report), &[]);
     let snapshot: Vec<_> = (0..ROUNDS).map(|_| timed(|| ledger.snapshot())).collect();
-    row(
-        "snapshot of 5,000 nodes for another thread",
-        median(snapshot),
-        &[],
-    );
+    row("snapshot of 5,000 nodes for another thread", median(snapshot), &[]);
 }
 
 /// Resident pages of this process, in bytes.
 fn resident() -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").expect("Linux has this file");
-    let pages = text
-        .split_whitespace()
-        .nth(1)
-        .and_then(|n| n.parse::<u64>().ok());
+    let pages = text.split_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok());
     pages.expect("a number of pages") * 4096
 }
 
 fn memory() {
-    let (node, pool, whole) = (
-        size_of::<Node>(),
-        size_of::<NodePool>(),
-        size_of::<Exclusive>(),
-    );
+    let (node, pool, whole) = (size_of::<Node>(), size_of::<NodePool>(), size_of::<Exclusive>());
     println!("\nsize_of: node {node}, pool {pool}, device {whole} bytes");
     let nodes = 20_000u64;
     let before = resident();

@@ -63,15 +63,8 @@ impl Rest {
             capacity: one("storage", "2Gi"),
             modes: vec!["ReadWriteOnce".to_owned()],
             source: own(["local.csi.aliyun.com", &uid, "ext4"]),
-            claim: [
-                "PersistentVolumeClaim",
-                "v1",
-                "default",
-                "data-db-0",
-                &uid,
-                "48151620",
-            ]
-            .map(str::to_owned),
+            claim: ["PersistentVolumeClaim", "v1", "default", "data-db-0", &uid, "48151620"]
+                .map(str::to_owned),
             affinity: vec![(
                 "kubernetes.io/hostname".to_owned(),
                 "In".to_owned(),
@@ -147,11 +140,7 @@ pub(crate) fn cluster(nodes: usize, whole: bool) -> Vec<NodeCache> {
     (0..nodes)
         .map(|number| NodeCache {
             name: node_name(number),
-            groups: GROUPS
-                .iter()
-                .enumerate()
-                .map(|g| group(number, g))
-                .collect(),
+            groups: GROUPS.iter().enumerate().map(|g| group(number, g)).collect(),
             devices: DISKS.iter().enumerate().map(|d| disk(number, d)).collect(),
             mount_points: HashMap::new(),
             volumes: (0..VOLUMES).map(|v| volume(number, v, whole)).collect(),
@@ -181,9 +170,7 @@ fn assign_groups(pod: &Pod, node: &NodeCache) -> Result<Vec<Unit>, String> {
     for size in &pod.unnamed {
         let mut groups: Vec<Group> = copy.groups.values().cloned().collect();
         groups.sort_by_key(|group| group.capacity - group.requested);
-        let found = groups
-            .iter()
-            .find(|group| group.capacity - group.requested >= *size);
+        let found = groups.iter().find(|group| group.capacity - group.requested >= *size);
         let Some(found) = found else {
             return Err(format!(
                 "Insufficient LVM storage on node {}, pvc requested {size}",
@@ -202,10 +189,7 @@ fn assign_devices(pod: &Pod, node: &NodeCache) -> Result<Vec<Unit>, String> {
     let mut copy = node.clone();
     let mut units = Vec::new();
     for (media, claims) in [("ssd", &pod.ssd), ("hdd", &pod.hdd)] {
-        let of_media = copy
-            .devices
-            .values()
-            .filter(|d| d.media == media && !d.allocated);
+        let of_media = copy.devices.values().filter(|d| d.media == media && !d.allocated);
         let mut disks: Vec<Disk> = of_media.cloned().collect();
         disks.sort_by_key(|disk| disk.capacity);
         let mut claims = claims.clone();
@@ -222,9 +206,7 @@ fn assign_devices(pod: &Pod, node: &NodeCache) -> Result<Vec<Unit>, String> {
         let mut next = disks.into_iter();
         for claim in claims {
             let Some(disk) = next.find(|disk| disk.capacity >= claim) else {
-                return Err(format!(
-                    "Insufficient Device storage, pvc requested size is {claim}"
-                ));
+                return Err(format!("Insufficient Device storage, pvc requested size is {claim}"));
             };
             if let Some(slot) = copy.devices.get_mut(&disk.name) {
                 slot.allocated = true;
@@ -247,26 +229,14 @@ fn score(pod: &Pod, node: &NodeCache) -> u64 {
         let count = f64::from(u32::try_from(parts.len().max(1)).unwrap_or(1));
         let mean = parts.iter().sum::<f64>() / count;
         let levels = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
-        levels
-            .iter()
-            .fold(0u64, |sum, level| sum + u64::from(mean >= *level))
+        levels.iter().fold(0u64, |sum, level| sum + u64::from(mean >= *level))
     };
     let part = |size: u64, all: u64| {
         f64::from(u32::try_from(size >> 20).unwrap_or(u32::MAX))
             / f64::from(u32::try_from(all >> 20).unwrap_or(u32::MAX))
     };
-    let room = tenth(
-        per_group
-            .values()
-            .map(|(size, all)| part(*size, *all))
-            .collect(),
-    );
-    let whole = tenth(
-        devices
-            .iter()
-            .map(|(_, size, all)| part(*size, *all))
-            .collect(),
-    );
+    let room = tenth(per_group.values().map(|(size, all)| part(*size, *all)).collect());
+    let whole = tenth(devices.iter().map(|(_, size, all)| part(*size, *all)).collect());
     let free = node.devices.values().filter(|disk| !disk.allocated).count();
     let count = (10 * devices.len()).checked_div(free).unwrap_or(0) / 2;
     room + whole + u64::try_from(count).unwrap_or(0)
@@ -293,10 +263,6 @@ impl NodeCache {
         let text =
             |v: &Volume| rest(v) + v.name.len() + v.node.len() + v.class.len() + v.attributes.len();
         let mounts = self.mount_points.len();
-        self.volumes
-            .values()
-            .map(|v| text(v) + usize::from(v.size > 0))
-            .sum::<usize>()
-            + mounts
+        self.volumes.values().map(|v| text(v) + usize::from(v.size > 0)).sum::<usize>() + mounts
     }
 }

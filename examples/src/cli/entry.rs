@@ -27,9 +27,7 @@ fn answer(cli: Cli) -> ExitCode {
     log::start(&cli.globals);
     let code = match run(cli) {
         Ok(answer) => match answer.write(format, &mut std::io::stdout().lock()) {
-            Ok(()) => answer
-                .failure
-                .map_or(exit::SUCCESS, |error| show(&error, format)),
+            Ok(()) => answer.failure.map_or(exit::SUCCESS, |error| show(&error, format)),
             Err(e) if answer.failure.is_none() => {
                 let failed = "what was asked is done, but the answer can't be written";
                 let about = Subject::path("/dev/stdout");
@@ -38,9 +36,7 @@ fn answer(cli: Cli) -> ExitCode {
                     .with_remedy("make room where the output goes, and repeat the command");
                 show(&error, format)
             }
-            Err(_) => answer
-                .failure
-                .map_or(exit::UNKNOWN, |error| show(&error, format)),
+            Err(_) => answer.failure.map_or(exit::UNKNOWN, |error| show(&error, format)),
         },
         Err(error) => show(&error, format),
     };
@@ -60,11 +56,7 @@ fn show(error: &Error, format: OutputFormat) -> u8 {
 /// Shows what the argument parser says; a value that one of our own types refused is shown like
 /// any other error of ours, with its remedy.
 fn complain(error: &clap::Error, json: bool) -> u8 {
-    let format = if json {
-        OutputFormat::Json
-    } else {
-        OutputFormat::Table
-    };
+    let format = if json { OutputFormat::Json } else { OutputFormat::Table };
     if matches!(
         error.kind(),
         ClapKind::DisplayHelp
@@ -74,11 +66,7 @@ fn complain(error: &clap::Error, json: bool) -> u8 {
         // Nobody can be told that standard output is closed.
         let _ = error.print();
         let asked = error.kind() != ClapKind::DisplayHelpOnMissingArgumentOrSubcommand;
-        return if asked {
-            exit::SUCCESS
-        } else {
-            exit::code_of(ErrorKind::InvalidArgument)
-        };
+        return if asked { exit::SUCCESS } else { exit::code_of(ErrorKind::InvalidArgument) };
     }
     let ours = std::error::Error::source(error).and_then(|e| e.downcast_ref::<Error>());
     match ours {
@@ -94,13 +82,8 @@ fn complain(error: &clap::Error, json: bool) -> u8 {
                 .take_while(|line| !line.is_empty())
                 .collect();
             let message = words.join(" ");
-            let usage = Error::new(
-                ErrorKind::InvalidArgument,
-                Op::Parse,
-                Subject::Host,
-                message,
-            )
-            .with_remedy("look at open-local --help");
+            let usage = Error::new(ErrorKind::InvalidArgument, Op::Parse, Subject::Host, message)
+                .with_remedy("look at open-local --help");
             show(&usage, format)
         }
         None => {
@@ -113,10 +96,8 @@ fn complain(error: &clap::Error, json: bool) -> u8 {
 
 /// Whether JSON was asked for, judged before the arguments are understood.
 fn wants_json(arguments: &[OsString]) -> bool {
-    let words: Vec<String> = arguments
-        .iter()
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
+    let words: Vec<String> =
+        arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     words
         .iter()
         .any(|word| word == "--output=json" || word == "-ojson" || word == "-o=json")

@@ -96,10 +96,10 @@ fn exists(context: &Context, id: &PoolId) -> Result<bool> {
 fn create(context: &Context, arguments: &Create) -> Result<Answer> {
     let spec = arguments.spec()?;
     let subject = Subject::from(&spec.id);
-    let place = spec.location.as_ref().map_or_else(
-        || "the backend's own place".to_owned(),
-        |path| path.display().to_string(),
-    );
+    let place = spec
+        .location
+        .as_ref()
+        .map_or_else(|| "the backend's own place".to_owned(), |path| path.display().to_string());
     let steps = if context.globals.dry_run && exists(context, &spec.id)? {
         vec!["compare it with the pool that is there".to_owned()]
     } else {
@@ -122,10 +122,7 @@ fn show(context: &Context, name: Option<PoolId>) -> Result<Answer> {
     let pool = context.backend().open_pool(&id)?;
     let (info, can) = (pool.info()?, pool.capabilities());
     let thin = pool.thin().map(|thin| thin.thin_usage()).transpose()?;
-    Ok(Answer::new(
-        view::full_json(&info, &can, thin.as_ref()),
-        view::facts(&info, &can),
-    ))
+    Ok(Answer::new(view::full_json(&info, &can, thin.as_ref()), view::facts(&info, &can)))
 }
 
 fn remove(context: &Context, id: &PoolId) -> Result<Answer> {
@@ -146,8 +143,5 @@ fn remove(context: &Context, id: &PoolId) -> Result<Answer> {
         Removed::Removed(pool) => view::json(pool),
         Removed::WasAbsent => Value::Null,
     };
-    Ok(Answer::new(
-        json!({ "outcome": word, "pool": last }),
-        format!("pool {id}: {word}"),
-    ))
+    Ok(Answer::new(json!({ "outcome": word, "pool": last }), format!("pool {id}: {word}")))
 }

@@ -28,14 +28,7 @@ pub fn run(context: &Context) -> Result<Answer> {
     if let Some(quiescer) = &machine.quiescer {
         let swept = quiescer.sweep().map(|thawed| {
             let paths: Vec<String> = thawed.iter().map(|p| p.display().to_string()).collect();
-            format!(
-                "thawed {}",
-                if paths.is_empty() {
-                    "nothing".into()
-                } else {
-                    paths.join(", ")
-                }
-            )
+            format!("thawed {}", if paths.is_empty() { "nothing".into() } else { paths.join(", ") })
         });
         report.note("frozen file systems", swept);
     }
@@ -68,15 +61,13 @@ impl Report {
         match result {
             Ok(said) => {
                 self.lines.push(format!("{what}: {said}"));
-                self.items
-                    .push(json!({ "what": what, "result": said, "error": null }));
+                self.items.push(json!({ "what": what, "result": said, "error": null }));
             }
             Err(error) => {
                 self.lines.push(format!("{what}: failed: {error}"));
                 let shown = failure::json(&error);
                 let shown = shown.get("error").cloned().unwrap_or_default();
-                self.items
-                    .push(json!({ "what": what, "result": null, "error": shown }));
+                self.items.push(json!({ "what": what, "result": null, "error": shown }));
                 self.failure.get_or_insert(error);
             }
         }

@@ -29,12 +29,7 @@ pub struct ManArguments {
 /// The completion script of a shell.
 pub fn completions(arguments: &CompletionArguments) -> Answer {
     let mut script = Vec::new();
-    clap_complete::generate(
-        arguments.shell,
-        &mut Cli::command(),
-        "open-local",
-        &mut script,
-    );
+    clap_complete::generate(arguments.shell, &mut Cli::command(), "open-local", &mut script);
     // clap_complete 4.6.11 names the functions of a program with a hyphen in two ways, so that
     // nothing after the first word is completed in bash; elsewhere the words don't occur.
     let script = String::from_utf8_lossy(&script).replace("open__subcmd__local", "open__local");
@@ -45,12 +40,7 @@ fn page(command: clap::Command) -> Result<Vec<u8>> {
     let mut page = Vec::new();
     let rendered = clap_mangen::Man::new(command).render(&mut page);
     rendered.map_err(|e| {
-        Error::from_io(
-            Op::RunProgram,
-            Subject::Host,
-            "the manual page can't be made",
-            e,
-        )
+        Error::from_io(Op::RunProgram, Subject::Host, "the manual page can't be made", e)
     })?;
     Ok(page)
 }
@@ -65,9 +55,7 @@ fn write_pages(command: &clap::Command, folder: &Path, written: &mut Vec<String>
     })?;
     written.push(path.display().to_string());
     let below = command.get_subcommands().filter(|sub| !sub.is_hide_set());
-    below
-        .into_iter()
-        .try_for_each(|sub| write_pages(sub, folder, written))
+    below.into_iter().try_for_each(|sub| write_pages(sub, folder, written))
 }
 
 /// The manual page on standard output, or all pages in a folder.

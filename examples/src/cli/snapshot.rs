@@ -100,11 +100,7 @@ pub fn run(context: &Context, command: Command) -> Result<Answer> {
             let json = json!({ "snapshot": shown::json(&snapshot) });
             Ok(Answer::new(json, shown::facts(&snapshot)))
         }
-        Command::Restore {
-            snapshot,
-            volume,
-            size,
-        } => restore(context, snapshot, volume, size),
+        Command::Restore { snapshot, volume, size } => restore(context, snapshot, volume, size),
         Command::Rollback { volume, snapshot } => roll_back(context, &volume, &snapshot),
         Command::Publish { name, read_only } => {
             let snapshot = context.pool()?.require_snapshots()?.snapshot(&name)?;
@@ -135,10 +131,7 @@ fn create(context: &Context, arguments: Create) -> Result<Answer> {
     let (word, snapshot) = (done.word(), done.get());
     Ok(Answer::new(
         json!({ "outcome": word, "snapshot": shown::json(snapshot) }),
-        format!(
-            "snapshot {}: {word} (of volume {})",
-            snapshot.id, snapshot.volume
-        ),
+        format!("snapshot {}: {word} (of volume {})", snapshot.id, snapshot.volume),
     ))
 }
 
@@ -150,13 +143,7 @@ fn restore(
 ) -> Result<Answer> {
     let size = match size {
         Some(size) => size,
-        None => {
-            context
-                .pool()?
-                .require_snapshots()?
-                .snapshot(&snapshot)?
-                .size
-        }
+        None => context.pool()?.require_snapshots()?.snapshot(&snapshot)?.size,
     };
     let spec = VolumeSpec::new(name, size).from_source(VolumeSource::Snapshot(snapshot));
     volume::ensure(context, &spec)
@@ -186,16 +173,8 @@ fn remove(context: &Context, id: &SnapshotId) -> Result<Answer> {
     }
     context.machine.require_root(Op::RemoveSnapshot)?;
     let what = format!("this removes snapshot {id}");
-    confirm::destruction(
-        &context.globals,
-        Op::RemoveSnapshot,
-        Subject::from(id),
-        &what,
-    )?;
+    confirm::destruction(&context.globals, Op::RemoveSnapshot, Subject::from(id), &what)?;
     let done = pool.require_snapshots()?.remove_snapshot(id)?;
     let (word, last) = (done.word(), done.object().map(shown::json));
-    Ok(Answer::new(
-        json!({ "outcome": word, "snapshot": last }),
-        format!("snapshot {id}: {word}"),
-    ))
+    Ok(Answer::new(json!({ "outcome": word, "snapshot": last }), format!("snapshot {id}: {word}")))
 }

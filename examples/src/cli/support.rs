@@ -52,10 +52,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Answer> {
     write(&path, &items, modified)?;
     let bytes = fs::metadata(&path).map_or(0, |meta| meta.len());
     let names: Vec<&str> = items.iter().map(|item| item.name.as_str()).collect();
-    let (shown, length) = (
-        path.display(),
-        size::human(open_local_core::Bytes::new(bytes)),
-    );
+    let (shown, length) = (path.display(), size::human(open_local_core::Bytes::new(bytes)));
     Ok(Answer::new(
         json!({ "archive": path.to_string_lossy(), "bytes": bytes, "files": names }),
         format!(
@@ -70,16 +67,10 @@ fn write(path: &Path, items: &[Item], modified: u64) -> Result<()> {
     options.write(true).create_new(true).mode(0o600);
     let file = options.open(path).map_err(|e| {
         let exists = e.kind() == io::ErrorKind::AlreadyExists;
-        let error = Error::from_io(
-            Op::WriteState,
-            Subject::path(path),
-            "can't make the archive",
-            e,
-        );
+        let error =
+            Error::from_io(Op::WriteState, Subject::path(path), "can't make the archive", e);
         if exists {
-            error
-                .with_kind(ErrorKind::Conflict)
-                .with_remedy("name a file that does not exist yet")
+            error.with_kind(ErrorKind::Conflict).with_remedy("name a file that does not exist yet")
         } else {
             error.with_remedy("name a file in a folder that exists and may be written")
         }
@@ -90,12 +81,7 @@ fn write(path: &Path, items: &[Item], modified: u64) -> Result<()> {
         let _ = fs::remove_file(path);
     }
     written.map_err(|e| {
-        Error::from_io(
-            Op::WriteState,
-            Subject::path(path),
-            "can't write the archive",
-            e,
-        )
+        Error::from_io(Op::WriteState, Subject::path(path), "can't write the archive", e)
     })
 }
 

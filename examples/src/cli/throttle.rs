@@ -96,10 +96,8 @@ impl On {
         }
         let Some(id) = &self.volume else {
             let message = "neither a device nor a volume is named";
-            return Err(
-                Error::new(ErrorKind::InvalidArgument, op, Subject::Host, message)
-                    .with_remedy("add --volume NAME or --device MAJOR:MINOR"),
-            );
+            return Err(Error::new(ErrorKind::InvalidArgument, op, Subject::Host, message)
+                .with_remedy("add --volume NAME or --device MAJOR:MINOR"));
         };
         let attachment = context.pool()?.volume(id)?.attachment.ok_or_else(|| {
             let message = "it has no block device: it is not published";
@@ -128,11 +126,7 @@ pub fn run(context: &Context, command: Command) -> Result<Answer> {
             let support = context.throttle()?.support(&on.cgroup, device)?;
             Ok(Answer::new(
                 json!({ "support": shown::support_json(&support) }),
-                format!(
-                    "{} on {device}: {}",
-                    on.cgroup,
-                    shown::support_text(&support)
-                ),
+                format!("{} on {device}: {}", on.cgroup, shown::support_text(&support)),
             ))
         }
     }
@@ -153,20 +147,16 @@ fn apply(context: &Context, on: &On, limits: &IoLimits) -> Result<Answer> {
     let (word, state) = (done.word(), done.get());
     Ok(Answer::new(
         json!({ "outcome": word, "limits": shown::state_json(state) }),
-        format!(
-            "{target} on {device}: {word}\n{}",
-            shown::state_facts(state)
-        ),
+        format!("{target} on {device}: {word}\n{}", shown::state_facts(state)),
     ))
 }
 
 fn show(context: &Context, on: &On) -> Result<Answer> {
     let device = on.device(context, Op::ReadLimits)?;
     let state = context.throttle()?.current(&on.cgroup, device)?;
-    let text = state.as_ref().map_or_else(
-        || format!("{} on {device}: no limits", on.cgroup),
-        shown::state_facts,
-    );
+    let text = state
+        .as_ref()
+        .map_or_else(|| format!("{} on {device}: no limits", on.cgroup), shown::state_facts);
     let json = json!({ "limits": state.as_ref().map(shown::state_json) });
     Ok(Answer::new(json, text))
 }
@@ -198,8 +188,5 @@ fn reconcile(context: &Context) -> Result<Answer> {
         "{} wishes: {} cgroups written, {} waiting for their cgroup, {} forgotten",
         done.wishes, done.written, done.waiting, done.forgotten
     );
-    Ok(Answer::new(
-        json!({ "reconciled": shown::reconciled_json(&done) }),
-        text,
-    ))
+    Ok(Answer::new(json!({ "reconciled": shown::reconciled_json(&done) }), text))
 }

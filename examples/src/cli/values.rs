@@ -12,13 +12,8 @@ pub(super) fn pair(text: &str) -> Result<(String, String), Error> {
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .ok_or_else(|| {
             let about = Subject::value(text);
-            Error::new(
-                ErrorKind::InvalidArgument,
-                Op::Parse,
-                about,
-                "this is not KEY=VALUE",
-            )
-            .with_remedy("write it like team=storage")
+            Error::new(ErrorKind::InvalidArgument, Op::Parse, about, "this is not KEY=VALUE")
+                .with_remedy("write it like team=storage")
         })
 }
 

@@ -143,11 +143,7 @@ pub struct Format {
     #[arg(long)]
     pub label: Option<String>,
     /// One more argument for mkfs; may be repeated
-    #[arg(
-        long = "mkfs-option",
-        value_name = "ARGUMENT",
-        allow_hyphen_values = true
-    )]
+    #[arg(long = "mkfs-option", value_name = "ARGUMENT", allow_hyphen_values = true)]
     pub options: Vec<String>,
     /// What the volume holds and may be destroyed, named as the refusal names it, such as swap
     /// or "LVM2 physical volume"; may be repeated
@@ -213,11 +209,7 @@ pub fn run(context: &Context, command: Command) -> Result<Answer> {
             let json = json!({ "volume": shown::json(&volume) });
             Ok(Answer::new(json, shown::facts(&volume)))
         }
-        Command::Grow {
-            name,
-            size,
-            device_only,
-        } => grow(context, &name, size, device_only),
+        Command::Grow { name, size, device_only } => grow(context, &name, size, device_only),
         Command::Publish { name, read_only } => {
             let spec = PublishSpec::new(name);
             publish(context, if read_only { spec.read_only() } else { spec })
@@ -378,8 +370,5 @@ fn remove(context: &Context, id: &VolumeId) -> Result<Answer> {
     confirm::destruction(&context.globals, Op::RemoveVolume, Subject::from(id), &what)?;
     let done = pool.remove_volume(id)?;
     let (word, last) = (done.word(), done.object().map(shown::json));
-    Ok(Answer::new(
-        json!({ "outcome": word, "volume": last }),
-        format!("volume {id}: {word}"),
-    ))
+    Ok(Answer::new(json!({ "outcome": word, "volume": last }), format!("volume {id}: {word}")))
 }

@@ -17,28 +17,19 @@ use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 pub(super) fn folder(host: &Host, target: &CgroupTarget) -> Result<PathBuf> {
     let path = host.roots.proc.join("self/mountinfo");
     let table = fs::read(&path).map_err(|e| {
-        Error::from_io(
-            Op::ThrottleSupport,
-            Subject::path(&path),
-            "can't read the mounts",
-            e,
-        )
+        Error::from_io(Op::ThrottleSupport, Subject::path(&path), "can't read the mounts", e)
     })?;
     let found = find_controllers(&table);
     let v2 = found.v2.filter(|mount| lists_io(&mount.point));
-    found
-        .v1_blkio
-        .or(v2)
-        .and_then(|mount| mount.folder(target.as_path()))
-        .ok_or_else(|| {
-            Error::new(
-                ErrorKind::Unsupported,
-                Op::ThrottleSupport,
-                target,
-                "no mounted cgroup hierarchy has the controller io or blkio",
-            )
-            .with_remedy("mount one, or leave the step out with --skip-limit")
-        })
+    found.v1_blkio.or(v2).and_then(|mount| mount.folder(target.as_path())).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Unsupported,
+            Op::ThrottleSupport,
+            target,
+            "no mounted cgroup hierarchy has the controller io or blkio",
+        )
+        .with_remedy("mount one, or leave the step out with --skip-limit")
+    })
 }
 
 fn lists_io(root: &Path) -> bool {
@@ -55,10 +46,8 @@ pub(super) fn make(host: &Host, target: &CgroupTarget) -> Result<()> {
     match fs::create_dir(&path) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
             let about = Subject::path(&path);
-            Err(
-                Error::from_io(Op::ApplyLimits, about, "can't make the cgroup", e)
-                    .with_remedy("run it where cgroups can be made, or add --skip-limit"),
-            )
+            Err(Error::from_io(Op::ApplyLimits, about, "can't make the cgroup", e)
+                .with_remedy("run it where cgroups can be made, or add --skip-limit"))
         }
         _ => Ok(()),
     }
@@ -89,27 +78,19 @@ pub(super) fn remove(host: &Host, target: &CgroupTarget) -> Result<()> {
         return Ok(());
     };
     let mut last = None;
-    let removed = poll_until(
-        host.clock.as_ref(),
-        Duration::from_secs(5),
-        || match fs::remove_dir(&path) {
+    let removed =
+        poll_until(host.clock.as_ref(), Duration::from_secs(5), || match fs::remove_dir(&path) {
             Ok(()) => Ok(Some(())),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Some(())),
             Err(e) => {
                 last = Some(e);
                 Ok(None)
             }
-        },
-    )?;
+        })?;
     match (removed, last) {
         (None, Some(e)) => {
             let about = Subject::path(&path);
-            Err(Error::from_io(
-                Op::ClearLimits,
-                about,
-                "can't remove the cgroup",
-                e,
-            ))
+            Err(Error::from_io(Op::ClearLimits, about, "can't remove the cgroup", e))
         }
         _ => Ok(()),
     }

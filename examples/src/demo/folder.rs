@@ -49,13 +49,8 @@ impl RunFolder {
         let run = Self::take(host, dir, &name).map_err(|e| e.with_remedy(remedy))?;
         let run = run.ok_or_else(|| {
             let about = Subject::path(dir);
-            Error::new(
-                ErrorKind::Busy,
-                Op::Lock,
-                about,
-                "another run took the same name",
-            )
-            .with_remedy("run it again")
+            Error::new(ErrorKind::Busy, Op::Lock, about, "another run took the same name")
+                .with_remedy("run it again")
         })?;
         fs::DirBuilder::new()
             .mode(0o700)
@@ -71,12 +66,7 @@ impl RunFolder {
             .files
             .try_lock(&lock)
             .map_err(failed(&lock, "can't lock the folder of this run"))?;
-        Ok(held.map(|held| Self {
-            name: name.to_owned(),
-            path,
-            lock,
-            _held: held,
-        }))
+        Ok(held.map(|held| Self { name: name.to_owned(), path, lock, _held: held }))
     }
 
     /// The folders of dead runs below `dir`, their locks taken; a lock without a folder is one.

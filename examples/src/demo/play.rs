@@ -175,10 +175,7 @@ impl<'a> Play<'a> {
             return Err(self.wrong(Op::Format, "it was not formatted exactly once".to_owned()));
         }
         let uuid = made.get().uuid;
-        Ok((
-            (),
-            format!("{}, UUID {uuid}; a second call changed nothing", self.kind),
-        ))
+        Ok(((), format!("{}, UUID {uuid}; a second call changed nothing", self.kind)))
     }
 
     fn mount(&self, device: &Attachment, name: &str, read_only: bool) -> Told<()> {
@@ -188,10 +185,7 @@ impl<'a> Play<'a> {
         }
         let filesystems = self.stage.machine().filesystems()?;
         let mounted = filesystems.ensure_mounted(&spec)?.into_inner();
-        Ok((
-            (),
-            format!("{} at {}", mounted.kind, mounted.target.display()),
-        ))
+        Ok(((), format!("{} at {}", mounted.kind, mounted.target.display())))
     }
 
     fn write_file(&self, device: &Attachment) -> Told<()> {
@@ -200,14 +194,11 @@ impl<'a> Play<'a> {
     }
 
     fn put(&self, device: &Attachment, content: &[u8]) -> Result<()> {
-        self.stage
-            .put(&self.target("data"), device, "file", content)
+        self.stage.put(&self.target("data"), device, "file", content)
     }
 
     fn read(&self, device: &Attachment, name: &str) -> Result<String> {
-        let content = self
-            .stage
-            .get(&self.target(name), device, "file", self.content.len())?;
+        let content = self.stage.get(&self.target(name), device, "file", self.content.len())?;
         Ok(checksum(&content))
     }
 
@@ -227,10 +218,7 @@ impl<'a> Play<'a> {
         let spec = SnapshotSpec::new(self.snapshot.clone(), self.data.clone());
         let taken = pool.require_snapshots()?.ensure_snapshot(&spec)?;
         let by = pool.capabilities().snapshots.as_str();
-        Ok((
-            (),
-            format!("{} of {}, read-only, by {by}", taken.get().id, self.data),
-        ))
+        Ok(((), format!("{} of {}, read-only, by {by}", taken.get().id, self.data)))
     }
 
     fn clone_volume(&self, pool: &dyn Pool) -> Told<Attachment> {
@@ -269,14 +257,10 @@ impl<'a> Play<'a> {
         let filesystems = self.stage.machine().filesystems()?;
         let _ = filesystems.ensure_unmounted(&self.target("data"))?;
         let _ = pool.unpublish(&Source::from(self.data.clone()))?;
-        pool.require_snapshots()?
-            .roll_back(&self.data, &self.snapshot)?;
+        pool.require_snapshots()?.roll_back(&self.data, &self.snapshot)?;
         let (device, _) = self.publish(pool, &self.data)?;
         self.mount(&device, "data", false)?;
-        let told = format!(
-            "unmounted, unpublished, {} restored, mounted",
-            self.snapshot
-        );
+        let told = format!("unmounted, unpublished, {} restored, mounted", self.snapshot);
         Ok((device, told))
     }
 
@@ -304,10 +288,8 @@ impl<'a> Play<'a> {
         report.unlimited = free.as_ref().map(Written::rate);
         let support = throttle.support(target, device)?;
         if let Support::None(why) = &support {
-            return Err(
-                Error::new(ErrorKind::Unsupported, Op::ApplyLimits, target, why.clone())
-                    .with_remedy("leave the step out with --skip-limit"),
-            );
+            return Err(Error::new(ErrorKind::Unsupported, Op::ApplyLimits, target, why.clone())
+                .with_remedy("leave the step out with --skip-limit"));
         }
         let _ = throttle.apply(target, device, &IoLimits::none().with_write_bps(LIMIT))?;
         report.limit = Some(LIMIT);
@@ -320,18 +302,12 @@ impl<'a> Play<'a> {
         };
         report.measured = Some(held.rate());
         if held.rate().get() > TOLERATED {
-            let message = format!(
-                "the limit is {LIMIT} and the writer reached {}",
-                held.rate()
-            );
+            let message = format!("the limit is {LIMIT} and the writer reached {}", held.rate());
             return Err(self.wrong(Op::ApplyLimits, message));
         }
         let [held, limit] = [held.rate(), LIMIT].map(size::rate);
         let free = report.unlimited.map_or_else(String::new, size::rate);
-        Ok((
-            (),
-            format!("measured {held}, limit {limit}, without it {free}"),
-        ))
+        Ok(((), format!("measured {held}, limit {limit}, without it {free}")))
     }
 
     fn read_back(&self, throttle: &dyn IoThrottle, copy: &Attachment) -> Result<()> {

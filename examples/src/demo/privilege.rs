@@ -17,27 +17,19 @@ pub(super) fn choose(roots: &Roots, wanted: Option<FsKind>) -> Result<(FsKind, O
     let able = effective(&status).is_none_or(|set| set & SYS_RESOURCE != 0);
     let reason = "this process lacks CAP_SYS_RESOURCE, without which a mounted ext4 can't grow";
     match wanted {
-        Some(FsKind::Ext4) if !able => Err(Error::new(
-            ErrorKind::PermissionDenied,
-            Op::GrowFilesystem,
-            Subject::Host,
-            reason,
-        )
-        .with_remedy("run it with that capability, or choose --fs xfs")),
+        Some(FsKind::Ext4) if !able => {
+            Err(Error::new(ErrorKind::PermissionDenied, Op::GrowFilesystem, Subject::Host, reason)
+                .with_remedy("run it with that capability, or choose --fs xfs"))
+        }
         Some(kind) => Ok((kind, None)),
         None if able => Ok((FsKind::Ext4, None)),
-        None => Ok((
-            FsKind::Xfs,
-            Some(format!("{reason}; the file system is XFS")),
-        )),
+        None => Ok((FsKind::Xfs, Some(format!("{reason}; the file system is XFS")))),
     }
 }
 
 /// The effective capabilities in `/proc/<pid>/status` (proc_pid_status(5)).
 fn effective(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     u64::from_str_radix(line.trim(), 16).ok()
 }
 
@@ -65,10 +57,7 @@ mod tests {
         assert!(note.unwrap().contains("CAP_SYS_RESOURCE"));
         let refused = choose_with(but, Some(FsKind::Ext4)).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
-        assert_eq!(
-            choose_with(but, Some(FsKind::Btrfs)).unwrap(),
-            (FsKind::Btrfs, None)
-        );
+        assert_eq!(choose_with(but, Some(FsKind::Btrfs)).unwrap(), (FsKind::Btrfs, None));
         assert_eq!(choose_with("nonsense", None).unwrap().0, FsKind::Ext4);
     }
 }

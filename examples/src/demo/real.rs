@@ -128,11 +128,7 @@ impl Stage for RealStage {
         self.remember(device);
         let path = target.join(name);
         let mut options = fs::OpenOptions::new();
-        options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .custom_flags(libc::O_NOFOLLOW);
+        options.write(true).create(true).truncate(true).custom_flags(libc::O_NOFOLLOW);
         let written = options.open(&path).and_then(|mut file| {
             file.write_all(content)?;
             file.sync_all()
@@ -206,11 +202,8 @@ impl Stage for RealStage {
         }
         let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
         let loops = SystemLoops::default().list();
-        let loops = loops.map_err(failed(
-            Op::Recover,
-            &host.roots.dev,
-            "can't list loop devices",
-        ))?;
+        let loops =
+            loops.map_err(failed(Op::Recover, &host.roots.dev, "can't list loop devices"))?;
         for device in loops.iter().filter(|device| tags.contains(&device.tag)) {
             left.push(format!("device {}", device.path.display()));
         }

@@ -89,12 +89,7 @@ impl Report {
                 (Err(error), said)
             }
         };
-        let step = Step {
-            name,
-            detail,
-            ok: result.is_ok(),
-            span,
-        };
+        let step = Step { name, detail, ok: result.is_ok(), span };
         self.print(&step);
         self.steps.push(step);
         result
@@ -102,10 +97,7 @@ impl Report {
 
     fn print(&self, step: &Step) {
         let (mark, span) = (mark(step.ok), time::duration(step.span));
-        self.line(&format!(
-            "{mark:6} {span:>7}  {}: {}",
-            step.name, step.detail
-        ));
+        self.line(&format!("{mark:6} {span:>7}  {}: {}", step.name, step.detail));
     }
 
     fn line(&self, line: &str) {
@@ -152,11 +144,7 @@ impl Report {
     fn summary(&self, passed: bool) -> String {
         let mut grid = Grid::new(&["STEP", "RESULT", "TIME>"], "nothing was done");
         for step in &self.steps {
-            grid.row([
-                step.name.to_owned(),
-                mark(step.ok).to_owned(),
-                time::duration(step.span),
-            ]);
+            grid.row([step.name.to_owned(), mark(step.ok).to_owned(), time::duration(step.span)]);
         }
         let good = self.steps.iter().filter(|step| step.ok).count();
         let total: Duration = self.steps.iter().map(|step| step.span).sum();

@@ -38,12 +38,7 @@ impl SimStage {
         let machine = Machine::open(SIM, roots, progress)?;
         let memory = machine.memory.clone().ok_or_else(|| {
             let message = "this backend is not in memory";
-            Error::new(
-                ErrorKind::Unsupported,
-                Op::OpenBackend,
-                Subject::Host,
-                message,
-            )
+            Error::new(ErrorKind::Unsupported, Op::OpenBackend, Subject::Host, message)
         })?;
         Ok(Self {
             machine: observed(machine, None),
@@ -106,10 +101,7 @@ impl Stage for SimStage {
         length: usize,
     ) -> Result<Vec<u8>> {
         let mut content = vec![0; length];
-        let read = self
-            .memory
-            .open(device)
-            .and_then(|block| block.read_at(AT, &mut content));
+        let read = self.memory.open(device).and_then(|block| block.read_at(AT, &mut content));
         read.map_err(failed(Op::ReadDevice, device, "can't read"))?;
         Ok(content)
     }

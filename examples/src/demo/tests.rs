@@ -125,12 +125,7 @@ impl Stage for Liar {
 
 #[test]
 fn what_is_wrong_without_an_error_is_found() {
-    let lie = |wrong_clone, too_fast, left| Liar {
-        inner: stage(),
-        wrong_clone,
-        too_fast,
-        left,
-    };
+    let lie = |wrong_clone, too_fast, left| Liar { inner: stage(), wrong_clone, too_fast, left };
     let (failure, report) = play(&lie(false, false, false));
     assert!(failure.is_none());
     assert_eq!(report.measured, report.limit);

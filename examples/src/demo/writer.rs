@@ -45,12 +45,7 @@ pub fn write(arguments: &WriterArguments) -> Result<Answer> {
         .filter(|_| arguments.bytes.is_multiple_of(arguments.block));
     let Some(block) = block else {
         let message = "the size is no multiple of the block, or the block none of 4096 bytes";
-        let error = Error::new(
-            ErrorKind::InvalidArgument,
-            Op::WriteDevice,
-            Subject::Host,
-            message,
-        );
+        let error = Error::new(ErrorKind::InvalidArgument, Op::WriteDevice, Subject::Host, message);
         return Err(error.with_remedy("use blocks of 4KiB to 16MiB"));
     };
     if let Some(join) = &arguments.join {
@@ -72,15 +67,12 @@ pub fn write(arguments: &WriterArguments) -> Result<Answer> {
 
 fn fill(path: &Path, bytes: u64, block: usize) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
-    options
-        .write(true)
-        .custom_flags(libc::O_DIRECT | libc::O_NOFOLLOW);
+    options.write(true).custom_flags(libc::O_DIRECT | libc::O_NOFOLLOW);
     let mut file = options.open(path)?;
     let memory = vec![0x5au8; block.saturating_add(ALIGNMENT)];
     let offset = memory.as_ptr().align_offset(ALIGNMENT);
-    let aligned = memory
-        .get(offset..offset.saturating_add(block))
-        .ok_or(io::ErrorKind::OutOfMemory)?;
+    let aligned =
+        memory.get(offset..offset.saturating_add(block)).ok_or(io::ErrorKind::OutOfMemory)?;
     let step = u64::try_from(block).unwrap_or(u64::MAX);
     let mut done = 0;
     while done < bytes {

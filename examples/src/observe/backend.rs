@@ -38,23 +38,16 @@ impl Backend for ObservedBackend {
 
     fn open_pool(&self, id: &PoolId) -> Result<Arc<dyn Pool>> {
         let inner = self.inner.open_pool(id)?;
-        Ok(Arc::new(ObservedPool::new(
-            inner,
-            Arc::clone(&self.observer),
-        )))
+        Ok(Arc::new(ObservedPool::new(inner, Arc::clone(&self.observer))))
     }
 
     fn ensure_pool(&self, spec: &PoolSpec) -> Result<Ensured<PoolInfo>> {
         let subject = Subject::from(&spec.id);
-        self.observer.run(Op::EnsurePool, &subject, None, || {
-            self.inner.ensure_pool(spec)
-        })
+        self.observer.run(Op::EnsurePool, &subject, None, || self.inner.ensure_pool(spec))
     }
 
     fn remove_pool(&self, id: &PoolId) -> Result<Removed<PoolInfo>> {
         let subject = Subject::from(id);
-        self.observer.run(Op::RemovePool, &subject, None, || {
-            self.inner.remove_pool(id)
-        })
+        self.observer.run(Op::RemovePool, &subject, None, || self.inner.remove_pool(id))
     }
 }

@@ -40,37 +40,29 @@ impl Filesystems for ObservedFilesystems {
         device: &Attachment,
         spec: &FormatSpec,
     ) -> Result<Ensured<FsIdentity>> {
-        self.observer
-            .run(Op::Format, &Subject::from(volume), None, || {
-                self.inner.ensure_formatted(tokens, volume, device, spec)
-            })
+        self.observer.run(Op::Format, &Subject::from(volume), None, || {
+            self.inner.ensure_formatted(tokens, volume, device, spec)
+        })
     }
 
     fn ensure_mounted(&self, spec: &MountSpec) -> Result<Ensured<Mounted>> {
         let subject = Subject::path(&spec.target);
-        self.observer.run(Op::Mount, &subject, None, || {
-            self.inner.ensure_mounted(spec)
-        })
+        self.observer.run(Op::Mount, &subject, None, || self.inner.ensure_mounted(spec))
     }
 
     fn ensure_bound(&self, spec: &BindSpec) -> Result<Ensured<Mounted>> {
         let subject = Subject::path(&spec.target);
-        self.observer
-            .run(Op::Bind, &subject, None, || self.inner.ensure_bound(spec))
+        self.observer.run(Op::Bind, &subject, None, || self.inner.ensure_bound(spec))
     }
 
     fn ensure_unmounted(&self, target: &Path) -> Result<Removed<Mounted>> {
         let subject = Subject::path(target);
-        self.observer.run(Op::Unmount, &subject, None, || {
-            self.inner.ensure_unmounted(target)
-        })
+        self.observer.run(Op::Unmount, &subject, None, || self.inner.ensure_unmounted(target))
     }
 
     fn grow(&self, target: &Path) -> Result<Grown<FsUsage>> {
         let subject = Subject::path(target);
-        self.observer.run(Op::GrowFilesystem, &subject, None, || {
-            self.inner.grow(target)
-        })
+        self.observer.run(Op::GrowFilesystem, &subject, None, || self.inner.grow(target))
     }
 
     fn usage(&self, target: &Path) -> Result<FsUsage> {
@@ -80,18 +72,14 @@ impl Filesystems for ObservedFilesystems {
     fn check(&self, device: &Path, policy: CheckPolicy) -> Result<CheckOutcome> {
         let subject = Subject::device(device);
         self.observer
-            .run(Op::Check, &subject, None, || {
-                self.inner.check(device, policy).map(Done)
-            })
+            .run(Op::Check, &subject, None, || self.inner.check(device, policy).map(Done))
             .map(|done| done.0)
     }
 
     fn trim(&self, target: &Path) -> Result<Bytes> {
         let subject = Subject::path(target);
         self.observer
-            .run(Op::Trim, &subject, None, || {
-                self.inner.trim(target).map(Done)
-            })
+            .run(Op::Trim, &subject, None, || self.inner.trim(target).map(Done))
             .map(|done| done.0)
     }
 }

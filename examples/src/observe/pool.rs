@@ -33,9 +33,7 @@ impl ObservedPool {
     ) -> Result<T> {
         // A plan that can't be made is no reason not to try: the change itself says what is wrong.
         let plan = self.inner.plan(change).ok();
-        self.observer.run(op, &change.subject(), plan.as_ref(), || {
-            act(self.inner.as_ref())
-        })
+        self.observer.run(op, &change.subject(), plan.as_ref(), || act(self.inner.as_ref()))
     }
 }
 
@@ -90,9 +88,7 @@ impl Pool for ObservedPool {
     }
 
     fn format_tokens(&self) -> Option<&dyn FormatTokens> {
-        self.inner
-            .format_tokens()
-            .map(|_| self as &dyn FormatTokens)
+        self.inner.format_tokens().map(|_| self as &dyn FormatTokens)
     }
 
     fn snapshots(&self) -> Option<&dyn Snapshots> {
@@ -107,9 +103,7 @@ impl Pool for ObservedPool {
 impl Snapshots for ObservedPool {
     fn ensure_snapshot(&self, spec: &SnapshotSpec) -> Result<Ensured<SnapshotInfo>> {
         let change = Change::EnsureSnapshot(spec.clone());
-        self.change(Op::EnsureSnapshot, &change, |p| {
-            p.require_snapshots()?.ensure_snapshot(spec)
-        })
+        self.change(Op::EnsureSnapshot, &change, |p| p.require_snapshots()?.ensure_snapshot(spec))
     }
 
     fn snapshot(&self, id: &SnapshotId) -> Result<SnapshotInfo> {
@@ -130,9 +124,7 @@ impl Snapshots for ObservedPool {
 
     fn remove_snapshot(&self, id: &SnapshotId) -> Result<Removed<SnapshotInfo>> {
         let change = Change::RemoveSnapshot(id.clone());
-        self.change(Op::RemoveSnapshot, &change, |p| {
-            p.require_snapshots()?.remove_snapshot(id)
-        })
+        self.change(Op::RemoveSnapshot, &change, |p| p.require_snapshots()?.remove_snapshot(id))
     }
 }
 
@@ -142,9 +134,7 @@ impl FormatTokens for ObservedPool {
     }
 
     fn set_format_token(&self, volume: &VolumeId, token: FormatToken) -> Result<()> {
-        self.inner
-            .require_format_tokens()?
-            .set_format_token(volume, token)
+        self.inner.require_format_tokens()?.set_format_token(volume, token)
     }
 
     fn allow_format(&self, volume: &VolumeId) -> Result<()> {

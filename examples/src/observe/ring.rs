@@ -19,10 +19,7 @@ impl Ring {
     /// `operations.log` in this folder, which is made with the first line.
     #[must_use]
     pub fn in_folder(folder: &Path) -> Self {
-        Self {
-            path: folder.join("operations.log"),
-            limit: RING_LIMIT,
-        }
+        Self { path: folder.join("operations.log"), limit: RING_LIMIT }
     }
 
     /// The same with another limit in bytes.
@@ -44,10 +41,7 @@ impl Ring {
     /// As the operating system gives them.
     pub fn append(&self, line: &str) -> io::Result<()> {
         if let Some(folder) = self.path.parent() {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)?;
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
         let bytes = format!("{}\n", line.replace(['\n', '\r'], " "));
         let length = fs::symlink_metadata(&self.path).map_or(0, |meta| meta.len());
@@ -57,11 +51,7 @@ impl Ring {
             fs::rename(newer, older)?;
         }
         let mut options = fs::OpenOptions::new();
-        options
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW);
+        options.append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
         options.open(&self.path)?.write_all(bytes.as_bytes())
     }
 
@@ -92,11 +82,7 @@ mod tests {
         }
         let kept = ring.recent();
         assert_eq!(kept.last().unwrap(), "line 99 still line 99");
-        let bytes: u64 = ring
-            .files()
-            .iter()
-            .map(|path| fs::metadata(path).unwrap().len())
-            .sum();
+        let bytes: u64 = ring.files().iter().map(|path| fs::metadata(path).unwrap().len()).sum();
         assert!(bytes <= 400, "{bytes}");
         fs::remove_dir_all(folder).unwrap();
     }

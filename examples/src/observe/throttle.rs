@@ -35,10 +35,9 @@ impl IoThrottle for ObservedThrottle {
         device: DeviceNumber,
         limits: &IoLimits,
     ) -> Result<Ensured<LimitState>> {
-        self.observer
-            .run(Op::ApplyLimits, &Subject::from(target), None, || {
-                self.inner.apply(target, device, limits)
-            })
+        self.observer.run(Op::ApplyLimits, &Subject::from(target), None, || {
+            self.inner.apply(target, device, limits)
+        })
     }
 
     fn current(&self, target: &CgroupTarget, device: DeviceNumber) -> Result<Option<LimitState>> {
@@ -47,16 +46,12 @@ impl IoThrottle for ObservedThrottle {
 
     fn clear(&self, target: &CgroupTarget, device: DeviceNumber) -> Result<Removed<LimitState>> {
         self.observer
-            .run(Op::ClearLimits, &Subject::from(target), None, || {
-                self.inner.clear(target, device)
-            })
+            .run(Op::ClearLimits, &Subject::from(target), None, || self.inner.clear(target, device))
     }
 
     fn reconcile(&self) -> Result<Reconciled> {
         self.observer
-            .run(Op::ApplyLimits, &Subject::Host, None, || {
-                self.inner.reconcile().map(Done)
-            })
+            .run(Op::ApplyLimits, &Subject::Host, None, || self.inner.reconcile().map(Done))
             .map(|done| done.0)
     }
 }

@@ -42,10 +42,7 @@ pub fn backends_json(registry: &Registry) -> Value {
 /// One row a backend.
 #[must_use]
 pub fn backends_table(registry: &Registry) -> String {
-    let mut grid = Grid::new(
-        &["NAME", "SNAPSHOTS", "CLONES", "CAN"],
-        "no backend is registered",
-    );
+    let mut grid = Grid::new(&["NAME", "SNAPSHOTS", "CLONES", "CAN"], "no backend is registered");
     for backend in registry.iter() {
         let can = backend.capabilities();
         grid.row([

@@ -50,16 +50,7 @@ pub fn full_json(pool: &PoolInfo, can: &Capabilities, thin: Option<&ThinUsage>) 
 #[must_use]
 pub fn table(pools: &[PoolInfo]) -> String {
     let mut grid = Grid::new(
-        &[
-            "NAME",
-            "BACKEND",
-            "TOTAL>",
-            "USED>",
-            "USED%>",
-            "PROMISED>",
-            "AVAILABLE>",
-            "HEALTH",
-        ],
+        &["NAME", "BACKEND", "TOTAL>", "USED>", "USED%>", "PROMISED>", "AVAILABLE>", "HEALTH"],
         "there is no pool; make one: open-local pool create NAME",
     );
     for pool in pools {

@@ -24,20 +24,14 @@ pub fn json(snapshot: &SnapshotInfo) -> Value {
 }
 
 fn mode(snapshot: &SnapshotInfo) -> &'static str {
-    if snapshot.writable {
-        "writable"
-    } else {
-        "read-only"
-    }
+    if snapshot.writable { "writable" } else { "read-only" }
 }
 
 /// Snapshots, one a row.
 #[must_use]
 pub fn table(snapshots: &[SnapshotInfo]) -> String {
     let mut grid = Grid::new(
-        &[
-            "NAME", "VOLUME", "SIZE>", "TAKEN>", "MODE", "CREATED", "PHASE", "DEVICE",
-        ],
+        &["NAME", "VOLUME", "SIZE>", "TAKEN>", "MODE", "CREATED", "PHASE", "DEVICE"],
         "there is no snapshot; take one: open-local snapshot create NAME --volume VOLUME",
     );
     for snapshot in snapshots {
@@ -70,9 +64,6 @@ pub fn facts(snapshot: &SnapshotInfo) -> String {
         .with("phase", super::phase_words(snapshot.phase))
         .with("health", &snapshot.health)
         .with_some("device", device.map(|a| a.device.display()))
-        .with_some(
-            "tags",
-            (!snapshot.tags.is_empty()).then(|| super::tags(&snapshot.tags)),
-        )
+        .with_some("tags", (!snapshot.tags.is_empty()).then(|| super::tags(&snapshot.tags)))
         .render()
 }

@@ -9,10 +9,7 @@ fn plain() -> Table {
 }
 
 fn lines(table: &Table) -> String {
-    let rows: Vec<String> = table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect();
+    let rows: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     rows.join("\n")
 }
 

@@ -55,10 +55,10 @@ pub fn state_json(state: &LimitState) -> Value {
 /// The same for people.
 #[must_use]
 pub fn state_facts(state: &LimitState) -> String {
-    let in_force = state.in_force.as_ref().map_or_else(
-        || "nothing yet: the cgroup does not exist".to_owned(),
-        ToString::to_string,
-    );
+    let in_force = state
+        .in_force
+        .as_ref()
+        .map_or_else(|| "nothing yet: the cgroup does not exist".to_owned(), ToString::to_string);
     Facts::new()
         .with("wanted", state.wanted)
         .with("in force", in_force)

@@ -34,9 +34,7 @@ pub fn json(volume: &VolumeInfo) -> Value {
 #[must_use]
 pub fn table(volumes: &[VolumeInfo]) -> String {
     let mut grid = Grid::new(
-        &[
-            "NAME", "SIZE>", "TAKEN>", "KIND", "PHASE", "DEVICE", "HEALTH",
-        ],
+        &["NAME", "SIZE>", "TAKEN>", "KIND", "PHASE", "DEVICE", "HEALTH"],
         "there is no volume; make one: open-local volume create NAME --size 1GiB",
     );
     for volume in volumes {
@@ -70,9 +68,6 @@ pub fn facts(volume: &VolumeInfo) -> String {
         .with_some("device", device.map(|a| a.device.display()))
         .with_some("device number", device.map(|a| a.number))
         .with_some("read-only", device.map(|a| a.read_only))
-        .with_some(
-            "tags",
-            (!volume.tags.is_empty()).then(|| super::tags(&volume.tags)),
-        )
+        .with_some("tags", (!volume.tags.is_empty()).then(|| super::tags(&volume.tags)))
         .render()
 }

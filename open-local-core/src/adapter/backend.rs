@@ -30,11 +30,7 @@ impl AsyncBackend {
     /// The backend within these limits.
     #[must_use]
     pub fn new(backend: Arc<dyn Backend>, limits: Limits) -> Self {
-        Self {
-            backend,
-            lanes: Arc::new(Lanes::new(limits)),
-            deadline: limits.deadline,
-        }
+        Self { backend, lanes: Arc::new(Lanes::new(limits)), deadline: limits.deadline }
     }
 
     /// The same with another deadline for each call.
@@ -92,8 +88,7 @@ impl AsyncBackend {
     /// # Errors
     /// Those of [`Self::call`].
     pub async fn capabilities(&self) -> Result<Capabilities> {
-        self.call(Op::OpenBackend, None, |b| Ok(b.capabilities()))
-            .await
+        self.call(Op::OpenBackend, None, |b| Ok(b.capabilities())).await
     }
 
     /// [`Backend::list_pools`].
@@ -123,8 +118,7 @@ impl AsyncBackend {
     /// As for the type.
     pub async fn ensure_pool(&self, spec: PoolSpec) -> Result<Ensured<PoolInfo>> {
         let id = spec.id.clone();
-        self.call(Op::EnsurePool, Some(&id), move |b| b.ensure_pool(&spec))
-            .await
+        self.call(Op::EnsurePool, Some(&id), move |b| b.ensure_pool(&spec)).await
     }
 
     /// [`Backend::remove_pool`].
@@ -133,8 +127,7 @@ impl AsyncBackend {
     /// As for the type.
     pub async fn remove_pool(&self, id: PoolId) -> Result<Removed<PoolInfo>> {
         let wanted = id.clone();
-        self.call(Op::RemovePool, Some(&id), move |b| b.remove_pool(&wanted))
-            .await
+        self.call(Op::RemovePool, Some(&id), move |b| b.remove_pool(&wanted)).await
     }
 
     /// Takes no more calls, sends those that wait away with [`ErrorKind::Busy`], and waits so long
@@ -147,21 +140,13 @@ impl AsyncBackend {
     /// [`ErrorKind::Timeout`] if calls still run; they go on.
     pub async fn shutdown(&self, deadline: Duration) -> Result<()> {
         self.lanes.close();
-        if tokio::time::timeout(deadline, self.lanes.idle())
-            .await
-            .is_ok()
-        {
+        if tokio::time::timeout(deadline, self.lanes.idle()).await.is_ok() {
             return Ok(());
         }
-        let message = format!(
-            "{} calls still run after {deadline:?}",
-            self.lanes.running()
-        );
+        let message = format!("{} calls still run after {deadline:?}", self.lanes.running());
         let subject = subject_of(None, self.name());
-        Err(
-            Error::new(ErrorKind::Timeout, Op::OpenBackend, subject, message).with_remedy(
-                "wait longer, or end the process: the next start finds out what became of them",
-            ),
-        )
+        Err(Error::new(ErrorKind::Timeout, Op::OpenBackend, subject, message).with_remedy(
+            "wait longer, or end the process: the next start finds out what became of them",
+        ))
     }
 }

@@ -25,8 +25,7 @@ impl Name {
     }
 
     fn denied(&self, denied: &Denied) -> Error {
-        self.error(Denied::KIND, denied.message())
-            .with_remedy(denied.remedy())
+        self.error(Denied::KIND, denied.message()).with_remedy(denied.remedy())
     }
 
     fn not_started(&self, deadline: Duration) -> Error {
@@ -70,9 +69,7 @@ impl Start {
     const GIVEN_UP: u8 = 2;
 
     fn decide(&self, to: u8) -> bool {
-        self.0
-            .compare_exchange(0, to, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        self.0.compare_exchange(0, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 

@@ -35,14 +35,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            per_pool: Bound {
-                running: 4,
-                waiting: 64,
-            },
-            overall: Bound {
-                running: 64,
-                waiting: 1024,
-            },
+            per_pool: Bound { running: 4, waiting: 64 },
+            overall: Bound { running: 64, waiting: 1024 },
             deadline: Duration::from_secs(120),
         }
     }
@@ -110,10 +104,9 @@ impl Denied {
 
     pub(super) fn message(&self) -> String {
         match self {
-            Self::Full(bound) => format!(
-                "{} calls run and {} wait already",
-                bound.running, bound.waiting
-            ),
+            Self::Full(bound) => {
+                format!("{} calls run and {} wait already", bound.running, bound.waiting)
+            }
             Self::Closed => "the adapter is being shut down".to_owned(),
         }
     }
@@ -218,11 +211,7 @@ impl Lanes {
     }
 
     fn place(&self, lane: OwnedSemaphorePermit, overall: OwnedSemaphorePermit) -> Place {
-        Place {
-            _lane: lane,
-            _overall: overall,
-            _counted: Counted::new(&self.count),
-        }
+        Place { _lane: lane, _overall: overall, _counted: Counted::new(&self.count) }
     }
 
     /// Gives a place at once, or a place in the queue, or neither.

@@ -43,13 +43,7 @@ impl AsyncPool {
         lane: Arc<Lane>,
         deadline: Duration,
     ) -> Self {
-        Self {
-            pool,
-            id,
-            lanes,
-            lane,
-            deadline,
-        }
+        Self { pool, id, lanes, lane, deadline }
     }
 
     /// The same with another deadline for each call.
@@ -83,16 +77,10 @@ impl AsyncPool {
         T: Send + 'static,
         F: FnOnce(&dyn Pool) -> Result<T> + Send + 'static,
     {
-        let name = Name {
-            op,
-            subject: subject.into(),
-        };
+        let name = Name { op, subject: subject.into() };
         let (lanes, lane) = (Arc::clone(&self.lanes), Arc::clone(&self.lane));
         let pool = Arc::clone(&self.pool);
-        call::run(lanes, lane, name, self.deadline, move || {
-            work(pool.as_ref())
-        })
-        .await
+        call::run(lanes, lane, name, self.deadline, move || work(pool.as_ref())).await
     }
 
     /// [`Pool::info`].
@@ -100,8 +88,7 @@ impl AsyncPool {
     /// # Errors
     /// As for the type.
     pub async fn info(&self) -> Result<PoolInfo> {
-        self.call(Op::InspectPool, &self.id, move |p| p.info())
-            .await
+        self.call(Op::InspectPool, &self.id, move |p| p.info()).await
     }
 
     /// [`Pool::capabilities`].
@@ -109,8 +96,7 @@ impl AsyncPool {
     /// # Errors
     /// As for the type.
     pub async fn capabilities(&self) -> Result<Capabilities> {
-        self.call(Op::InspectPool, &self.id, move |p| Ok(p.capabilities()))
-            .await
+        self.call(Op::InspectPool, &self.id, move |p| Ok(p.capabilities())).await
     }
 
     /// [`Pool::volume`].
@@ -118,8 +104,7 @@ impl AsyncPool {
     /// # Errors
     /// As for the type.
     pub async fn volume(&self, id: VolumeId) -> Result<VolumeInfo> {
-        self.call(Op::InspectVolume, &id.clone(), move |p| p.volume(&id))
-            .await
+        self.call(Op::InspectVolume, &id.clone(), move |p| p.volume(&id)).await
     }
 
     /// [`PoolExt::find_volume`].
@@ -127,8 +112,7 @@ impl AsyncPool {
     /// # Errors
     /// As for the type.
     pub async fn find_volume(&self, id: VolumeId) -> Result<Option<VolumeInfo>> {
-        self.call(Op::InspectVolume, &id.clone(), move |p| p.find_volume(&id))
-            .await
+        self.call(Op::InspectVolume, &id.clone(), move |p| p.find_volume(&id)).await
     }
 
     /// [`Pool::volumes`].
@@ -136,8 +120,7 @@ impl AsyncPool {
     /// # Errors
     /// As for the type.
     pub async fn volumes(&self) -> Result<Vec<VolumeInfo>> {
-        self.call(Op::ListVolumes, &self.id, move |p| p.volumes())
-            .await
+        self.call(Op::ListVolumes, &self.id, move |p| p.volumes()).await
     }
 
     /// [`Pool::ensure_volume`].
@@ -145,10 +128,7 @@ impl AsyncPool {
     /// # Errors
     /// As for the type.
     pub async fn ensure_volume(&self, spec: VolumeSpec) -> Result<Ensured<VolumeInfo>> {
-        self.call(Op::EnsureVolume, &spec.id.clone(), move |p| {
-            p.ensure_volume(&spec)
-        })
-        .await
+        self.call(Op::EnsureVolume, &spec.id.clone(), move |p| p.ensure_volume(&spec)).await
     }
 
     /// [`Pool::grow_volume`].
@@ -156,10 +136,7 @@ impl AsyncPool {
     /// # Errors
     /// As for the type.
     pub async fn grow_volume(&self, id: VolumeId, size: Bytes) -> Result<Grown<VolumeInfo>> {
-        self.call(Op::GrowVolume, &id.clone(), move |p| {
-            p.grow_volume(&id, size)
-        })
-        .await
+        self.call(Op::GrowVolume, &id.clone(), move |p| p.grow_volume(&id, size)).await
     }
 
     /// [`Pool::publish`].
@@ -167,8 +144,7 @@ impl AsyncPool {
     /// # Errors
     /// As for the type.
     pub async fn publish(&self, spec: PublishSpec) -> Result<Ensured<Attachment>> {
-        self.call(Op::Publish, &spec.source.clone(), move |p| p.publish(&spec))
-            .await
+        self.call(Op::Publish, &spec.source.clone(), move |p| p.publish(&spec)).await
     }
 
     /// [`Pool::unpublish`].
@@ -176,10 +152,7 @@ impl AsyncPool {
     /// # Errors
     /// As for the type.
     pub async fn unpublish(&self, source: Source) -> Result<Removed<Attachment>> {
-        self.call(Op::Unpublish, &source.clone(), move |p| {
-            p.unpublish(&source)
-        })
-        .await
+        self.call(Op::Unpublish, &source.clone(), move |p| p.unpublish(&source)).await
     }
 
     /// [`Pool::remove_volume`].
@@ -187,8 +160,7 @@ impl AsyncPool {
     /// # Errors
     /// As for the type.
     pub async fn remove_volume(&self, id: VolumeId) -> Result<Removed<VolumeInfo>> {
-        self.call(Op::RemoveVolume, &id.clone(), move |p| p.remove_volume(&id))
-            .await
+        self.call(Op::RemoveVolume, &id.clone(), move |p| p.remove_volume(&id)).await
     }
 
     /// [`Pool::plan`].
@@ -196,8 +168,7 @@ impl AsyncPool {
     /// # Errors
     /// As for the type.
     pub async fn plan(&self, change: Change) -> Result<Plan> {
-        self.call(Op::PlanChange, change.subject(), move |p| p.plan(&change))
-            .await
+        self.call(Op::PlanChange, change.subject(), move |p| p.plan(&change)).await
     }
 
     /// [`crate::FormatTokens::format_token`].
@@ -252,10 +223,8 @@ impl AsyncPool {
     /// # Errors
     /// As for the type.
     pub async fn snapshot(&self, id: SnapshotId) -> Result<SnapshotInfo> {
-        self.call(Op::InspectSnapshot, &id.clone(), move |p| {
-            p.require_snapshots()?.snapshot(&id)
-        })
-        .await
+        self.call(Op::InspectSnapshot, &id.clone(), move |p| p.require_snapshots()?.snapshot(&id))
+            .await
     }
 
     /// [`crate::Snapshots::list_snapshots`].
@@ -305,10 +274,7 @@ impl AsyncPool {
     /// # Errors
     /// As for the type.
     pub async fn thin_usage(&self) -> Result<ThinUsage> {
-        self.call(Op::ThinUsage, &self.id, move |p| {
-            thin(p, Op::ThinUsage)?.thin_usage()
-        })
-        .await
+        self.call(Op::ThinUsage, &self.id, move |p| thin(p, Op::ThinUsage)?.thin_usage()).await
     }
 
     /// [`ThinProvisioning::thin_policy`].
@@ -316,10 +282,7 @@ impl AsyncPool {
     /// # Errors
     /// As for the type.
     pub async fn thin_policy(&self) -> Result<ThinPolicy> {
-        self.call(Op::ThinUsage, &self.id, move |p| {
-            thin(p, Op::ThinUsage)?.thin_policy()
-        })
-        .await
+        self.call(Op::ThinUsage, &self.id, move |p| thin(p, Op::ThinUsage)?.thin_policy()).await
     }
 
     /// [`ThinProvisioning::set_thin_policy`].

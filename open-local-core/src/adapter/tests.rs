@@ -69,10 +69,7 @@ fn no_more_run_than_the_limit_and_no_more_wait_than_the_queue() {
         let sixth = blocked(&pool, "v5").await.unwrap().unwrap_err();
         assert_eq!(sixth.kind(), ErrorKind::Busy);
         assert_eq!(sixth.subject().to_string(), "volume v5");
-        assert!(
-            sixth.to_string().contains("2 calls run and 3 wait"),
-            "{sixth}"
-        );
+        assert!(sixth.to_string().contains("2 calls run and 3 wait"), "{sixth}");
         assert_eq!(gated.began(), 2);
         for n in 0..5 {
             gated.open(&format!("v{n}"));
@@ -167,11 +164,7 @@ fn past_its_deadline_a_begun_call_goes_on_and_keeps_its_place() {
 #[test]
 fn a_call_that_the_runtime_has_no_thread_for_never_starts_after_its_deadline() {
     let mut builder = Builder::new_current_thread();
-    let narrow = builder
-        .enable_time()
-        .max_blocking_threads(1)
-        .build()
-        .unwrap();
+    let narrow = builder.enable_time().max_blocking_threads(1).build().unwrap();
     narrow.block_on(async {
         let (gated, backend) = adapter(Limits::default());
         let pool = backend.open_pool(id("a")).await.unwrap();
@@ -179,10 +172,7 @@ fn a_call_that_the_runtime_has_no_thread_for_never_starts_after_its_deadline() {
         until("it runs", || gated.inside() == 1).await;
         let hasty = pool.clone().with_deadline(SHORT);
         gated.open("v1");
-        assert_eq!(
-            kind(hasty.remove_volume(volume("v1")).await),
-            ErrorKind::Timeout
-        );
+        assert_eq!(kind(hasty.remove_volume(volume("v1")).await), ErrorKind::Timeout);
         gated.open("v0");
         call.await.unwrap().unwrap();
         until("nothing runs", || backend.running() == 0).await;
@@ -272,33 +262,17 @@ fn every_method_reaches_the_simulated_backend() {
         let pool = backend.open_pool(id("p")).await.unwrap();
         let v = volume("v");
         let spec = VolumeSpec::new(v.clone(), Bytes::GIB);
-        assert!(
-            !pool
-                .plan(Change::EnsureVolume(spec.clone()))
-                .await
-                .unwrap()
-                .is_empty()
-        );
+        assert!(!pool.plan(Change::EnsureVolume(spec.clone())).await.unwrap().is_empty());
         assert!(pool.find_volume(v.clone()).await.unwrap().is_none());
         assert!(pool.ensure_volume(spec).await.unwrap().changed());
         let two = Bytes::from_gib(2).unwrap();
-        assert_eq!(
-            pool.grow_volume(v.clone(), two)
-                .await
-                .unwrap()
-                .into_inner()
-                .size,
-            two
-        );
+        assert_eq!(pool.grow_volume(v.clone(), two).await.unwrap().into_inner().size, two);
         let publish = PublishSpec::new(v.clone());
         let source = publish.source.clone();
         let _ = pool.publish(publish).await.unwrap();
         let removed = pool.remove_volume(v.clone()).await;
         assert_eq!(kind(removed), ErrorKind::Busy);
-        assert!(matches!(
-            pool.unpublish(source).await.unwrap(),
-            Removed::Removed(_)
-        ));
+        assert!(matches!(pool.unpublish(source).await.unwrap(), Removed::Removed(_)));
         let token = pool.format_token(v.clone()).await.unwrap();
         assert_eq!(token, FormatToken::Unused);
         let spent = FormatToken::Spent;
@@ -326,17 +300,11 @@ fn every_capability_reaches_the_simulated_backend() {
         let spec = VolumeSpec::new(v.clone(), Bytes::GIB);
         let _ = pool.ensure_volume(spec).await.unwrap();
         let s = SnapshotId::new("s").unwrap();
-        let _ = pool
-            .ensure_snapshot(SnapshotSpec::new(s.clone(), v.clone()))
-            .await
-            .unwrap();
+        let _ = pool.ensure_snapshot(SnapshotSpec::new(s.clone(), v.clone())).await.unwrap();
         assert_eq!(pool.list_snapshots(Some(v.clone())).await.unwrap().len(), 1);
         assert_eq!(pool.snapshot(s.clone()).await.unwrap().id, s);
         assert_eq!(pool.roll_back(v.clone(), s.clone()).await.unwrap().id, v);
-        assert!(matches!(
-            pool.remove_snapshot(s).await.unwrap(),
-            Removed::Removed(_)
-        ));
+        assert!(matches!(pool.remove_snapshot(s).await.unwrap(), Removed::Removed(_)));
         let policy = ThinPolicy::default().with_overcommit(Ratio::from_percent(200));
         pool.set_thin_policy(policy).await.unwrap();
         assert_eq!(pool.thin_policy().await.unwrap(), policy);

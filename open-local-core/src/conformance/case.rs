@@ -125,13 +125,7 @@ impl Case {
         proves: &'static str,
         body: fn(&Context<'_>) -> Checked,
     ) -> Self {
-        Self {
-            name,
-            proves,
-            needs: &[],
-            rests_on: &[],
-            body,
-        }
+        Self { name, proves, needs: &[], rests_on: &[], body }
     }
 
     pub(crate) const fn needs(mut self, needs: &'static [Need]) -> Self {

@@ -44,17 +44,11 @@ impl Scenario {
         let count = Arc::new(CountSteps::default());
         let lab = self.start(context)?.reopen_with(count.clone())?;
         let opening = count.steps();
-        check!(
-            opening == 0,
-            "opening a pool with nothing to recover took {opening} steps"
-        );
+        check!(opening == 0, "opening a pool with nothing to recover took {opening} steps");
         (self.act)(lab.pool())?;
         lab.settle()?;
         let steps = count.steps();
-        check!(
-            steps > 0,
-            "it took no step: call Checkpoints::before before each one"
-        );
+        check!(steps > 0, "it took no step: call Checkpoints::before before each one");
         check!(steps <= MOST_STEPS, "it took {steps} steps");
         let lab = lab.reopen()?;
         let seen = Observation::of(&lab)?;
@@ -91,10 +85,7 @@ impl Scenario {
         })?;
         lab.settle()?;
         let seen = Observation::of(&lab)?;
-        check!(
-            seen == *wanted,
-            "uncut it is {wanted:?}, now it is {seen:?}"
-        );
+        check!(seen == *wanted, "uncut it is {wanted:?}, now it is {seen:?}");
         (self.done)(&lab)?;
         let context = lab.context;
         drop(lab.reopen()?);

@@ -90,15 +90,8 @@ impl<'a> Context<'a> {
         let id = vol("survey")?;
         let made = pool.ensure_volume(&VolumeSpec::new(id, SECTOR_SIZE))?;
         let unit = made.get().size;
-        check!(
-            unit.is_multiple_of(SECTOR_SIZE),
-            "a volume of one sector has the size {unit}"
-        );
-        Ok(Self {
-            fixture,
-            can: pool.capabilities(),
-            unit,
-        })
+        check!(unit.is_multiple_of(SECTOR_SIZE), "a volume of one sector has the size {unit}");
+        Ok(Self { fixture, can: pool.capabilities(), unit })
     }
 
     /// A new pool of the usual size.
@@ -108,18 +101,12 @@ impl<'a> Context<'a> {
 
     /// A new pool.
     pub(crate) fn lab_with(&self, wish: &PoolWish) -> Checked<Lab<'_>> {
-        Ok(Lab {
-            context: self,
-            pool: self.fixture.fresh(wish)?,
-        })
+        Ok(Lab { context: self, pool: self.fixture.fresh(wish)? })
     }
 
     /// The pool there is, as a new process sees it.
     pub(crate) fn found(&self) -> Checked<Lab<'_>> {
-        Ok(Lab {
-            context: self,
-            pool: self.fixture.reopen(Arc::new(Unchecked))?,
-        })
+        Ok(Lab { context: self, pool: self.fixture.reopen(Arc::new(Unchecked))? })
     }
 
     /// At least so many MiB, in whole units.
@@ -152,10 +139,7 @@ impl Lab<'_> {
         let context = self.context;
         // The handle goes first: a backend may hold a lock as long as its pool lives.
         drop(self);
-        Ok(Self {
-            context,
-            pool: context.fixture.reopen(checkpoints)?,
-        })
+        Ok(Self { context, pool: context.fixture.reopen(checkpoints)? })
     }
 
     pub(crate) fn capacity(&self) -> Checked<Capacity> {
@@ -177,9 +161,9 @@ impl Lab<'_> {
     pub(crate) fn create(&self, name: &str, size: Bytes) -> Checked<VolumeInfo> {
         match self.ensure(&VolumeSpec::new(vol(name)?, size))? {
             Ensured::Created(volume) => Ok(volume),
-            Ensured::Unchanged(_) => Err(Failure(format!(
-                "{name} is new, but creating it answered Unchanged"
-            ))),
+            Ensured::Unchanged(_) => {
+                Err(Failure(format!("{name} is new, but creating it answered Unchanged")))
+            }
         }
     }
 
@@ -274,11 +258,7 @@ impl Lab<'_> {
     /// Takes a new snapshot.
     pub(crate) fn take(&self, spec: &crate::SnapshotSpec) -> Checked<crate::SnapshotInfo> {
         let made = self.snapshots()?.ensure_snapshot(spec)?;
-        check!(
-            made.changed(),
-            "{} is new, but taking it answered Unchanged",
-            spec.id
-        );
+        check!(made.changed(), "{} is new, but taking it answered Unchanged", spec.id);
         if made.get().phase == Phase::Ready {
             return Ok(made.into_inner());
         }

@@ -24,13 +24,8 @@ pub(crate) struct Observation {
 
 fn anywhere(attachment: Attachment) -> Attachment {
     let read_only = attachment.read_only;
-    Attachment::new(
-        attachment.source,
-        "",
-        DeviceNumber::new(0, 0),
-        attachment.block_size,
-    )
-    .with_read_only(read_only)
+    Attachment::new(attachment.source, "", DeviceNumber::new(0, 0), attachment.block_size)
+        .with_read_only(read_only)
 }
 
 impl Observation {

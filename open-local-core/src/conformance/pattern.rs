@@ -23,9 +23,8 @@ fn block(seed: u64, place: u64) -> Vec<u8> {
     let mut words = Vec::new();
     for _ in 0..BLOCK / 8 {
         // The step of Knuth's MMIX generator; its low bits are weak, which does not matter here.
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         words.extend_from_slice(&state.to_le_bytes());
     }
     words
@@ -46,15 +45,8 @@ pub(crate) fn stamp(io: &dyn BlockIo, seed: u64, from: u64, to: u64) -> Checked 
 pub(crate) fn verify(io: &dyn BlockIo, seed: u64, from: u64, to: u64) -> Checked {
     let mut found = vec![0; block(seed, 0).len()];
     for place in places(from, to) {
-        during(
-            &format!("read {BLOCK} bytes at {place}"),
-            io.read_at(place, &mut found),
-        )?;
-        let blank = if found.iter().all(|byte| *byte == 0) {
-            "zeroes"
-        } else {
-            "something else"
-        };
+        during(&format!("read {BLOCK} bytes at {place}"), io.read_at(place, &mut found))?;
+        let blank = if found.iter().all(|byte| *byte == 0) { "zeroes" } else { "something else" };
         check!(
             found == block(seed, place),
             "at {place} stands {blank}, not what was written (pattern {seed})"
@@ -74,10 +66,7 @@ pub(crate) fn zeroes(io: &dyn BlockIo, from: u64, to: u64) -> Checked {
             break;
         };
         during(&format!("read {len} bytes at {at}"), io.read_at(at, part))?;
-        check!(
-            blank.starts_with(part),
-            "the range of {len} bytes at {at} does not read as zeroes"
-        );
+        check!(blank.starts_with(part), "the range of {len} bytes at {at} does not read as zeroes");
         at = at.saturating_add(CHUNK);
     }
     Ok(())

@@ -89,10 +89,7 @@ fn processes(lab: &Lab<'_>, scripts: &[String]) -> Checked<Vec<Vec<Event>>> {
     // The second process first: if it failed, ours only says that it did not come.
     let there = there?;
     check!(there.success(), "{}", ended_badly(&there));
-    let events = vec![
-        here?,
-        Event::parse_all(&String::from_utf8_lossy(&there.stdout)),
-    ];
+    let events = vec![here?, Event::parse_all(&String::from_utf8_lossy(&there.stdout))];
     for marker in MARKERS {
         lab.remove(marker)?;
     }
@@ -115,9 +112,7 @@ pub(crate) fn second(lab: &Lab<'_>, script: &str, kill_at: Option<u64>) -> Check
 
 /// What to say of a second process that did not end well.
 pub(crate) fn ended_badly(output: &Output) -> String {
-    let ended = output.code.map_or("was killed".to_owned(), |code| {
-        format!("exited with {code}")
-    });
+    let ended = output.code.map_or("was killed".to_owned(), |code| format!("exited with {code}"));
     format!(
         "the second process {ended}: {} {}",
         String::from_utf8_lossy(&output.stdout).trim(),

@@ -61,11 +61,7 @@ pub struct Report {
 
 impl Report {
     pub(crate) fn new(fixture: &str) -> Self {
-        Self {
-            fixture: fixture.to_owned(),
-            results: Vec::new(),
-            notes: Vec::new(),
-        }
+        Self { fixture: fixture.to_owned(), results: Vec::new(), notes: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, case: Case, verdict: Verdict) {
@@ -192,13 +188,7 @@ impl fmt::Display for Report {
             };
             writeln!(f, "  {name:width$}  {verdict:14}  {line}")?;
             if let Verdict::Failed(_) = result.verdict {
-                writeln!(
-                    f,
-                    "  {:width$}  {:14}  it proves: {}",
-                    "",
-                    "",
-                    result.case.proves()
-                )?;
+                writeln!(f, "  {:width$}  {:14}  it proves: {}", "", "", result.case.proves())?;
             }
         }
         for note in &self.notes {

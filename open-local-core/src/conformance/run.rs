@@ -31,9 +31,7 @@ pub fn run(fixture: &dyn Fixture, filter: &str) -> Report {
             }
         }
         Err(Failure(why)) => {
-            report.note(format!(
-                "the first pool and volume could not be made: {why}"
-            ));
+            report.note(format!("the first pool and volume could not be made: {why}"));
             for case in chosen {
                 report.add(*case, Verdict::NotRun("there is no pool".to_owned()));
             }

@@ -42,10 +42,7 @@ impl FromStr for Act {
         match words.as_slice() {
             ["meet", me, others @ ..] => Ok(Self::Meet(
                 me.parse()?,
-                others
-                    .iter()
-                    .map(|name| name.parse())
-                    .collect::<Result<_>>()?,
+                others.iter().map(|name| name.parse()).collect::<Result<_>>()?,
             )),
             ["create", name, size] => Ok(Self::Create(name.parse()?, size.parse()?)),
             ["remove", name] => Ok(Self::Remove(name.parse()?)),
@@ -148,10 +145,7 @@ fn meet(pool: &dyn Pool, me: &VolumeId, others: &[VolumeId]) -> Result<()> {
             ErrorKind::Timeout,
             Op::Conformance,
             me,
-            format!(
-                "the other processes were not seen in {} s",
-                MEETING.as_secs()
-            ),
+            format!("the other processes were not seen in {} s", MEETING.as_secs()),
         )
         .with_remedy("let the second process open the same pool as the first")
     })
@@ -161,9 +155,7 @@ fn meet(pool: &dyn Pool, me: &VolumeId, others: &[VolumeId]) -> Result<()> {
 /// the suite chose, or do nothing if it chose none.
 #[must_use]
 pub fn worker_checkpoints() -> std::sync::Arc<dyn Checkpoints> {
-    let step = std::env::var(KILL_VARIABLE)
-        .ok()
-        .and_then(|n| n.parse().ok());
+    let step = std::env::var(KILL_VARIABLE).ok().and_then(|n| n.parse().ok());
     match step {
         Some(step) => std::sync::Arc::new(KillAt::new(step)),
         None => std::sync::Arc::new(Unchecked),
@@ -188,18 +180,9 @@ mod tests {
     #[test]
     fn a_script_is_read_or_refused() {
         let meet: Act = "meet a b c".parse().unwrap();
-        let Act::Meet(_, others) = meet else {
-            panic!("{meet:?}")
-        };
+        let Act::Meet(_, others) = meet else { panic!("{meet:?}") };
         assert_eq!(others.len(), 2);
-        for bad in [
-            "",
-            "create a",
-            "create ../a 512",
-            "create a x",
-            "erase a",
-            "remove a b",
-        ] {
+        for bad in ["", "create a", "create ../a 512", "create a x", "erase a", "remove a b"] {
             assert!(bad.parse::<Act>().is_err(), "{bad:?}");
         }
     }

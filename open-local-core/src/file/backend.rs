@@ -33,12 +33,7 @@ impl FileBackend {
     /// A backend without a quiescer: published volumes can't be copied.
     #[must_use]
     pub fn new(host: Host, loops: Arc<dyn Loops>) -> Self {
-        Self {
-            host,
-            loops,
-            quiescer: None,
-            options: FileOptions::default(),
-        }
+        Self { host, loops, quiescer: None, options: FileOptions::default() }
     }
 
     /// Lets it freeze the file systems of published volumes while they are copied.
@@ -66,13 +61,8 @@ impl FileBackend {
             })
         })?;
         held.ok_or_else(|| {
-            Error::new(
-                ErrorKind::Busy,
-                op,
-                id,
-                "another process is making or removing a pool",
-            )
-            .with_remedy("try again when it has ended")
+            Error::new(ErrorKind::Busy, op, id, "another process is making or removing a pool")
+                .with_remedy("try again when it has ended")
         })
     }
 
@@ -140,27 +130,17 @@ impl FileBackend {
         folder::settle(&self.host, op, &spec.id, &known.location)?;
         registration::settle(&self.host, op)?;
         if known.stage != Stage::Ready {
-            self.host
-                .checkpoints
-                .before(op, &(&spec.id).into(), "register the pool as ready")?;
+            self.host.checkpoints.before(op, &(&spec.id).into(), "register the pool as ready")?;
             registration::store(&self.host, op, &known.with_stage(Stage::Ready))?;
         }
         let info = self.open(op, &known.with_stage(Stage::Ready))?.info()?;
-        Ok(if made {
-            Ensured::Created(info)
-        } else {
-            Ensured::Unchanged(info)
-        })
+        Ok(if made { Ensured::Created(info) } else { Ensured::Unchanged(info) })
     }
 
     fn new_record(&self, spec: &PoolSpec, known: &Registration) -> Result<PoolRecord> {
         let root = &known.location;
         let missing = self.host.files.stat(root).is_err();
-        let there = if missing {
-            root.parent().unwrap_or(root)
-        } else {
-            root
-        };
+        let there = if missing { root.parent().unwrap_or(root) } else { root };
         let mut bare = spec.clone();
         bare.location = None;
         Ok(PoolRecord {
@@ -172,10 +152,7 @@ impl FileBackend {
             overcommit: spec.overcommit,
             stop_at: Ratio::from_percent(80),
             shares_blocks: false,
-            host_fs: folder::judge(&self.host, Op::EnsurePool, spec, root)?
-                .kind
-                .name
-                .to_owned(),
+            host_fs: folder::judge(&self.host, Op::EnsurePool, spec, root)?.kind.name.to_owned(),
             spec: bare,
         })
     }
@@ -200,10 +177,7 @@ fn occupied(spec: &PoolSpec, record: &PoolRecord) -> Error {
         ErrorKind::Conflict,
         Op::EnsurePool,
         &spec.id,
-        format!(
-            "its location holds the pool {} ({}) already",
-            record.spec.id, record.uuid
-        ),
+        format!("its location holds the pool {} ({}) already", record.spec.id, record.uuid),
     )
     .with_remedy("choose another folder, or use that pool's name")
 }
@@ -216,11 +190,7 @@ fn same_spec(spec: &PoolSpec, record: &PoolRecord) -> Result<()> {
         ("name", has.id.to_string(), spec.id.to_string()),
         ("capacity", text(has.capacity), text(spec.capacity)),
         ("reserve", has.reserve.to_string(), spec.reserve.to_string()),
-        (
-            "overcommit",
-            has.overcommit.to_string(),
-            spec.overcommit.to_string(),
-        ),
+        ("overcommit", has.overcommit.to_string(), spec.overcommit.to_string()),
         ("parameters", parameters(has), parameters(spec)),
     ];
     match fields.into_iter().find(|(_, has, wanted)| has != wanted) {
@@ -236,10 +206,7 @@ fn same_spec(spec: &PoolSpec, record: &PoolRecord) -> Result<()> {
 }
 
 fn block_size(spec: &PoolSpec, text: &str) -> Result<Bytes> {
-    let size = text
-        .parse::<Bytes>()
-        .ok()
-        .filter(|size| matches!(size.get(), 512 | 4096));
+    let size = text.parse::<Bytes>().ok().filter(|size| matches!(size.get(), 512 | 4096));
     size.ok_or_else(|| {
         Error::new(
             ErrorKind::InvalidArgument,
@@ -263,10 +230,7 @@ fn fits_disk(spec: &PoolSpec, disk: &folder::Disk) -> Result<()> {
             "lower the capacity, or leave it out to use all there is",
         ),
         _ if spec.reserve >= total => refuse(
-            format!(
-                "its reserve {} leaves nothing of the disk's {total}",
-                spec.reserve
-            ),
+            format!("its reserve {} leaves nothing of the disk's {total}", spec.reserve),
             "lower the reserve",
         ),
         _ => Ok(()),
@@ -277,17 +241,11 @@ fn fits_disk(spec: &PoolSpec, disk: &folder::Disk) -> Result<()> {
 fn check(spec: &PoolSpec) -> Result<PathBuf> {
     spec.validate()?;
     let refuse = |why: String, remedy: &str| {
-        Err(
-            Error::new(ErrorKind::InvalidArgument, Op::EnsurePool, &spec.id, why)
-                .with_remedy(remedy),
-        )
+        Err(Error::new(ErrorKind::InvalidArgument, Op::EnsurePool, &spec.id, why)
+            .with_remedy(remedy))
     };
     let known = ["allow-filesystem", "block-size"];
-    if let Some(key) = spec
-        .parameters
-        .keys()
-        .find(|key| !known.contains(&key.as_str()))
-    {
+    if let Some(key) = spec.parameters.keys().find(|key| !known.contains(&key.as_str())) {
         return refuse(
             format!("the parameter {} is unknown", Subject::value(key)),
             "the parameters are: allow-filesystem, block-size",
@@ -301,26 +259,16 @@ fn check(spec: &PoolSpec) -> Result<PathBuf> {
             Ok(root.components().collect())
         }
         Some(root) => refuse(
-            format!(
-                "the location {} is not a plain absolute path",
-                root.display()
-            ),
+            format!("the location {} is not a plain absolute path", root.display()),
             "give the absolute path of a folder, without '..'",
         ),
-        None => refuse(
-            "it has no location".into(),
-            "name the folder it shall live in",
-        ),
+        None => refuse("it has no location".into(), "name the folder it shall live in"),
     }
 }
 
 fn is_plain(path: &Path) -> bool {
-    let text = path
-        .to_str()
-        .is_some_and(|text| !text.chars().any(char::is_control));
-    text && path
-        .components()
-        .all(|part| part != std::path::Component::ParentDir)
+    let text = path.to_str().is_some_and(|text| !text.chars().any(char::is_control));
+    text && path.components().all(|part| part != std::path::Component::ParentDir)
 }
 
 impl Backend for FileBackend {
@@ -334,10 +282,7 @@ impl Backend for FileBackend {
 
     fn list_pools(&self) -> Result<Vec<PoolInfo>> {
         let known = registration::list(&self.host, Op::ListPools)?;
-        Ok(known
-            .into_iter()
-            .map(|(id, known)| self.info(&id, known))
-            .collect())
+        Ok(known.into_iter().map(|(id, known)| self.info(&id, known)).collect())
     }
 
     fn open_pool(&self, id: &PoolId) -> Result<Arc<dyn Pool>> {
@@ -361,22 +306,13 @@ impl Backend for FileBackend {
                 ErrorKind::Conflict,
                 op,
                 &spec.id,
-                format!(
-                    "its location is {}, not {}",
-                    known.location.display(),
-                    root.display()
-                ),
+                format!("its location is {}, not {}", known.location.display(), root.display()),
             )
             .with_remedy("ask for what exists, or choose another name"));
         }
-        if known
-            .as_ref()
-            .is_some_and(|known| known.stage == Stage::Removing)
-        {
-            return Err(
-                Error::new(ErrorKind::Busy, op, &spec.id, "it is being removed")
-                    .with_remedy("repeat the call that removes it first"),
-            );
+        if known.as_ref().is_some_and(|known| known.stage == Stage::Removing) {
+            return Err(Error::new(ErrorKind::Busy, op, &spec.id, "it is being removed")
+                .with_remedy("repeat the call that removes it first"));
         }
         let ground = folder::look(&self.host, op, &spec.id, &root)?;
         if let Some(known) = known {
@@ -394,16 +330,8 @@ impl Backend for FileBackend {
             _ => (Uuid::random(self.host.entropy.as_ref())?, Stage::Making),
         };
         let made_folder = ground == Ground::Missing;
-        let known = Registration {
-            id: spec.id.clone(),
-            uuid,
-            location: root,
-            made_folder,
-            stage,
-        };
-        self.host
-            .checkpoints
-            .before(op, &(&spec.id).into(), "register the pool")?;
+        let known = Registration { id: spec.id.clone(), uuid, location: root, made_folder, stage };
+        self.host.checkpoints.before(op, &(&spec.id).into(), "register the pool")?;
         registration::store(&self.host, op, &known)?;
         self.finish(spec, &known, ground)
     }
@@ -429,9 +357,7 @@ impl Backend for FileBackend {
                 let _room = pool.lock_room(op)?;
                 refuse_filled(op, &pool)?;
                 info = pool.info()?;
-                self.host
-                    .checkpoints
-                    .before(op, &id.into(), "register the pool as removed")?;
+                self.host.checkpoints.before(op, &id.into(), "register the pool as removed")?;
                 registration::store(&self.host, op, &known.with_stage(Stage::Removing))?;
                 folder::remove(&self.host, op, id, &known.location, whole)?;
             }
@@ -443,9 +369,7 @@ impl Backend for FileBackend {
             }
             Err(e) => return Err(e),
         }
-        self.host
-            .checkpoints
-            .before(op, &id.into(), "forget the pool")?;
+        self.host.checkpoints.before(op, &id.into(), "forget the pool")?;
         registration::forget(&self.host, op, id)?;
         Ok(Removed::Removed(info))
     }
@@ -454,12 +378,7 @@ impl Backend for FileBackend {
 /// A pool with anything in it is not removed.
 fn refuse_filled(op: Op, pool: &FilePool) -> Result<()> {
     let contents = pool.contents(op)?;
-    let objects: Vec<String> = contents
-        .objects
-        .keys()
-        .take(5)
-        .map(ToString::to_string)
-        .collect();
+    let objects: Vec<String> = contents.objects.keys().take(5).map(ToString::to_string).collect();
     let mut strays = contents.strays;
     strays.extend(folder::strays_of_locks(&pool.host, &pool.layout));
     if let (true, false) = (objects.is_empty(), strays.is_empty()) {
@@ -479,11 +398,7 @@ fn refuse_filled(op: Op, pool: &FilePool) -> Result<()> {
         ErrorKind::Busy,
         op,
         &pool.id,
-        format!(
-            "it holds {} objects: {}",
-            contents.objects.len(),
-            objects.join(", ")
-        ),
+        format!("it holds {} objects: {}", contents.objects.len(), objects.join(", ")),
     )
     .with_remedy("remove its volumes and snapshots first"))
 }

@@ -40,25 +40,16 @@ pub(super) fn copy(
             Error::from_io(job.op, job.subject.clone(), what, e).with_remedy(remedy)
         }
     };
-    let total = from
-        .size()
-        .map_err(failed("can't read the source's size"))?
-        .min(end);
+    let total = from.size().map_err(failed("can't read the source's size"))?.min(end);
     let mut marked = start.get();
     let mut at = start.get();
     job.progress.advanced(job.op, job.subject, start, total);
     let mut buffer = vec![0u8; usize::try_from(PIECE).unwrap_or(1 << 16)];
-    while let Some((data, end)) = from
-        .next_data(at)
-        .map_err(failed("can't read the source"))?
-    {
+    while let Some((data, end)) = from.next_data(at).map_err(failed("can't read the source"))? {
         at = data.max(at);
         let end = end.min(total.get());
         while at < end {
-            if job
-                .until
-                .is_some_and(|deadline| deadline.has_passed(job.clock))
-            {
+            if job.until.is_some_and(|deadline| deadline.has_passed(job.clock)) {
                 return Err(Error::new(
                     ErrorKind::Timeout,
                     job.op,
@@ -71,16 +62,11 @@ pub(super) fn copy(
                 .with_remedy("unpublish the source first, or use a pool that shares blocks"));
             }
             let len = (end - at).min(PIECE);
-            let piece = buffer
-                .get_mut(..usize::try_from(len).unwrap_or(0))
-                .unwrap_or_default();
-            from.read_at(at, piece)
-                .map_err(failed("can't read the source"))?;
-            to.write_at(at, piece)
-                .map_err(failed("can't write the copy"))?;
+            let piece = buffer.get_mut(..usize::try_from(len).unwrap_or(0)).unwrap_or_default();
+            from.read_at(at, piece).map_err(failed("can't read the source"))?;
+            to.write_at(at, piece).map_err(failed("can't write the copy"))?;
             at += len;
-            job.progress
-                .advanced(job.op, job.subject, Bytes::new(at), total);
+            job.progress.advanced(job.op, job.subject, Bytes::new(at), total);
             if at - marked >= job.mark_every.get() {
                 to.flush().map_err(failed("can't flush the copy"))?;
                 mark(Bytes::new(at))?;

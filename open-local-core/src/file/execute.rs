@@ -31,13 +31,8 @@ impl FilePool {
     /// Of the step that failed; everything is undone then. A run cut by a checkpoint answers
     /// [`ErrorKind::Indeterminate`] and undoes nothing, as after a kill.
     pub(super) fn carry_out(&self, work: &Work, room: Option<Box<dyn FileLock>>) -> Result<()> {
-        let mut run = Run {
-            pool: self,
-            work,
-            frozen: None,
-            seen_by_users: false,
-            in_the_way: None,
-        };
+        let mut run =
+            Run { pool: self, work, frozen: None, seen_by_users: false, in_the_way: None };
         let mut room = room;
         let mut failed = None;
         for (number, step) in (1..).zip(&work.steps) {
@@ -61,10 +56,7 @@ impl FilePool {
 impl Run<'_> {
     fn checked(&mut self, step: &Step) -> Result<()> {
         let work = self.work;
-        self.pool
-            .host
-            .checkpoints
-            .before(work.op, &work.subject, &step.to_string())?;
+        self.pool.host.checkpoints.before(work.op, &work.subject, &step.to_string())?;
         self.take(step)
     }
 
@@ -119,53 +111,32 @@ impl Run<'_> {
                 }
                 other => other,
             },
-            Step::Make {
-                target,
-                size,
-                thick,
-            } => self.make(target, *size, *thick),
+            Step::Make { target, size, thick } => self.make(target, *size, *thick),
             Step::Hold(at) => {
                 let wait = self.pool.options.freeze_wait;
                 let until = Deadline::after(self.pool.host.clock.as_ref(), wait);
                 let quiescer = self.pool.quiescer.as_ref().ok_or_else(|| {
-                    Error::new(
-                        ErrorKind::Busy,
-                        self.work.op,
-                        &at.source,
-                        "it can't be frozen here",
-                    )
+                    Error::new(ErrorKind::Busy, self.work.op, &at.source, "it can't be frozen here")
                 })?;
                 self.frozen = Some((quiescer.freeze_device(at, wait)?, until));
                 Ok(())
             }
             Step::Release => self.release(),
-            Step::Flush(device) => self
-                .pool
-                .loops
-                .flush(device)
-                .map_err(self.failed("can't flush its device")),
+            Step::Flush(device) => {
+                self.pool.loops.flush(device).map_err(self.failed("can't flush its device"))
+            }
             Step::Share { from, to, size } => self.share(from, to, *size),
-            Step::Copy {
-                from,
-                to,
-                start,
-                size,
-                record,
-            } => self.copy(from, to, (*start, *size), record.as_deref()),
-            Step::Extend {
-                target,
-                size,
-                thick,
-            } => self.extend(target, *size, *thick),
+            Step::Copy { from, to, start, size, record } => {
+                self.copy(from, to, (*start, *size), record.as_deref())
+            }
+            Step::Extend { target, size, thick } => self.extend(target, *size, *thick),
             Step::Shrink { key, size } => self.shrink(key, *size),
             Step::Attach { record, read_only } => self.attach(record, *read_only),
             Step::Detach(device) => self.detach(device),
             Step::Resize(device) => {
                 self.seen_by_users = true;
                 let resized = self.pool.loops.resize(device);
-                resized
-                    .map(drop)
-                    .map_err(self.failed("can't resize its device"))
+                resized.map(drop).map_err(self.failed("can't resize its device"))
             }
             Step::Swap(key) => self.swap(key),
             Step::Drop(target) => self.remove(target.key(), &self.path(target)),
@@ -182,28 +153,16 @@ impl Run<'_> {
 
     fn sync_folder(&self, key: &Source) -> Result<()> {
         let folder = self.pool.layout.folder_of(key);
-        self.pool
-            .host
-            .files
-            .sync_dir(&folder)
-            .map_err(self.failed("can't flush its folder"))
+        self.pool.host.files.sync_dir(&folder).map_err(self.failed("can't flush its folder"))
     }
 
     fn store(&self, record: &ObjectRecord) -> Result<()> {
         let path = self.pool.layout.record(&record.key);
-        record
-            .to_record()
-            .store(self.pool.host.files.as_ref(), &path)
-            .map_err(|e| {
-                Error::new(
-                    e.kind(),
-                    self.work.op,
-                    &record.key,
-                    "can't store its record",
-                )
+        record.to_record().store(self.pool.host.files.as_ref(), &path).map_err(|e| {
+            Error::new(e.kind(), self.work.op, &record.key, "can't store its record")
                 .with_remedy("free room on the pool's disk and check that it is writable")
                 .with_source(e)
-            })
+        })
     }
 
     /// The error of a file that can't be made; what was there before is not ours to undo.
@@ -237,17 +196,13 @@ impl Run<'_> {
         let image = files
             .create_new(&self.path(target))
             .map_err(|e| self.not_made(target, format!("can't make {target}"), e))?;
-        image
-            .set_len(size)
-            .map_err(self.failed(format!("can't give {target} {size}")))?;
+        image.set_len(size).map_err(self.failed(format!("can't give {target} {size}")))?;
         if thick {
             image
                 .allocate(0, size.get())
                 .map_err(self.failed(format!("can't take {size} of room for {target}")))?;
         }
-        image
-            .flush()
-            .map_err(self.failed(format!("can't flush {target}")))?;
+        image.flush().map_err(self.failed(format!("can't flush {target}")))?;
         self.sync_folder(target.key())
     }
 
@@ -255,28 +210,20 @@ impl Run<'_> {
         let files = &self.pool.host.files;
         let (source, target) = (self.pool.layout.image(from), self.path(to));
         // What was written through the page cache has to be on its blocks before they are shared.
-        let open = files
-            .open(&source, OpenMode::Read)
-            .map_err(self.failed("can't open its source"))?;
-        open.flush()
-            .map_err(self.failed("can't flush its source"))?;
+        let open =
+            files.open(&source, OpenMode::Read).map_err(self.failed("can't open its source"))?;
+        open.flush().map_err(self.failed("can't flush its source"))?;
         files
             .reflink(&source, &target)
             .map_err(|e| self.not_made(to, format!("can't share blocks with {to}"), e))?;
         let image = files
             .open(&target, OpenMode::ReadWrite)
             .map_err(self.failed(format!("can't open {to}")))?;
-        let all = image
-            .size()
-            .map_err(self.failed(format!("can't read the size of {to}")))?;
+        let all = image.size().map_err(self.failed(format!("can't read the size of {to}")))?;
         if all > size {
-            image
-                .set_len(size)
-                .map_err(self.failed(format!("can't cut {to} to {size}")))?;
+            image.set_len(size).map_err(self.failed(format!("can't cut {to} to {size}")))?;
         }
-        image
-            .flush()
-            .map_err(self.failed(format!("can't flush {to}")))?;
+        image.flush().map_err(self.failed(format!("can't flush {to}")))?;
         self.sync_folder(to.key())
     }
 
@@ -306,9 +253,7 @@ impl Run<'_> {
         copy(&job, source.as_ref(), target.as_ref(), range, |done| {
             let text = format!("copy the content of {from} to {to}, from {done} on");
             pool.host.checkpoints.before(job.op, job.subject, &text)?;
-            record.map_or(Ok(()), |r| {
-                self.store(&r.with_stage(Stage::Filling { done }))
-            })
+            record.map_or(Ok(()), |r| self.store(&r.with_stage(Stage::Filling { done })))
         })
     }
 
@@ -319,22 +264,16 @@ impl Run<'_> {
             .files
             .open(&self.path(target), OpenMode::ReadWrite)
             .map_err(self.failed(format!("can't open {target}")))?;
-        let now = image
-            .size()
-            .map_err(self.failed(format!("can't read the size of {target}")))?;
+        let now = image.size().map_err(self.failed(format!("can't read the size of {target}")))?;
         if now < size {
-            image
-                .set_len(size)
-                .map_err(self.failed(format!("can't extend {target} to {size}")))?;
+            image.set_len(size).map_err(self.failed(format!("can't extend {target} to {size}")))?;
         }
         if thick {
             image
                 .allocate(0, size.get())
                 .map_err(self.failed(format!("can't take {size} of room for {target}")))?;
         }
-        image
-            .flush()
-            .map_err(self.failed(format!("can't flush {target}")))
+        image.flush().map_err(self.failed(format!("can't flush {target}")))
     }
 
     fn shrink(&self, key: &Source, size: Bytes) -> Result<()> {
@@ -345,9 +284,7 @@ impl Run<'_> {
             .files
             .open(&path, OpenMode::ReadWrite)
             .map_err(self.failed("can't open its image"))?;
-        image
-            .set_len(size)
-            .map_err(self.failed("can't cut its image back"))?;
+        image.set_len(size).map_err(self.failed("can't cut its image back"))?;
         image.flush().map_err(self.failed("can't flush its image"))
     }
 
@@ -361,62 +298,46 @@ impl Run<'_> {
             direct_io: true,
             block_size: record.block_size,
         };
-        let attached = self
-            .pool
-            .loops
-            .attach(&spec)
-            .map_err(|e| match e.raw_os_error() {
-                Some(libc::ENOSPC | libc::ENODEV) => {
-                    Error::from_io(self.work.op, &record.key, "there is no free loop device", e)
-                        .with_remedy("unpublish a volume, or raise the module parameter max_loop")
-                }
-                Some(libc::EACCES | libc::EPERM) => {
-                    Error::from_io(self.work.op, &record.key, "can't attach a loop device", e)
-                        .with_remedy("run as root, or use the backend sim")
-                }
-                _ => self.failed("can't attach a loop device")(e),
-            })?;
+        let attached = self.pool.loops.attach(&spec).map_err(|e| match e.raw_os_error() {
+            Some(libc::ENOSPC | libc::ENODEV) => {
+                Error::from_io(self.work.op, &record.key, "there is no free loop device", e)
+                    .with_remedy("unpublish a volume, or raise the module parameter max_loop")
+            }
+            Some(libc::EACCES | libc::EPERM) => {
+                Error::from_io(self.work.op, &record.key, "can't attach a loop device", e)
+                    .with_remedy("run as root, or use the backend sim")
+            }
+            _ => self.failed("can't attach a loop device")(e),
+        })?;
         if attached.block_size == record.block_size {
             return Ok(());
         }
         // A file system made for one block size may not mount on another.
-        self.pool
-            .loops
-            .detach(&attached)
-            .map_err(self.failed("can't detach its device"))?;
+        self.pool.loops.detach(&attached).map_err(self.failed("can't detach its device"))?;
         Err(Error::new(
             ErrorKind::Unsupported,
             self.work.op,
             &record.key,
-            format!(
-                "the kernel gave blocks of {}, not {}",
-                attached.block_size, record.block_size
-            ),
+            format!("the kernel gave blocks of {}, not {}", attached.block_size, record.block_size),
         ))
     }
 
     fn detach(&self, device: &crate::host::LoopDevice) -> Result<()> {
-        self.pool
-            .loops
-            .detach(device)
-            .or_else(|e| match e.raw_os_error() {
-                // Somebody else detached it, and it may be on another file by now.
-                Some(libc::ENXIO) => Ok(()),
-                Some(libc::EBUSY) => Err(Error::from_io(
-                    self.work.op,
-                    self.work.subject.clone(),
-                    format!("{} is in use", device.path.display()),
-                    e,
-                )
-                .with_remedy(format!(
-                    "unmount it and end what has it open: fuser {}",
-                    device.path.display()
-                ))),
-                _ => Err(self
-                    .failed(format!("can't detach {}", device.path.display()))(
-                    e
-                )),
-            })
+        self.pool.loops.detach(device).or_else(|e| match e.raw_os_error() {
+            // Somebody else detached it, and it may be on another file by now.
+            Some(libc::ENXIO) => Ok(()),
+            Some(libc::EBUSY) => Err(Error::from_io(
+                self.work.op,
+                self.work.subject.clone(),
+                format!("{} is in use", device.path.display()),
+                e,
+            )
+            .with_remedy(format!(
+                "unmount it and end what has it open: fuser {}",
+                device.path.display()
+            ))),
+            _ => Err(self.failed(format!("can't detach {}", device.path.display()))(e)),
+        })
     }
 
     fn swap(&self, key: &Source) -> Result<()> {

@@ -17,14 +17,7 @@ use crate::units::Bytes;
 const TOLERATED: [&str; 1] = ["lost+found"];
 
 /// Names that a pool is made of.
-const OWN: [&str; 6] = [
-    "pool.meta",
-    ".pool.meta.new",
-    "lock",
-    "locks",
-    "volumes",
-    "snapshots",
-];
+const OWN: [&str; 6] = ["pool.meta", ".pool.meta.new", "lock", "locks", "volumes", "snapshots"];
 
 /// What a folder is, as far as a pool is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,18 +49,14 @@ pub(super) fn look(host: &Host, op: Op, id: &PoolId, root: &Path) -> Result<Grou
         }
         Err(e) if is_missing(&e) => return missing(host, op, id, root),
         Err(e) => {
-            return Err(
-                Error::from_io(op, id, format!("can't look at {}", root.display()), e)
-                    .with_remedy("run as root, and look for errors of its disk in the kernel log"),
-            );
+            return Err(Error::from_io(op, id, format!("can't look at {}", root.display()), e)
+                .with_remedy("run as root, and look for errors of its disk in the kernel log"));
         }
     }
     let layout = Layout::new(root.to_path_buf());
     match Record::load(host.files.as_ref(), &layout.pool_record(), POOL, VERSION) {
         Ok(record) => {
-            return PoolRecord::from_record(&record)
-                .map(Box::new)
-                .map(Ground::Pool);
+            return PoolRecord::from_record(&record).map(Box::new).map(Ground::Pool);
         }
         Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
         Err(_) => {}
@@ -93,11 +82,7 @@ pub(super) fn look(host: &Host, op: Op, id: &PoolId, root: &Path) -> Result<Grou
     }
     match foreign {
         Some(name) => refuse(
-            format!(
-                "{} holds {}, which is not ours",
-                root.display(),
-                name.to_string_lossy()
-            ),
+            format!("{} holds {}, which is not ours", root.display(), name.to_string_lossy()),
             "choose an empty folder",
         ),
         None if filled => refuse(
@@ -140,9 +125,7 @@ pub(super) fn strays_of_locks(host: &Host, layout: &Layout) -> Vec<String> {
         probe || text.starts_with("volume-") || text.starts_with("snapshot-")
     };
     let strays = names.iter().filter(|name| !is_ours(name));
-    strays
-        .map(|name| layout.locks().join(name).display().to_string())
-        .collect()
+    strays.map(|name| layout.locks().join(name).display().to_string()).collect()
 }
 
 fn missing(host: &Host, op: Op, id: &PoolId, root: &Path) -> Result<Ground> {
@@ -179,9 +162,7 @@ pub(super) fn make(host: &Host, op: Op, record: &PoolRecord, root: &Path) -> Res
         ..record.clone()
     };
     step("record the pool in its folder".into())?;
-    record
-        .to_record()
-        .store(host.files.as_ref(), &layout.pool_record())
+    record.to_record().store(host.files.as_ref(), &layout.pool_record())
 }
 
 /// Makes sure that a pool that is seen is on the disk, with the way to it: the call that made it
@@ -217,24 +198,20 @@ pub(super) fn remove(host: &Host, op: Op, id: &PoolId, root: &Path, whole: bool)
     let locks = layout.locks();
     for name in host.files.list(&locks).unwrap_or_default() {
         let path = locks.join(name);
-        host.checkpoints
-            .before(op, &subject, "remove a lock file")?;
+        host.checkpoints.before(op, &subject, "remove a lock file")?;
         gone(host.files.remove_file(&path)).map_err(failed(&path))?;
     }
     for folder in layout.folders() {
-        host.checkpoints
-            .before(op, &subject, "remove a folder of the pool")?;
+        host.checkpoints.before(op, &subject, "remove a folder of the pool")?;
         gone(host.files.remove_dir(&folder)).map_err(failed(&folder))?;
     }
     let half = root.join(".pool.meta.new");
     for file in [half, layout.pool_lock(), layout.pool_record()] {
-        host.checkpoints
-            .before(op, &subject, "remove a file of the pool")?;
+        host.checkpoints.before(op, &subject, "remove a file of the pool")?;
         gone(host.files.remove_file(&file)).map_err(failed(&file))?;
     }
     if whole {
-        host.checkpoints
-            .before(op, &subject, "remove the pool's folder")?;
+        host.checkpoints.before(op, &subject, "remove the pool's folder")?;
         match host.files.remove_dir(root) {
             // What is not ours stays, and so does its folder.
             Err(e) if e.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
@@ -260,25 +237,13 @@ pub(super) struct Disk {
 /// # Errors
 /// As [`hostfs::judge`].
 pub(super) fn judge(host: &Host, op: Op, spec: &PoolSpec, root: &Path) -> Result<Disk> {
-    let there = if host.files.stat(root).is_ok() {
-        root
-    } else {
-        root.parent().unwrap_or(root)
-    };
+    let there = if host.files.stat(root).is_ok() { root } else { root.parent().unwrap_or(root) };
     let space = host.files.space(there).map_err(|e| {
-        Error::from_io(
-            op,
-            &spec.id,
-            format!("can't read the room of {}", there.display()),
-            e,
-        )
+        Error::from_io(op, &spec.id, format!("can't read the room of {}", there.display()), e)
     })?;
     let allowed = spec.parameters.get("allow-filesystem").map(String::as_str);
     let kind = hostfs::judge(&space, allowed, &Subject::from(&spec.id))?;
-    Ok(Disk {
-        kind,
-        total: space.total,
-    })
+    Ok(Disk { kind, total: space.total })
 }
 
 /// The logical block size of the disk that holds a folder, from sysfs; 512 where it can't be told.
@@ -297,11 +262,7 @@ pub(super) fn disk_block_size(host: &Host, root: &Path) -> Bytes {
         String::from_utf8(text).ok()?.trim().parse::<u64>().ok()
     };
     let size = host.files.stat(root).ok().and_then(|stat| {
-        let device = host
-            .roots
-            .sys
-            .join("dev/block")
-            .join(stat.device.to_string());
+        let device = host.roots.sys.join("dev/block").join(stat.device.to_string());
         let whole = read(&device.join("queue/logical_block_size"));
         whole.or_else(|| read(&device.join("../queue/logical_block_size")))
     });

@@ -14,19 +14,11 @@ pub(super) struct HostFs {
 }
 
 const fn fit(name: &'static str, copy_on_write: bool) -> HostFs {
-    HostFs {
-        name,
-        fit: true,
-        copy_on_write,
-    }
+    HostFs { name, fit: true, copy_on_write }
 }
 
 const fn unfit(name: &'static str) -> HostFs {
-    HostFs {
-        name,
-        fit: false,
-        copy_on_write: false,
-    }
+    HostFs { name, fit: false, copy_on_write: false }
 }
 
 /// Kinds by the magic number `statfs` gives (`linux/magic.h` and the file systems' own headers,

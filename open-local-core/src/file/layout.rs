@@ -126,11 +126,7 @@ impl Layout {
 
     /// The folders a pool is made of, without its own.
     pub(super) fn folders(&self) -> [PathBuf; 3] {
-        [
-            self.locks(),
-            self.family(Family::Volumes),
-            self.family(Family::Snapshots),
-        ]
+        [self.locks(), self.family(Family::Volumes), self.family(Family::Snapshots)]
     }
 }
 
@@ -189,19 +185,8 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_is_unknown() {
-        for text in [
-            "lost+found",
-            ".img",
-            "README",
-            "a.qcow2",
-            ".a.meta",
-            "-a.meta",
-        ] {
-            assert_eq!(
-                classify(Family::Volumes, OsStr::new(text)),
-                Entry::Unknown,
-                "{text}"
-            );
+        for text in ["lost+found", ".img", "README", "a.qcow2", ".a.meta", "-a.meta"] {
+            assert_eq!(classify(Family::Volumes, OsStr::new(text)), Entry::Unknown, "{text}");
         }
     }
 }

@@ -15,22 +15,18 @@ impl FilePool {
     /// [`ErrorKind::Busy`] once the deadline has passed.
     pub(super) fn lock_room(&self, op: Op) -> Result<Box<dyn FileLock>> {
         let path = self.layout.pool_lock();
-        self.lock(op, &Subject::from(&self.id), &path)?
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Busy,
-                    op,
-                    &self.id,
-                    format!(
-                        "another process has kept the pool locked for {:?}",
-                        self.options.lock_wait
-                    ),
-                )
-                .with_remedy(format!(
-                    "try again; find the holder with: fuser {}",
-                    path.display()
-                ))
-            })
+        self.lock(op, &Subject::from(&self.id), &path)?.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Busy,
+                op,
+                &self.id,
+                format!(
+                    "another process has kept the pool locked for {:?}",
+                    self.options.lock_wait
+                ),
+            )
+            .with_remedy(format!("try again; find the holder with: fuser {}", path.display()))
+        })
     }
 
     /// Runs `work` with these objects locked; what a lock leaves of an object that is not there
@@ -92,11 +88,7 @@ impl FilePool {
 
     /// Locks an object if nobody else has it now.
     pub(super) fn try_lock_object(&self, key: &Source) -> Option<Box<dyn FileLock>> {
-        self.host
-            .files
-            .try_lock(&self.layout.object_lock(key))
-            .ok()
-            .flatten()
+        self.host.files.try_lock(&self.layout.object_lock(key)).ok().flatten()
     }
 
     fn lock(
@@ -107,13 +99,8 @@ impl FilePool {
     ) -> Result<Option<Box<dyn FileLock>>> {
         poll_until(self.host.clock.as_ref(), self.options.lock_wait, || {
             self.host.files.try_lock(path).map_err(|e| {
-                Error::from_io(
-                    op,
-                    subject.clone(),
-                    format!("can't lock {}", path.display()),
-                    e,
-                )
-                .with_remedy("check that the pool's folder is mounted and writable")
+                Error::from_io(op, subject.clone(), format!("can't lock {}", path.display()), e)
+                    .with_remedy("check that the pool's folder is mounted and writable")
             })
         })
     }

@@ -60,11 +60,9 @@ pub(super) fn image_fault(record: &ObjectRecord, image: Option<&FileStat>) -> Op
     match image {
         None => Some("its image is missing".to_owned()),
         Some(image) if image.kind != FileKind::File => Some("its image is no file".to_owned()),
-        Some(image) if image.size < record.usable_size() => Some(format!(
-            "its image has {} of {}",
-            image.size,
-            record.usable_size()
-        )),
+        Some(image) if image.size < record.usable_size() => {
+            Some(format!("its image has {} of {}", image.size, record.usable_size()))
+        }
         Some(_) => None,
     }
 }
@@ -87,10 +85,7 @@ impl Contents {
         let mut first = key.clone();
         // No longer than all there are: a record restored from a copy might close a circle.
         for _ in 0..self.objects.len() {
-            let record = self
-                .objects
-                .get(&first)
-                .and_then(|record| record.as_ref().ok());
+            let record = self.objects.get(&first).and_then(|record| record.as_ref().ok());
             match record.and_then(|record| record.origin.as_ref()) {
                 Some(origin) => first = source_key(origin),
                 None => break,
@@ -119,10 +114,7 @@ impl FilePool {
             &self.id,
             format!("another pool ({}) is in its folder now", record.spec.id),
         )
-        .with_remedy(format!(
-            "mount the right disk at {}",
-            self.layout.root().display()
-        )))
+        .with_remedy(format!("mount the right disk at {}", self.layout.root().display())))
     }
 
     fn about_pool(&self, op: Op, e: Error) -> Error {
@@ -135,9 +127,7 @@ impl FilePool {
             Some(remedy) => remedy.to_owned(),
             None => format!("check that its disk is mounted at {root}"),
         };
-        Error::new(e.kind(), op, &self.id, message)
-            .with_remedy(remedy)
-            .with_source(e)
+        Error::new(e.kind(), op, &self.id, message).with_remedy(remedy).with_source(e)
     }
 
     /// An object's record; `None` if there is none.
@@ -170,11 +160,9 @@ impl FilePool {
                     || format!("restore {} from a copy", path.display()),
                     str::to_owned,
                 );
-                Err(
-                    Error::new(e.kind(), op, key, "its record can't be understood")
-                        .with_remedy(remedy)
-                        .with_source(e),
-                )
+                Err(Error::new(e.kind(), op, key, "its record can't be understood")
+                    .with_remedy(remedy)
+                    .with_source(e))
             }
         }
     }
@@ -193,13 +181,7 @@ impl FilePool {
             device = own_device(&devices, record, image.as_ref()).cloned();
             other = other_device(&devices, record, image.as_ref()).cloned();
         }
-        Ok(Seen {
-            record,
-            image,
-            spare,
-            device,
-            other,
-        })
+        Ok(Seen { record, image, spare, device, other })
     }
 
     /// What is at a path; `None` only if nothing is. No other error is a proof of absence.
@@ -253,18 +235,16 @@ impl FilePool {
                     Entry::Image(key) => images.push(key),
                     Entry::Spare(key) => contents.leftovers.push(key),
                     Entry::HalfRecord => contents.half_records = true,
-                    Entry::Unknown => contents
-                        .strays
-                        .push(folder.join(file_name).display().to_string()),
+                    Entry::Unknown => {
+                        contents.strays.push(folder.join(file_name).display().to_string())
+                    }
                 }
             }
         }
         for key in images {
             // The record may have come between the listing and now.
             if !contents.objects.contains_key(&key) && matches!(self.load(op, &key), Ok(None)) {
-                contents
-                    .strays
-                    .push(self.layout.image(&key).display().to_string());
+                contents.strays.push(self.layout.image(&key).display().to_string());
             }
         }
         Ok(contents)
@@ -285,23 +265,14 @@ impl FilePool {
     pub(super) fn room_of(&self, op: Op, pool: &PoolRecord, contents: &Contents) -> Result<Room> {
         let root = self.layout.root();
         let space = self.host.files.space(root).map_err(|e| {
-            Error::from_io(
-                op,
-                &self.id,
-                format!("can't read the room of {}", root.display()),
-                e,
-            )
+            Error::from_io(op, &self.id, format!("can't read the room of {}", root.display()), e)
         })?;
         let mut families = BTreeMap::new();
         let mut shares = Vec::new();
         for (key, record) in &contents.objects {
             let image = self.stat(op, key, &self.layout.image(key))?;
             let allocated = image.map_or(Bytes::ZERO, |image| image.allocated);
-            let family = if self.reflink {
-                contents.family(key)
-            } else {
-                key.clone()
-            };
+            let family = if self.reflink { contents.family(key) } else { key.clone() };
             let most = families.entry(family).or_insert(Bytes::ZERO);
             *most = allocated.max(*most);
             shares.push(match record {
@@ -322,15 +293,10 @@ impl FilePool {
         }
         // Blocks that images share are counted by each of them. What a family takes for certain is
         // what its largest member takes; counting more would promise room that is not there.
-        let taken = families
-            .into_values()
-            .fold(Bytes::ZERO, |all, most| all.saturating_add(most));
+        let taken = families.into_values().fold(Bytes::ZERO, |all, most| all.saturating_add(most));
         let reachable = taken.saturating_add(space.available).min(space.total);
         let room = Room {
-            total: pool
-                .spec
-                .capacity
-                .map_or(reachable, |capacity| capacity.min(reachable)),
+            total: pool.spec.capacity.map_or(reachable, |capacity| capacity.min(reachable)),
             reserve: pool.spec.reserve,
             overcommit: pool.overcommit,
             stop_at: pool.stop_at,
@@ -354,11 +320,7 @@ impl FilePool {
         record: &ObjectRecord,
         devices: &[LoopDevice],
     ) -> (Option<FileStat>, Option<crate::Attachment>, Phase, Health) {
-        let looked = self.stat(
-            Op::InspectVolume,
-            &record.key,
-            &self.layout.image(&record.key),
-        );
+        let looked = self.stat(Op::InspectVolume, &record.key, &self.layout.image(&record.key));
         let (image, trouble) = match looked {
             Ok(image) => (image, None),
             Err(error) => (None, Some(error.report().to_string())),
@@ -380,12 +342,7 @@ impl FilePool {
             )),
             (None, None, None) => self.device_health(record, devices, device, image.as_ref()),
         };
-        (
-            image,
-            device.map(|device| attachment(&record.key, device)),
-            phase,
-            health,
-        )
+        (image, device.map(|device| attachment(&record.key, device)), phase, health)
     }
 
     /// A device with our tag on another file was taken over by somebody: it is never touched.
@@ -404,9 +361,8 @@ impl FilePool {
                 device.path.display()
             ));
         }
-        let foreign = devices
-            .iter()
-            .find(|d| d.tag == tag && Some(d.index) != own.map(|o| o.index));
+        let foreign =
+            devices.iter().find(|d| d.tag == tag && Some(d.index) != own.map(|o| o.index));
         match foreign {
             Some(device) => Health::Degraded(format!(
                 "{} carries its tag but is bound to another file; detach it: losetup -d {}",

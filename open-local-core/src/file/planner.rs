@@ -70,13 +70,8 @@ pub(super) fn attachment(key: &Source, device: &LoopDevice) -> Attachment {
 }
 
 fn conflict(op: Op, key: &Source, field: &str, has: &str, wanted: &str) -> Error {
-    Error::new(
-        ErrorKind::Conflict,
-        op,
-        key,
-        format!("its {field} is {has}, not {wanted}"),
-    )
-    .with_remedy("choose another name, or ask for what exists")
+    Error::new(ErrorKind::Conflict, op, key, format!("its {field} is {has}, not {wanted}"))
+        .with_remedy("choose another name, or ask for what exists")
 }
 
 fn other_tags(op: Op, key: &Source, has: &Tags, wanted: &Tags) -> Error {
@@ -108,47 +103,32 @@ pub(super) fn refuse_other(op: Op, key: &Source, seen: &Seen) -> Result<()> {
             format!("somebody else attached its image as {path}"),
             &format!("end its use and detach it: losetup -d {path}"),
         ),
-        None => damaged(
-            op,
-            key,
-            format!("its image is missing, but {path} may still hold it"),
-        )
-        .with_remedy(format!(
-            "copy what is needed from {path}, then detach it: losetup -d {path}"
-        )),
+        None => damaged(op, key, format!("its image is missing, but {path} may still hold it"))
+            .with_remedy(format!(
+                "copy what is needed from {path}, then detach it: losetup -d {path}"
+            )),
     })
 }
 
 /// The object as it must be before it is used: recorded, ready, and with its whole image.
 pub(super) fn usable<'a>(op: Op, key: &Source, seen: &'a Seen) -> Result<&'a ObjectRecord> {
     let record = seen.record.as_ref().ok_or_else(|| {
-        Error::new(
-            ErrorKind::NotFound,
-            op,
-            key,
-            "there is none of this name in the pool",
-        )
-        .with_remedy("list what there is with: open-local volume list, open-local snapshot list")
+        Error::new(ErrorKind::NotFound, op, key, "there is none of this name in the pool")
+            .with_remedy(
+                "list what there is with: open-local volume list, open-local snapshot list",
+            )
     })?;
     match record.stage {
         Stage::Filling { done } => {
             return Err(busy(
                 op,
                 key,
-                format!(
-                    "its content is not complete: {done} of {} are copied",
-                    record.size
-                ),
+                format!("its content is not complete: {done} of {} are copied", record.size),
                 "repeat the call that makes it, or remove it",
             ));
         }
         Stage::Removing => {
-            return Err(busy(
-                op,
-                key,
-                "it is being removed",
-                "repeat the call that removes it",
-            ));
+            return Err(busy(op, key, "it is being removed", "repeat the call that removes it"));
         }
         Stage::Ready | Stage::Growing { .. } => {}
     }
@@ -160,10 +140,7 @@ pub(super) fn usable<'a>(op: Op, key: &Source, seen: &'a Seen) -> Result<&'a Obj
 
 fn out_of_space(op: Op, key: &Source, wanted: Bytes, available: Bytes, room: &Room) -> Error {
     let why = if room.is_stopped() {
-        format!(
-            "{wanted} are wanted, but the pool is used up to its stop mark {}",
-            room.stop_at
-        )
+        format!("{wanted} are wanted, but the pool is used up to its stop mark {}", room.stop_at)
     } else {
         format!("{wanted} are wanted and {available} can be promised")
     };
@@ -208,11 +185,7 @@ fn fill(
     let size = usable(op, from.0, from.1)?.usable_size();
     let (mut steps, after) = hold(op, from.0, from.1, facts)?;
     if facts.reflink {
-        steps.push(Step::Share {
-            from: from.0.clone(),
-            to: to.clone(),
-            size,
-        });
+        steps.push(Step::Share { from: from.0.clone(), to: to.clone(), size });
     } else {
         steps.push(Step::Copy {
             from: from.0.clone(),
@@ -231,13 +204,8 @@ fn refuse_stray(op: Op, key: &Source, seen: &Seen) -> Result<()> {
     if seen.image.is_none() {
         return Ok(());
     }
-    Err(Error::new(
-        ErrorKind::Refused,
-        op,
-        key,
-        "a file without a record is in its image's place",
-    )
-    .with_remedy("look at the file and move it out of the pool's folder"))
+    Err(Error::new(ErrorKind::Refused, op, key, "a file without a record is in its image's place")
+        .with_remedy("look at the file and move it out of the pool's folder"))
 }
 
 /// The subject of a snapshot or volume key.

@@ -100,8 +100,7 @@ impl FilePool {
 
     fn see_source(&self, op: Op, spec: &VolumeSpec) -> Result<Option<(Source, Seen)>> {
         let key = spec.source.as_ref().map(source_key);
-        key.map(|key| self.see(op, &key).map(|seen| (key, seen)))
-            .transpose()
+        key.map(|key| self.see(op, &key).map(|seen| (key, seen))).transpose()
     }
 
     fn plan_grow(&self, key: &Source, size: Bytes) -> Result<Option<Work>> {
@@ -129,11 +128,7 @@ impl FilePool {
             #[cfg(feature = "snapshot")]
             Change::RemoveSnapshot(id) => {
                 let key = Source::Snapshot(id.clone());
-                planner::remove(
-                    Op::RemoveSnapshot,
-                    &key,
-                    &self.see(Op::RemoveSnapshot, &key)?,
-                )
+                planner::remove(Op::RemoveSnapshot, &key, &self.see(Op::RemoveSnapshot, &key)?)
             }
             #[cfg(not(feature = "snapshot"))]
             _ => Err(Error::new(
@@ -173,10 +168,7 @@ impl FilePool {
         if contents.strays.is_empty() {
             return Health::Healthy;
         }
-        Health::Degraded(format!(
-            "files without a record: {}",
-            contents.strays.join(", ")
-        ))
+        Health::Degraded(format!("files without a record: {}", contents.strays.join(", ")))
     }
 }
 
@@ -223,18 +215,10 @@ impl Pool for FilePool {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let copies = if self.reflink {
-            CopyMethod::Shared
-        } else {
-            CopyMethod::FullCopy
-        };
+        let copies = if self.reflink { CopyMethod::Shared } else { CopyMethod::FullCopy };
         Capabilities {
             thick_guaranteed: !self.copy_on_write && !self.reflink,
-            snapshots: if cfg!(feature = "snapshot") {
-                copies
-            } else {
-                CopyMethod::None
-            },
+            snapshots: if cfg!(feature = "snapshot") { copies } else { CopyMethod::None },
             clones: copies,
             ..super::CAPABILITIES
         }
@@ -262,18 +246,15 @@ impl Pool for FilePool {
         let op = Op::ListVolumes;
         let devices = self.devices(op)?;
         let contents = self.contents(op)?;
-        let infos = contents
-            .objects
-            .iter()
-            .filter_map(|(key, record)| match (key, record) {
-                (Source::Volume(_), Ok(record)) => self.volume_info(record, &devices),
-                (Source::Volume(id), Err(error)) => {
-                    let mut info = VolumeInfo::new(id.clone(), Bytes::ZERO, Provisioning::Thin);
-                    info.health = Health::Failed(error.report().to_string());
-                    Some(info)
-                }
-                (Source::Snapshot(_), _) => None,
-            });
+        let infos = contents.objects.iter().filter_map(|(key, record)| match (key, record) {
+            (Source::Volume(_), Ok(record)) => self.volume_info(record, &devices),
+            (Source::Volume(id), Err(error)) => {
+                let mut info = VolumeInfo::new(id.clone(), Bytes::ZERO, Provisioning::Thin);
+                info.health = Health::Failed(error.report().to_string());
+                Some(info)
+            }
+            (Source::Snapshot(_), _) => None,
+        });
         Ok(infos.collect())
     }
 
@@ -318,13 +299,8 @@ impl Pool for FilePool {
                 self.carry_out(&work, None)?;
             }
             let device = self.see(op, key)?.device.ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Indeterminate,
-                    op,
-                    key,
-                    "its device vanished at once",
-                )
-                .with_remedy("somebody else detaches loop devices here; try again")
+                Error::new(ErrorKind::Indeterminate, op, key, "its device vanished at once")
+                    .with_remedy("somebody else detaches loop devices here; try again")
             })?;
             Ok(Ensured::Created(attachment(key, &device)))
         })
@@ -338,10 +314,7 @@ impl Pool for FilePool {
                 return Ok(Removed::WasAbsent);
             };
             self.carry_out(&work, None)?;
-            let was = seen
-                .device
-                .as_ref()
-                .map(|device| attachment(source, device));
+            let was = seen.device.as_ref().map(|device| attachment(source, device));
             Ok(was.map_or(Removed::WasAbsent, Removed::Removed))
         })
     }
@@ -359,10 +332,7 @@ impl Pool for FilePool {
     fn plan(&self, change: &Change) -> Result<Plan> {
         let work = self.plan_change(change)?;
         let subject: Subject = change.subject();
-        Ok(Plan::new(
-            subject,
-            work.map(|work| work.steps).unwrap_or_default(),
-        ))
+        Ok(Plan::new(subject, work.map(|work| work.steps).unwrap_or_default()))
     }
 
     fn format_tokens(&self) -> Option<&dyn FormatTokens> {

@@ -121,24 +121,15 @@ impl ObjectRecord {
     }
 
     pub(super) fn with_stage(&self, stage: Stage) -> Self {
-        Self {
-            stage,
-            ..self.clone()
-        }
+        Self { stage, ..self.clone() }
     }
 
     pub(super) fn with_token(&self, token: FormatToken) -> Self {
-        Self {
-            token,
-            ..self.clone()
-        }
+        Self { token, ..self.clone() }
     }
 
     pub(super) fn to_record(&self) -> Record {
-        let created = self
-            .created
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+        let created = self.created.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let (stage, mark) = match self.stage {
             Stage::Ready => ("ready", None),
             Stage::Filling { done } => ("filling", Some(done)),
@@ -164,20 +155,14 @@ impl ObjectRecord {
         };
         for (key, value) in &self.tags {
             // Keys may hold capital letters, which field names do not: the pair is the value.
-            let index = record
-                .fields()
-                .filter(|(name, _)| name.starts_with("tag/"))
-                .count();
+            let index = record.fields().filter(|(name, _)| name.starts_with("tag/")).count();
             record = record.with(&format!("tag/{index}"), format!("{key} {value}"));
         }
         record
     }
 
     pub(super) fn from_record(record: &Record) -> Result<Self> {
-        let key = match (
-            record.parsed_optional("volume")?,
-            record.parsed_optional("snapshot")?,
-        ) {
+        let key = match (record.parsed_optional("volume")?, record.parsed_optional("snapshot")?) {
             (Some(id), None) => Source::Volume(id),
             (None, Some(id)) => Source::Snapshot(id),
             _ => return Err(damaged("it names neither one volume nor one snapshot")),
@@ -197,10 +182,7 @@ impl ObjectRecord {
             .ok_or_else(|| damaged("its time of creation can't be"))?;
         let tags = prefixed(record, "tag/")
             .into_values()
-            .map(|pair| {
-                pair.split_once(' ')
-                    .map(|(k, v)| (k.to_owned(), v.to_owned()))
-            })
+            .map(|pair| pair.split_once(' ').map(|(k, v)| (k.to_owned(), v.to_owned())))
             .collect::<Option<Tags>>()
             .ok_or_else(|| damaged("a tag has no value"))?;
         Ok(Self {
@@ -287,43 +269,32 @@ mod tests {
         let stage = prop_oneof![
             Just(Stage::Ready),
             Just(Stage::Removing),
-            any::<u64>().prop_map(|n| Stage::Filling {
-                done: Bytes::new(n)
-            }),
-            any::<u64>().prop_map(|n| Stage::Growing {
-                from: Bytes::new(n)
-            }),
+            any::<u64>().prop_map(|n| Stage::Filling { done: Bytes::new(n) }),
+            any::<u64>().prop_map(|n| Stage::Growing { from: Bytes::new(n) }),
         ];
         let tags =
             prop::collection::btree_map("[A-Za-z0-9./_-]{1,10}", "[^\u{0}-\u{1f}]{0,10}", 0..4);
-        (
-            any::<(u64, u64, [u8; 16], bool)>(),
-            token,
-            stage,
-            tags,
-            any::<u32>(),
-        )
-            .prop_map(
-                |((size, requested, uuid, snapshot), token, stage, tags, seconds)| ObjectRecord {
-                    key: if snapshot {
-                        Source::Snapshot(SnapshotId::new("s").unwrap())
-                    } else {
-                        Source::Volume(VolumeId::new("v").unwrap())
-                    },
-                    uuid: Uuid::from_bytes(uuid),
-                    size: Bytes::new(size),
-                    requested: Bytes::new(requested),
-                    provisioning: Provisioning::Thin,
-                    writable: !snapshot,
-                    origin: snapshot.then(|| VolumeSource::Volume(VolumeId::new("v").unwrap())),
-                    made_from: snapshot.then(|| Uuid::from_bytes(uuid)),
-                    created: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into()),
-                    block_size: Bytes::new(512),
-                    tags,
-                    token,
-                    stage,
+        (any::<(u64, u64, [u8; 16], bool)>(), token, stage, tags, any::<u32>()).prop_map(
+            |((size, requested, uuid, snapshot), token, stage, tags, seconds)| ObjectRecord {
+                key: if snapshot {
+                    Source::Snapshot(SnapshotId::new("s").unwrap())
+                } else {
+                    Source::Volume(VolumeId::new("v").unwrap())
                 },
-            )
+                uuid: Uuid::from_bytes(uuid),
+                size: Bytes::new(size),
+                requested: Bytes::new(requested),
+                provisioning: Provisioning::Thin,
+                writable: !snapshot,
+                origin: snapshot.then(|| VolumeSource::Volume(VolumeId::new("v").unwrap())),
+                made_from: snapshot.then(|| Uuid::from_bytes(uuid)),
+                created: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into()),
+                block_size: Bytes::new(512),
+                tags,
+                token,
+                stage,
+            },
+        )
     }
 
     proptest! {
@@ -365,12 +336,7 @@ mod tests {
         let record = Record::parse(whole.as_bytes(), OBJECT, VERSION).unwrap();
         let object = ObjectRecord::from_record(&record).unwrap();
         assert_eq!(object.key, Source::Volume(VolumeId::new("data").unwrap()));
-        assert_eq!(
-            object.stage,
-            Stage::Filling {
-                done: Bytes::from_mib(64).unwrap()
-            }
-        );
+        assert_eq!(object.stage, Stage::Filling { done: Bytes::from_mib(64).unwrap() });
         assert_eq!(object.tags.get("App").map(String::as_str), Some("db"));
         assert_eq!(object.to_record().to_bytes(), whole.as_bytes());
     }

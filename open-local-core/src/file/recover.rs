@@ -19,21 +19,15 @@ impl FilePool {
     pub(super) fn recover(&self) -> Result<()> {
         let op = Op::Recover;
         if let Some(quiescer) = &self.quiescer {
-            self.note(
-                "thaw what killed calls left frozen",
-                quiescer.sweep().map(|_| ()),
-            )?;
+            self.note("thaw what killed calls left frozen", quiescer.sweep().map(|_| ()))?;
         }
         let contents = self.contents(op)?;
         // Whoever is at rest needs nothing, and is not looked at again: a pool may hold many.
         let at_rest = |stage: &Stage| matches!(stage, Stage::Ready | Stage::Filling { .. });
-        let unfinished = contents
-            .objects
-            .iter()
-            .filter_map(|(key, record)| match record {
-                Ok(record) => (!at_rest(&record.stage)).then_some(key),
-                Err(_) => Some(key),
-            });
+        let unfinished = contents.objects.iter().filter_map(|(key, record)| match record {
+            Ok(record) => (!at_rest(&record.stage)).then_some(key),
+            Err(_) => Some(key),
+        });
         let mut keys: Vec<&Source> = unfinished.chain(&contents.leftovers).collect();
         keys.sort();
         keys.dedup();
@@ -78,10 +72,7 @@ impl FilePool {
             let names = self.host.files.list(&folder).map_err(|e| {
                 Error::from_io(op, &self.id, format!("can't list {}", folder.display()), e)
             })?;
-            for file_name in names
-                .iter()
-                .filter(|n| classify(family, n) == Entry::HalfRecord)
-            {
+            for file_name in names.iter().filter(|n| classify(family, n) == Entry::HalfRecord) {
                 let text = file_name.to_string_lossy();
                 let object = text.trim_start_matches('.').trim_end_matches(".meta.new");
                 let Some(key) = family.key(object) else {
@@ -91,9 +82,7 @@ impl FilePool {
                     continue;
                 };
                 let step = format!("remove the half-written record of {key}");
-                self.host
-                    .checkpoints
-                    .before(op, &planner::subject(&key), &step)?;
+                self.host.checkpoints.before(op, &planner::subject(&key), &step)?;
                 let removed = self.host.files.remove_file(&folder.join(file_name));
                 let removed = removed.map_err(|e| Error::from_io(op, &key, step, e));
                 self.note("remove a half-written record", removed)?;
@@ -107,18 +96,10 @@ impl FilePool {
     fn drop_idle_locks(&self) -> Result<()> {
         let folder = self.layout.locks();
         let names = self.host.files.list(&folder).map_err(|e| {
-            Error::from_io(
-                Op::Recover,
-                &self.id,
-                format!("can't list {}", folder.display()),
-                e,
-            )
+            Error::from_io(Op::Recover, &self.id, format!("can't list {}", folder.display()), e)
         })?;
         // A pool that can be opened is made: nobody is probing its folder any more.
-        for probe in names
-            .iter()
-            .filter(|name| PROBES.iter().any(|probe| *name == *probe))
-        {
+        for probe in names.iter().filter(|name| PROBES.iter().any(|probe| *name == *probe)) {
             let _ = self.host.files.remove_file(&folder.join(probe));
         }
         for file_name in names.iter().filter_map(|name| name.to_str()) {

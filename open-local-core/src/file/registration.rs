@@ -36,10 +36,7 @@ pub(super) struct Registration {
 
 impl Registration {
     pub(super) fn with_stage(&self, stage: Stage) -> Self {
-        Self {
-            stage,
-            ..self.clone()
-        }
+        Self { stage, ..self.clone() }
     }
 
     fn to_record(&self) -> Record {
@@ -74,12 +71,7 @@ impl Registration {
 }
 
 fn damaged() -> Error {
-    Error::new(
-        ErrorKind::Corrupt,
-        Op::ReadState,
-        crate::Subject::Host,
-        "the stage is unknown",
-    )
+    Error::new(ErrorKind::Corrupt, Op::ReadState, crate::Subject::Host, "the stage is unknown")
 }
 
 /// The folder of registrations.
@@ -111,10 +103,7 @@ pub(super) fn make_folders(host: &Host, op: Op, folder: &Path) -> Result<()> {
         }
     }
     // Those that are there too: a call that was cut may have made them without flushing.
-    folder
-        .ancestors()
-        .skip(1)
-        .try_for_each(|above| flush(host, op, above))
+    folder.ancestors().skip(1).try_for_each(|above| flush(host, op, above))
 }
 
 /// Flushes a folder; one that we may not read is not one we have made anything in.
@@ -166,9 +155,7 @@ pub(super) fn list(host: &Host, op: Op) -> Result<Vec<(PoolId, Result<Registrati
                 .with_remedy("run as root, or name another state folder")
         })?,
     };
-    let ids = names
-        .iter()
-        .filter_map(|name| PoolId::new(name.to_str()?).ok());
+    let ids = names.iter().filter_map(|name| PoolId::new(name.to_str()?).ok());
     let loaded = ids.filter_map(|id| match load(host, op, &id) {
         Ok(None) => None,
         Ok(Some(registration)) => Some((id, Ok(registration))),
@@ -183,9 +170,7 @@ pub(super) fn list(host: &Host, op: Op) -> Result<Vec<(PoolId, Result<Registrati
 /// As [`Record::store`].
 pub(super) fn store(host: &Host, op: Op, registration: &Registration) -> Result<()> {
     make_folders(host, op, &folder(host))?;
-    registration
-        .to_record()
-        .store(host.files.as_ref(), &path(host, &registration.id))
+    registration.to_record().store(host.files.as_ref(), &path(host, &registration.id))
 }
 
 /// Forgets a pool.

@@ -54,9 +54,7 @@ impl Room {
 
     /// What thin volumes share.
     fn thin_room(&self) -> Bytes {
-        self.total
-            .saturating_sub(self.reserve)
-            .saturating_sub(self.thick)
+        self.total.saturating_sub(self.reserve).saturating_sub(self.thick)
     }
 
     /// Really taken: thick volumes wholly, the rest as it is.
@@ -79,9 +77,7 @@ impl Room {
         if self.is_stopped() {
             return Bytes::ZERO;
         }
-        self.overcommit
-            .floor_of(self.thin_room())
-            .saturating_sub(self.thin)
+        self.overcommit.floor_of(self.thin_room()).saturating_sub(self.thin)
     }
 
     /// The largest thick volume: it must break no promise and there must be that much free.
@@ -91,8 +87,7 @@ impl Room {
         let scaled = u128::from(self.thin.get()).saturating_mul(1_000_000);
         let needed = scaled.div_ceil(u128::from(self.overcommit.ppm()).max(1));
         let needed = u64::try_from(needed).map_or(Bytes::MAX, Bytes::new);
-        room.saturating_sub(needed.max(self.thin_used))
-            .min(self.host_free)
+        room.saturating_sub(needed.max(self.thin_used)).min(self.host_free)
     }
 
     pub(super) fn available(&self, provisioning: Provisioning) -> Bytes {
@@ -107,9 +102,7 @@ impl Room {
         if self.is_stopped() {
             return Bytes::ZERO;
         }
-        self.thin_room()
-            .saturating_sub(self.thin_used)
-            .min(self.host_free)
+        self.thin_room().saturating_sub(self.thin_used).min(self.host_free)
     }
 }
 
@@ -133,19 +126,16 @@ mod tests {
 
     fn share(provisioning: Provisioning, size: u64, allocated: u64) -> Share {
         let (size, allocated) = (Bytes::new(size), Bytes::new(allocated));
-        Share {
-            provisioning,
-            promised: true,
-            size,
-            allocated,
-        }
+        Share { provisioning, promised: true, size, allocated }
     }
 
     #[test]
     fn thick_and_thin_share_the_room() {
-        let room = room(1000, 100, 100)
-            .add(share(Provisioning::Thick, 300, 300))
-            .add(share(Provisioning::Thin, 200, 10));
+        let room = room(1000, 100, 100).add(share(Provisioning::Thick, 300, 300)).add(share(
+            Provisioning::Thin,
+            200,
+            10,
+        ));
         assert_eq!(room.thin_available(), Bytes::new(400));
         assert_eq!(room.thick_available(), Bytes::new(400));
         assert_eq!(room.used(), Bytes::new(310));

@@ -40,12 +40,8 @@ impl FilePool {
             return None;
         };
         let (image, attachment, phase, health) = self.appearance(record, devices);
-        let mut info = SnapshotInfo::new(
-            id.clone(),
-            volume.clone(),
-            record.usable_size(),
-            record.created,
-        );
+        let mut info =
+            SnapshotInfo::new(id.clone(), volume.clone(), record.usable_size(), record.created);
         info.writable = record.writable;
         info.allocated = image.map(|image| image.allocated);
         info.tags = record.tags.clone();
@@ -90,24 +86,19 @@ impl Snapshots for FilePool {
         let op = Op::ListSnapshots;
         let devices = self.devices(op)?;
         let contents = self.contents(op)?;
-        let infos = contents
-            .objects
-            .iter()
-            .filter_map(|(key, record)| match (key, record) {
-                (Source::Snapshot(_), Ok(record)) => self.snapshot_info(record, &devices),
-                // A damaged one is listed whatever volume is asked for: it may be of that one.
-                (Source::Snapshot(id), Err(error)) => {
-                    let volume = of.cloned().or_else(|| VolumeId::new("unknown").ok())?;
-                    let now = std::time::SystemTime::UNIX_EPOCH;
-                    let mut info = SnapshotInfo::new(id.clone(), volume, Bytes::ZERO, now);
-                    info.health = Health::Failed(error.report().to_string());
-                    Some(info)
-                }
-                (Source::Volume(_), _) => None,
-            });
-        Ok(infos
-            .filter(|info| of.is_none_or(|volume| info.volume == *volume))
-            .collect())
+        let infos = contents.objects.iter().filter_map(|(key, record)| match (key, record) {
+            (Source::Snapshot(_), Ok(record)) => self.snapshot_info(record, &devices),
+            // A damaged one is listed whatever volume is asked for: it may be of that one.
+            (Source::Snapshot(id), Err(error)) => {
+                let volume = of.cloned().or_else(|| VolumeId::new("unknown").ok())?;
+                let now = std::time::SystemTime::UNIX_EPOCH;
+                let mut info = SnapshotInfo::new(id.clone(), volume, Bytes::ZERO, now);
+                info.health = Health::Failed(error.report().to_string());
+                Some(info)
+            }
+            (Source::Volume(_), _) => None,
+        });
+        Ok(infos.filter(|info| of.is_none_or(|volume| info.volume == *volume)).collect())
     }
 
     fn roll_back(&self, volume: &VolumeId, snapshot: &SnapshotId) -> Result<VolumeInfo> {

@@ -33,45 +33,24 @@ pub(super) enum Step {
     /// Store the object's record durably.
     Record(Box<ObjectRecord>),
     /// Make an empty image that reads as zeroes.
-    Make {
-        target: Target,
-        size: Bytes,
-        thick: bool,
-    },
+    Make { target: Target, size: Bytes, thick: bool },
     /// Freeze the file systems on a published device, until [`Step::Release`].
     Hold(Attachment),
     /// Write back what is cached of a published device.
     Flush(LoopDevice),
     /// Make an image that shares the first `size` bytes of another: what lies behind them is of a
     /// growth that was cut.
-    Share {
-        from: Source,
-        to: Target,
-        size: Bytes,
-    },
+    Share { from: Source, to: Target, size: Bytes },
     /// Copy an image from `start` up to `size`, marking progress in the record where there is one.
-    Copy {
-        from: Source,
-        to: Target,
-        start: Bytes,
-        size: Bytes,
-        record: Option<Box<ObjectRecord>>,
-    },
+    Copy { from: Source, to: Target, start: Bytes, size: Bytes, record: Option<Box<ObjectRecord>> },
     /// Thaw what [`Step::Hold`] froze.
     Release,
     /// Make an image longer and, for a thick volume, take all its room.
-    Extend {
-        target: Target,
-        size: Bytes,
-        thick: bool,
-    },
+    Extend { target: Target, size: Bytes, thick: bool },
     /// Take back an extension that nobody has seen yet.
     Shrink { key: Source, size: Bytes },
     /// Attach the image as a block device.
-    Attach {
-        record: Box<ObjectRecord>,
-        read_only: bool,
-    },
+    Attach { record: Box<ObjectRecord>, read_only: bool },
     /// Detach the block device.
     Detach(LoopDevice),
     /// Make the block device as large as its image.
@@ -96,51 +75,27 @@ impl fmt::Display for Step {
                 };
                 write!(f, "record {} of {} as {stage}", record.key, record.size)
             }
-            Self::Make {
-                target,
-                size,
-                thick,
-            } => {
-                let how = if *thick {
-                    "taking all its room"
-                } else {
-                    "sparse"
-                };
+            Self::Make { target, size, thick } => {
+                let how = if *thick { "taking all its room" } else { "sparse" };
                 write!(f, "make {target}, {size}, {how}")
             }
             Self::Hold(at) => write!(f, "freeze the file systems on {}", at.device.display()),
             Self::Flush(device) => write!(f, "flush {}", device.path.display()),
             Self::Share { from, to, .. } => write!(f, "share the blocks of {from} with {to}"),
-            Self::Copy {
-                from, to, start, ..
-            } if start.is_zero() => {
+            Self::Copy { from, to, start, .. } if start.is_zero() => {
                 write!(f, "copy the content of {from} to {to}")
             }
-            Self::Copy {
-                from, to, start, ..
-            } => {
+            Self::Copy { from, to, start, .. } => {
                 write!(f, "copy the content of {from} to {to}, from {start} on")
             }
             Self::Release => f.write_str("thaw the file systems"),
-            Self::Extend {
-                target,
-                size,
-                thick: false,
-            } => write!(f, "extend {target} to {size}"),
-            Self::Extend {
-                target,
-                size,
-                thick: true,
-            } => {
+            Self::Extend { target, size, thick: false } => write!(f, "extend {target} to {size}"),
+            Self::Extend { target, size, thick: true } => {
                 write!(f, "extend {target} to {size}, taking all its room")
             }
             Self::Shrink { key, size } => write!(f, "cut the image of {key} back to {size}"),
             Self::Attach { record, read_only } => {
-                let mode = if *read_only {
-                    "read-only"
-                } else {
-                    "read-write"
-                };
+                let mode = if *read_only { "read-only" } else { "read-write" };
                 write!(f, "attach {} {mode} as a loop device", record.key)
             }
             Self::Detach(device) => write!(f, "detach {}", device.path.display()),
@@ -166,13 +121,7 @@ pub(super) struct Work {
 
 impl Work {
     pub(super) fn new(op: Op, subject: impl Into<Subject>, steps: Vec<Step>) -> Self {
-        Self {
-            op,
-            subject: subject.into(),
-            steps,
-            promising: 0,
-            undo: Vec::new(),
-        }
+        Self { op, subject: subject.into(), steps, promising: 0, undo: Vec::new() }
     }
 
     pub(super) fn promising(mut self, steps: usize) -> Self {

@@ -16,9 +16,7 @@ impl ThinProvisioning for FilePool {
 
     fn thin_policy(&self) -> Result<ThinPolicy> {
         let record = self.pool_record(Op::ThinUsage)?;
-        Ok(ThinPolicy::default()
-            .with_overcommit(record.overcommit)
-            .with_stop_at(record.stop_at))
+        Ok(ThinPolicy::default().with_overcommit(record.overcommit).with_stop_at(record.stop_at))
     }
 
     fn set_thin_policy(&self, policy: &ThinPolicy) -> Result<()> {
@@ -28,20 +26,13 @@ impl ThinProvisioning for FilePool {
         })?;
         let _room = self.lock_room(op)?;
         let record = self.pool_record(op)?;
-        let wanted = PoolRecord {
-            overcommit: policy.overcommit,
-            stop_at: policy.stop_at,
-            ..record.clone()
-        };
+        let wanted =
+            PoolRecord { overcommit: policy.overcommit, stop_at: policy.stop_at, ..record.clone() };
         if wanted == record {
             return Ok(());
         }
-        self.host
-            .checkpoints
-            .before(op, &(&self.id).into(), "record the thin policy")?;
-        wanted
-            .to_record()
-            .store(self.host.files.as_ref(), &self.layout.pool_record())
+        self.host.checkpoints.before(op, &(&self.id).into(), "record the thin policy")?;
+        wanted.to_record().store(self.host.files.as_ref(), &self.layout.pool_record())
     }
 }
 
@@ -51,15 +42,8 @@ fn check(policy: &ThinPolicy) -> Result<(), (ErrorKind, String, &'static str)> {
         return Err((ErrorKind::InvalidArgument, why, "use 1 or more"));
     }
     if policy.stop_at == Ratio::ZERO || policy.stop_at > Ratio::ONE {
-        let why = format!(
-            "the stop mark {} is not above 0 and at most 1",
-            policy.stop_at
-        );
-        return Err((
-            ErrorKind::InvalidArgument,
-            why,
-            "use a part of the room such as 80%",
-        ));
+        let why = format!("the stop mark {} is not above 0 and at most 1", policy.stop_at);
+        return Err((ErrorKind::InvalidArgument, why, "use a part of the room such as 80%"));
     }
     if policy.when_full != FullPolicy::Error {
         // The host's file system answers ENOSPC at once; nothing can make it wait.

@@ -13,14 +13,9 @@ impl FilePool {
         if record.token == token {
             return Ok(());
         }
-        self.host
-            .checkpoints
-            .before(op, &(&record.key).into(), "record the format token")?;
+        self.host.checkpoints.before(op, &(&record.key).into(), "record the format token")?;
         let path = self.layout.record(&record.key);
-        record
-            .with_token(token)
-            .to_record()
-            .store(self.host.files.as_ref(), &path)
+        record.with_token(token).to_record().store(self.host.files.as_ref(), &path)
     }
 }
 
@@ -49,10 +44,7 @@ impl FormatTokens for FilePool {
                     ErrorKind::Refused,
                     op,
                     volume,
-                    format!(
-                        "its format token is {:?} and can't become {token:?}",
-                        record.token
-                    ),
+                    format!("its format token is {:?} and can't become {token:?}", record.token),
                 )
                 .with_remedy("if its content may be destroyed: open-local volume allow-format"));
             }

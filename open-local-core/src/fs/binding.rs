@@ -27,10 +27,7 @@ pub(super) fn ensure_bound(fs: &HostFilesystems, spec: &BindSpec) -> Result<Ensu
     let subject = Subject::path(&target);
     let step = format!("bind {}", source.display());
     fs.host.checkpoints.before(Op::Bind, &subject, &step)?;
-    let flags = MountFlags {
-        read_only: spec.read_only && !is_device,
-        ..MountFlags::default()
-    };
+    let flags = MountFlags { read_only: spec.read_only && !is_device, ..MountFlags::default() };
     fs.mounts.bind(&source, &target, flags).map_err(|e| {
         let message = format!("can't bind {}", source.display());
         Error::from_io(Op::Bind, subject.clone(), message, e).with_remedy("run as root")
@@ -87,12 +84,7 @@ fn already_there(
 ) -> Result<Mounted> {
     let subject = || Subject::path(&there.target);
     let now = fs.host.files.stat(&there.target).map_err(|e| {
-        Error::from_io(
-            Op::Bind,
-            subject(),
-            "can't look at what is mounted there",
-            e,
-        )
+        Error::from_io(Op::Bind, subject(), "can't look at what is mounted there", e)
     })?;
     let same = match source.stands_for {
         Some(number) => now.stands_for == Some(number),
@@ -104,9 +96,7 @@ fn already_there(
     };
     if !same {
         let (what, kind) = (there.source.display(), &there.kind);
-        return Err(conflict(format!(
-            "{what} ({kind}) is mounted there already"
-        )));
+        return Err(conflict(format!("{what} ({kind}) is mounted there already")));
     }
     if source.stands_for.is_none() {
         mode_fits(there, read_only).map_err(conflict)?;
@@ -128,16 +118,11 @@ fn make_target(fs: &HostFilesystems, target: &Path, is_device: bool) -> Result<(
     if fs.host.files.stat(target).is_ok() {
         return Ok(());
     }
-    fs.host
-        .checkpoints
-        .before(Op::Bind, &subject, "make the target file")?;
+    fs.host.checkpoints.before(Op::Bind, &subject, "make the target file")?;
     match fs.host.files.create_new(target) {
-        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(Error::from_io(
-            Op::Bind,
-            subject,
-            "can't make the target file",
-            e,
-        )),
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(Error::from_io(Op::Bind, subject, "can't make the target file", e))
+        }
         _ => Ok(()),
     }
 }

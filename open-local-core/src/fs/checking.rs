@@ -60,9 +60,7 @@ pub(super) fn check(
     if policy == CheckPolicy::Preen {
         let (host, devices) = (&fs.host, fs.devices.as_ref());
         prove_writable(host, devices, table, &report.path, report.number, &|_| true)?;
-        fs.host
-            .checkpoints
-            .before(Op::Check, &subject, "run fsck")?;
+        fs.host.checkpoints.before(Op::Check, &subject, "run fsck")?;
     }
     let invocation = Invocation::new(program)
         .args(options.iter().copied())
@@ -99,10 +97,7 @@ mod tests {
     use super::*;
 
     fn said(kind: FsKind, code: Option<i32>) -> Result<CheckOutcome, ErrorKind> {
-        let output = Output {
-            code,
-            ..Output::default()
-        };
+        let output = Output { code, ..Output::default() };
         let invocation = Invocation::new("/sbin/fsck");
         judge(&output, kind, Subject::device("/dev/x"), &invocation).map_err(|e| e.kind())
     }

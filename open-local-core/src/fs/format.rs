@@ -55,10 +55,8 @@ pub(crate) fn check_pair(volume: &VolumeId, device: &Attachment) -> Result<()> {
     }
     let (path, source) = (device.device.display(), &device.source);
     let message = format!("the device {path} is that of {source}");
-    Err(
-        Error::new(ErrorKind::InvalidArgument, Op::Format, volume, message)
-            .with_remedy("give the attachment that publishing this volume answered"),
-    )
+    Err(Error::new(ErrorKind::InvalidArgument, Op::Format, volume, message)
+        .with_remedy("give the attachment that publishing this volume answered"))
 }
 
 /// Formats the target if its token allows it; finishes what an earlier call began.
@@ -140,10 +138,7 @@ fn next_step(
             )),
             None if is_begun(found, kind, uuid) => Ok(Step::Make(kind, uuid)),
             _ => Err(refused(
-                format!(
-                    "formatting it as {kind} {uuid} was begun, but it holds {}",
-                    names(found)
-                ),
+                format!("formatting it as {kind} {uuid} was begun, but it holds {}", names(found)),
                 &format!(
                     "somebody else wrote to it; save what is needed of it, then {}, and {}",
                     allow(volume),
@@ -204,10 +199,8 @@ fn is_begun(found: &[Signature], kind: FsKind, uuid: Uuid) -> bool {
 
 fn conflict(volume: &VolumeId, message: String, wanted: FsKind) -> Error {
     let message = format!("{message}; kind {wanted} was asked for");
-    Error::new(ErrorKind::Conflict, Op::Format, volume, message).with_remedy(format!(
-        "ask for the kind it has, or to destroy it {}",
-        allow(volume)
-    ))
+    Error::new(ErrorKind::Conflict, Op::Format, volume, message)
+        .with_remedy(format!("ask for the kind it has, or to destroy it {}", allow(volume)))
 }
 
 fn not_made(volume: &VolumeId, kind: FsKind, found: &[Signature]) -> Error {

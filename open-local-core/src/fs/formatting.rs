@@ -63,12 +63,7 @@ impl HostTarget<'_> {
             let (now, then) = (report.number, self.device.number);
             format!("the node stands for device {now} and not {then}")
         };
-        let error = Error::new(
-            ErrorKind::Refused,
-            Op::Format,
-            Subject::device(path),
-            message,
-        );
+        let error = Error::new(ErrorKind::Refused, Op::Format, Subject::device(path), message);
         Err(error.with_remedy("publish the volume again"))
     }
 

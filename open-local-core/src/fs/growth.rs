@@ -28,10 +28,8 @@ pub(super) fn grow(fs: &HostFilesystems, target: &Path) -> Result<Grown<FsUsage>
     let subject = Subject::path(&entry.target);
     if entry.is_read_only() {
         let message = "it is mounted read-only";
-        return Err(
-            Error::new(ErrorKind::Refused, Op::GrowFilesystem, subject, message)
-                .with_remedy("grow it where it is mounted for writing"),
-        );
+        return Err(Error::new(ErrorKind::Refused, Op::GrowFilesystem, subject, message)
+            .with_remedy("grow it where it is mounted for writing"));
     }
     let before = usage(fs, Op::GrowFilesystem, &entry.target)?;
     if entry.kind == FsKind::Btrfs.as_str() && !btrfs_has_to_grow(fs, &entry, before.total)? {
@@ -39,29 +37,21 @@ pub(super) fn grow(fs: &HostFilesystems, target: &Path) -> Result<Grown<FsUsage>
     }
     let invocation = invocation(fs, &entry)?;
     let step = format!("run {}", invocation.program.display());
-    fs.host
-        .checkpoints
-        .before(Op::GrowFilesystem, &subject, &step)?;
+    fs.host.checkpoints.before(Op::GrowFilesystem, &subject, &step)?;
     let output = fs.host.programs.run(&invocation)?;
     if !output.success() {
         let error = output.failure(Op::GrowFilesystem, subject, &invocation.program);
-        return Err(
-            if entry.kind == FsKind::Ext4.as_str() && !may_resize_ext4(fs) {
-                error.with_kind(ErrorKind::PermissionDenied).with_remedy(
-                    "this process lacks the capability CAP_SYS_RESOURCE, which ext4 asks for: \
+        return Err(if entry.kind == FsKind::Ext4.as_str() && !may_resize_ext4(fs) {
+            error.with_kind(ErrorKind::PermissionDenied).with_remedy(
+                "this process lacks the capability CAP_SYS_RESOURCE, which ext4 asks for: \
                      grant it, or unmount and run e2fsck -f and resize2fs",
-                )
-            } else {
-                error.with_remedy("see the kernel log; the file system is as large as before")
-            },
-        );
+            )
+        } else {
+            error.with_remedy("see the kernel log; the file system is as large as before")
+        });
     }
     let after = usage(fs, Op::GrowFilesystem, &entry.target)?;
-    Ok(if after.total > before.total {
-        Grown::Grew(after)
-    } else {
-        Grown::AlreadyLarge(after)
-    })
+    Ok(if after.total > before.total { Grown::Grew(after) } else { Grown::AlreadyLarge(after) })
 }
 
 fn invocation(fs: &HostFilesystems, entry: &MountEntry) -> Result<Invocation> {
@@ -81,9 +71,9 @@ fn invocation(fs: &HostFilesystems, entry: &MountEntry) -> Result<Invocation> {
             find("resize2fs", "e2fsprogs")?.arg(&entry.source)
         }
         FsKind::Xfs => find("xfs_growfs", "xfsprogs")?.arg("-d").arg(&entry.target),
-        FsKind::Btrfs => find("btrfs", "btrfs-progs")?
-            .args(["filesystem", "resize", "max"])
-            .arg(&entry.target),
+        FsKind::Btrfs => {
+            find("btrfs", "btrfs-progs")?.args(["filesystem", "resize", "max"]).arg(&entry.target)
+        }
     };
     Ok(invocation.with_deadline(DEADLINE))
 }
@@ -105,10 +95,8 @@ fn btrfs_has_to_grow(fs: &HostFilesystems, entry: &MountEntry, total: Bytes) -> 
     }
     if size.get() < BTRFS_LEAST {
         let message = format!("btrfs can't be grown to {size}, which is less than 256 MiB");
-        return Err(
-            Error::new(ErrorKind::Unsupported, Op::GrowFilesystem, subject, message)
-                .with_remedy("grow the volume to 256 MiB or more"),
-        );
+        return Err(Error::new(ErrorKind::Unsupported, Op::GrowFilesystem, subject, message)
+            .with_remedy("grow the volume to 256 MiB or more"));
     }
     Ok(true)
 }
@@ -134,44 +122,29 @@ fn same_device(fs: &HostFilesystems, entry: &MountEntry) -> Result<()> {
     let device = open(fs.devices.as_ref(), &entry.source, DeviceAccess::Look)?;
     let subject = Subject::device(&entry.source);
     let number = device.number().map_err(|e| {
-        Error::from_io(
-            Op::GrowFilesystem,
-            subject.clone(),
-            "can't read its number",
-            e,
-        )
+        Error::from_io(Op::GrowFilesystem, subject.clone(), "can't read its number", e)
     })?;
     if number == entry.number {
         return Ok(());
     }
-    let message = format!(
-        "the node stands for device {number} and not {}",
-        entry.number
-    );
-    Err(
-        Error::new(ErrorKind::Refused, Op::GrowFilesystem, subject, message)
-            .with_remedy("mount it again by its present node"),
-    )
+    let message = format!("the node stands for device {number} and not {}", entry.number);
+    Err(Error::new(ErrorKind::Refused, Op::GrowFilesystem, subject, message)
+        .with_remedy("mount it again by its present node"))
 }
 
 pub(super) fn trim(fs: &HostFilesystems, target: &Path) -> Result<Bytes> {
     let entry = fs.mounted(Op::Trim, target)?;
     let subject = Subject::path(&entry.target);
-    fs.host
-        .checkpoints
-        .before(Op::Trim, &subject, "discard unused blocks")?;
-    let trimmed = fs
-        .mounts
-        .trim(&entry.target)
-        .map_err(|e| match e.raw_os_error() {
-            Some(libc::EOPNOTSUPP | libc::ENOTTY) => {
-                let message = "the device or the file system can't discard";
-                Error::new(ErrorKind::Unsupported, Op::Trim, subject, message)
-                    .with_remedy("leave it out on this device")
-                    .with_source(e)
-            }
-            _ => Error::from_io(Op::Trim, subject, "can't discard unused blocks", e),
-        })?;
+    fs.host.checkpoints.before(Op::Trim, &subject, "discard unused blocks")?;
+    let trimmed = fs.mounts.trim(&entry.target).map_err(|e| match e.raw_os_error() {
+        Some(libc::EOPNOTSUPP | libc::ENOTTY) => {
+            let message = "the device or the file system can't discard";
+            Error::new(ErrorKind::Unsupported, Op::Trim, subject, message)
+                .with_remedy("leave it out on this device")
+                .with_source(e)
+        }
+        _ => Error::from_io(Op::Trim, subject, "can't discard unused blocks", e),
+    })?;
     Ok(Bytes::new(trimmed))
 }
 

@@ -41,11 +41,7 @@ impl HostFilesystems {
     /// File systems mounted by these calls, on the machine's block devices.
     #[must_use]
     pub fn new(host: Host, mounts: Arc<dyn MountCalls>) -> Self {
-        Self {
-            host,
-            mounts,
-            devices: Arc::new(SystemDevices),
-        }
+        Self { host, mounts, devices: Arc::new(SystemDevices) }
     }
 
     /// The same on other block devices.
@@ -144,12 +140,7 @@ pub(super) fn make_own_folder(host: &Host, folder: &Path) -> Result<()> {
         match host.files.create_dir(there) {
             Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
                 let subject = Subject::path(there);
-                return Err(Error::from_io(
-                    Op::WriteState,
-                    subject,
-                    "can't make our folder",
-                    e,
-                ));
+                return Err(Error::from_io(Op::WriteState, subject, "can't make our folder", e));
             }
             _ => {}
         }

@@ -204,10 +204,7 @@ mod tests {
     #[test]
     fn the_start_time_is_found_behind_any_name() {
         assert_eq!(parse_start_time(STAT.as_bytes()), Some(9876));
-        assert_eq!(
-            parse_start_time(STAT.replace(" S ", " Z ").as_bytes()),
-            None
-        );
+        assert_eq!(parse_start_time(STAT.replace(" S ", " Z ").as_bytes()), None);
         assert_eq!(parse_start_time(b"42 (a) S 1"), None);
         let host = Host::system();
         assert!(start_time(&host, std::process::id()).unwrap().is_some());

@@ -28,9 +28,7 @@ struct Allowed {
 }
 
 const EXT4: Allowed = Allowed {
-    valued: &[
-        "-b", "-C", "-E", "-g", "-G", "-i", "-I", "-J", "-m", "-N", "-O", "-T",
-    ],
+    valued: &["-b", "-C", "-E", "-g", "-G", "-i", "-I", "-J", "-m", "-N", "-O", "-T"],
     plain: &["-j", "-v"],
     forbidden: &["device", "journal_dev", "offset"],
     label: 16,
@@ -123,10 +121,7 @@ fn label(spec: &FormatSpec) -> Result<Option<String>> {
     };
     let most = allowed(spec.kind).label;
     if label.len() > most || label.is_empty() || label.chars().any(char::is_control) {
-        let message = format!(
-            "a label of {} has 1 to {most} bytes, all printable",
-            spec.kind
-        );
+        let message = format!("a label of {} has 1 to {most} bytes, all printable", spec.kind);
         return Err(invalid(label, message, "choose a shorter or simpler label"));
     }
     Ok(Some(label.clone()))
@@ -141,11 +136,7 @@ fn options(spec: &FormatSpec) -> Result<Vec<(String, Option<String>)>> {
         let refused = || {
             let message = format!("mkfs of {} is not given this option", spec.kind);
             let known: Vec<&str> = [allowed.valued, allowed.plain].concat();
-            invalid(
-                option,
-                message,
-                &format!("options that can be given: {}", known.join(" ")),
-            )
+            invalid(option, message, &format!("options that can be given: {}", known.join(" ")))
         };
         let (name, attached) = split(option).ok_or_else(refused)?;
         if attached.is_none() && allowed.plain.contains(&name) {
@@ -224,15 +215,9 @@ mod tests {
             format!("-F -q -U {uuid} -L data -E nodiscard,stride=4 -m 0")
         );
         let xfs = FormatSpec::new(FsKind::Xfs).with_option("-mreflink=0");
-        assert_eq!(
-            all(&xfs).unwrap(),
-            format!("-f -q -K -m uuid={uuid} -m reflink=0")
-        );
+        assert_eq!(all(&xfs).unwrap(), format!("-f -q -K -m uuid={uuid} -m reflink=0"));
         let btrfs = FormatSpec::new(FsKind::Btrfs).with_option("--csum=xxhash");
-        assert_eq!(
-            all(&btrfs).unwrap(),
-            format!("-f -q -K -U {uuid} --csum=xxhash")
-        );
+        assert_eq!(all(&btrfs).unwrap(), format!("-f -q -K -U {uuid} --csum=xxhash"));
     }
 
     #[test]
@@ -275,15 +260,10 @@ mod tests {
 
     #[test]
     fn labels_have_a_length_and_no_control_characters() {
-        for (kind, label) in [
-            (FsKind::Xfs, "thirteen-long"),
-            (FsKind::Ext4, "a\nb"),
-            (FsKind::Ext4, ""),
-        ] {
-            assert!(
-                all(&FormatSpec::new(kind).with_label(label)).is_err(),
-                "{label:?}"
-            );
+        for (kind, label) in
+            [(FsKind::Xfs, "thirteen-long"), (FsKind::Ext4, "a\nb"), (FsKind::Ext4, "")]
+        {
+            assert!(all(&FormatSpec::new(kind).with_label(label)).is_err(), "{label:?}");
         }
     }
 

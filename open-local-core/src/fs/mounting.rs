@@ -60,18 +60,11 @@ pub(super) fn ensure_mounted(fs: &HostFilesystems, spec: &MountSpec) -> Result<E
     let table = fs.table(Op::Mount)?;
     let there = mounted_at(&table, &target)
         .filter(|entry| is_mount_of(fs.host.files.as_ref(), entry, report.number));
-    there
-        .map(|entry| Ensured::Created(Mounted::of(entry)))
-        .ok_or_else(|| {
-            let message = "it was mounted, but the mount table does not show it";
-            Error::new(
-                ErrorKind::Indeterminate,
-                Op::Mount,
-                Subject::path(&target),
-                message,
-            )
+    there.map(|entry| Ensured::Created(Mounted::of(entry))).ok_or_else(|| {
+        let message = "it was mounted, but the mount table does not show it";
+        Error::new(ErrorKind::Indeterminate, Op::Mount, Subject::path(&target), message)
             .with_remedy("repeat the call")
-        })
+    })
 }
 
 fn already_there(
@@ -87,9 +80,7 @@ fn already_there(
     };
     if !is_mount_of(fs.host.files.as_ref(), there, number) {
         let (source, kind) = (there.source.display(), &there.kind);
-        return Err(conflict(format!(
-            "{source} ({kind}) is mounted there already"
-        )));
+        return Err(conflict(format!("{source} ({kind}) is mounted there already")));
     }
     if there.root != Path::new("/") && there.kind != FsKind::Btrfs.as_str() {
         let root = there.root.display();
@@ -102,19 +93,13 @@ fn already_there(
 /// Whether a mount is read-only or not as is wanted; if not, says which it is.
 pub(super) fn mode_fits(there: &MountEntry, read_only: bool) -> Result<(), String> {
     let word = |read_only| {
-        if read_only {
-            "read-only"
-        } else {
-            "for writing"
-        }
+        if read_only { "read-only" } else { "for writing" }
     };
     if there.is_read_only() == read_only {
         return Ok(());
     }
     let (is, wanted) = (word(there.is_read_only()), word(read_only));
-    Err(format!(
-        "it is mounted {is} there, and was asked for {wanted}"
-    ))
+    Err(format!("it is mounted {is} there, and was asked for {wanted}"))
 }
 
 /// The target is of the wanted kind or missing; links are refused whatever they point to.
@@ -153,10 +138,9 @@ fn identify(spec: &MountSpec, report: &DeviceReport) -> Result<FsIdentity> {
             "publish the volume again",
         )
         .with_kind(ErrorKind::NotFound)),
-        Probe::Blank => Err(refused(
-            "the device holds no file system".to_owned(),
-            "format the volume first",
-        )),
+        Probe::Blank => {
+            Err(refused("the device holds no file system".to_owned(), "format the volume first"))
+        }
         Probe::Foreign(found) => Err(refused(
             format!("the device holds {}", names(&found)),
             "only ext4, xfs and btrfs that fill a device alone are mounted",
@@ -229,10 +213,7 @@ fn failed(
             Some(ErrorKind::InvalidArgument),
             "an option is not known to the kernel or the superblock is damaged: see the kernel log",
         ),
-        Some(libc::ENODEV) => (
-            Some(ErrorKind::Unsupported),
-            "load the kernel's module for it",
-        ),
+        Some(libc::ENODEV) => (Some(ErrorKind::Unsupported), "load the kernel's module for it"),
         Some(libc::EBUSY) => (None, "look with lsblk and fuser for who uses the device"),
         Some(libc::EPERM | libc::EACCES) => (None, "run as root"),
         _ => (None, "see the kernel log"),

@@ -87,10 +87,8 @@ impl MountOptions {
             _ if REFUSED.contains(&name) || !is_well_formed(name, value) => {
                 let subject = Subject::value(option);
                 let message = "this is no option for mounting a file system on its device";
-                return Err(
-                    Error::new(ErrorKind::InvalidArgument, Op::Mount, subject, message)
-                        .with_remedy("give each option of mount -o on its own, or leave it out"),
-                );
+                return Err(Error::new(ErrorKind::InvalidArgument, Op::Mount, subject, message)
+                    .with_remedy("give each option of mount -o on its own, or leave it out"));
             }
             _ => self.data.push(option.to_owned()),
         }
@@ -119,24 +117,13 @@ mod tests {
 
     #[test]
     fn flags_and_data_are_parted() {
-        let all = [
-            "noatime",
-            "discard",
-            "ro",
-            "defaults",
-            "commit=30",
-            "nodev",
-            "relatime",
-            "x-y=z",
-        ];
+        let all =
+            ["noatime", "discard", "ro", "defaults", "commit=30", "nodev", "relatime", "x-y=z"];
         let options = parse(&all).unwrap();
         assert!(options.flags.read_only && options.flags.noatime && options.flags.nodev);
         assert!(!options.flags.noexec);
         assert_eq!(options.data(), "discard,commit=30");
-        assert_eq!(
-            options.with("nouuid").with("nouuid").data(),
-            "discard,commit=30,nouuid"
-        );
+        assert_eq!(options.with("nouuid").with("nouuid").data(), "discard,commit=30,nouuid");
         assert_eq!(parse(&["subvol=/a/b"]).unwrap().data(), "subvol=/a/b");
     }
 

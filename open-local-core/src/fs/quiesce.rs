@@ -25,18 +25,11 @@ impl Quiescer for HostFilesystems {
                 .with_remedy("end the use of the device, or mount its file system")
         })?;
         let intent = Intent::new(&self.host, device, entry)?;
-        self.host
-            .checkpoints
-            .before(Op::Freeze, &subject, "write down what is to be frozen")?;
+        self.host.checkpoints.before(Op::Freeze, &subject, "write down what is to be frozen")?;
         intent.store(&self.host)?;
-        self.host
-            .checkpoints
-            .before(Op::Freeze, &subject, "freeze the file system")?;
+        self.host.checkpoints.before(Op::Freeze, &subject, "freeze the file system")?;
         self.freeze_target(&intent, deadline)?;
-        Ok(Frozen {
-            intent: intent.name,
-            targets: vec![intent.target],
-        })
+        Ok(Frozen { intent: intent.name, targets: vec![intent.target] })
     }
 
     fn thaw(&self, frozen: &Frozen) -> Result<bool> {
@@ -52,13 +45,9 @@ impl Quiescer for HostFilesystems {
             }
         };
         let subject = Subject::path(&intent.target);
-        self.host
-            .checkpoints
-            .before(Op::Thaw, &subject, "thaw the file system")?;
+        self.host.checkpoints.before(Op::Thaw, &subject, "thaw the file system")?;
         let stayed = self.thaw_device(&intent)?;
-        self.host
-            .checkpoints
-            .before(Op::Thaw, &subject, "remove what was written down")?;
+        self.host.checkpoints.before(Op::Thaw, &subject, "remove what was written down")?;
         intent.remove(&self.host)?;
         Ok(stayed)
     }
@@ -89,18 +78,13 @@ impl HostFilesystems {
         number: DeviceNumber,
     ) -> Option<&'a MountEntry> {
         let files = self.host.files.as_ref();
-        table
-            .iter()
-            .filter(|entry| is_mount_of(files, entry, number))
-            .find(|entry| {
-                let on_top = mounted_at(table, &entry.target).is_some_and(|m| m.id == entry.id);
-                // A btrfs folder has a number of its own.
-                let seen = entry.kind == FsKind::Btrfs.as_str()
-                    || files
-                        .stat(&entry.target)
-                        .is_ok_and(|s| s.device == entry.number);
-                on_top && seen
-            })
+        table.iter().filter(|entry| is_mount_of(files, entry, number)).find(|entry| {
+            let on_top = mounted_at(table, &entry.target).is_some_and(|m| m.id == entry.id);
+            // A btrfs folder has a number of its own.
+            let seen = entry.kind == FsKind::Btrfs.as_str()
+                || files.stat(&entry.target).is_ok_and(|s| s.device == entry.number);
+            on_top && seen
+        })
     }
 
     fn freeze_target(&self, intent: &Intent, deadline: Duration) -> Result<()> {
@@ -180,12 +164,8 @@ impl HostFilesystems {
         let target = self.host.roots.run.join("thaw").join(&intent.name);
         self.ensure_folder(Op::Thaw, &target)?;
         let mount = |read_only| {
-            let flags = MountFlags {
-                read_only,
-                ..MountFlags::default()
-            };
-            self.mounts
-                .mount(&intent.device, &target, &intent.kind, flags, "")
+            let flags = MountFlags { read_only, ..MountFlags::default() };
+            self.mounts.mount(&intent.device, &target, &intent.kind, flags, "")
         };
         // The mode has to be the one it had.
         mount(false).or_else(|_| mount(true)).map_err(|e| {
@@ -208,14 +188,10 @@ impl HostFilesystems {
         }
         let subject = Subject::path(&intent.target);
         if this_boot {
-            self.host
-                .checkpoints
-                .before(Op::Thaw, &subject, "thaw what a killed process froze")?;
+            self.host.checkpoints.before(Op::Thaw, &subject, "thaw what a killed process froze")?;
             self.thaw_device(intent)?;
         }
-        self.host
-            .checkpoints
-            .before(Op::Thaw, &subject, "remove what was written down")?;
+        self.host.checkpoints.before(Op::Thaw, &subject, "remove what was written down")?;
         intent.remove(&self.host)?;
         Ok(this_boot)
     }

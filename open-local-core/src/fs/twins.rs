@@ -39,10 +39,8 @@ pub(super) fn tell_apart(
         identity.uuid,
         twin.target.display()
     );
-    Err(
-        Error::new(ErrorKind::Unsupported, Op::Mount, subject, message)
-            .with_remedy("unmount the other one first, or use Linux 6.7 or newer"),
-    )
+    Err(Error::new(ErrorKind::Unsupported, Op::Mount, subject, message)
+        .with_remedy("unmount the other one first, or use Linux 6.7 or newer"))
 }
 
 /// Another device's file system of the same kind and UUID that is mounted now.

@@ -47,11 +47,7 @@ impl FsIdentity {
     /// A file system without a label.
     #[must_use]
     pub const fn new(kind: FsKind, uuid: Uuid) -> Self {
-        Self {
-            kind,
-            uuid,
-            label: None,
-        }
+        Self { kind, uuid, label: None }
     }
 
     /// The one finished file system these signatures show and nothing else.
@@ -231,11 +227,7 @@ impl BindSpec {
     /// Visible for reading and writing.
     #[must_use]
     pub fn new(source: impl Into<PathBuf>, target: impl Into<PathBuf>) -> Self {
-        Self {
-            source: source.into(),
-            target: target.into(),
-            read_only: false,
-        }
+        Self { source: source.into(), target: target.into(), read_only: false }
     }
 
     /// Refuses writes.
@@ -304,13 +296,7 @@ impl FsUsage {
     /// Byte figures without inodes.
     #[must_use]
     pub const fn new(total: Bytes, used: Bytes, available: Bytes) -> Self {
-        Self {
-            total,
-            used,
-            available,
-            inodes: 0,
-            inodes_used: 0,
-        }
+        Self { total, used, available, inodes: 0, inodes_used: 0 }
     }
 
     /// Adds inode figures.

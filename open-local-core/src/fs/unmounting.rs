@@ -44,13 +44,8 @@ fn refuse_link(fs: &HostFilesystems, target: &Path) -> Result<()> {
     match fs.host.files.stat(target) {
         Ok(stat) if stat.kind == FileKind::Symlink => {
             let message = "the target is a symbolic link";
-            Err(Error::new(
-                ErrorKind::Refused,
-                Op::Unmount,
-                Subject::path(target),
-                message,
-            )
-            .with_remedy("give the path it points to"))
+            Err(Error::new(ErrorKind::Refused, Op::Unmount, Subject::path(target), message)
+                .with_remedy("give the path it points to"))
         }
         _ => Ok(()),
     }

@@ -88,10 +88,7 @@ impl MemoryBlock {
     /// A copy of the content.
     #[must_use]
     pub fn content(&self) -> Vec<u8> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -111,8 +108,7 @@ impl BlockIo for MemoryBlock {
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut content = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let part = range(offset, data.len()).and_then(|r| content.get_mut(r));
-        part.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOSPC))?
-            .copy_from_slice(data);
+        part.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOSPC))?.copy_from_slice(data);
         Ok(())
     }
 

@@ -58,10 +58,7 @@ impl StopAt {
     /// Stops before step `at`.
     #[must_use]
     pub const fn new(at: u64) -> Self {
-        Self {
-            at,
-            seen: AtomicU64::new(0),
-        }
+        Self { at, seen: AtomicU64::new(0) }
     }
 
     /// Whether the step was reached.
@@ -98,10 +95,7 @@ impl KillAt {
     /// Kills before step `at`.
     #[must_use]
     pub const fn new(at: u64) -> Self {
-        Self {
-            at,
-            seen: AtomicU64::new(0),
-        }
+        Self { at, seen: AtomicU64::new(0) }
     }
 }
 

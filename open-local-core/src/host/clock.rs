@@ -19,10 +19,7 @@ pub trait Clock: Debug + Send + Sync {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the replacement the ban points to"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the replacement the ban points to")]
 impl Clock for SystemClock {
     fn now(&self) -> SystemTime {
         SystemTime::now()

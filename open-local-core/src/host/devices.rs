@@ -118,10 +118,7 @@ impl Devices for SystemDevices {
 
 /// Whether a process has the device open for writing; one that ends meanwhile has not.
 fn writes(process: &Path, number: DeviceNumber) -> bool {
-    let open = fs::read_dir(process.join("fd"))
-        .into_iter()
-        .flatten()
-        .flatten();
+    let open = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
     // Wherever its node is: volumes are handed on by nodes outside of /dev.
     let devices = open.filter(|file| {
         let path = CString::new(file.path().into_os_string().into_vec());
@@ -129,9 +126,7 @@ fn writes(process: &Path, number: DeviceNumber) -> bool {
         matches!(device, Ok(Ok(Some((major, minor)))) if DeviceNumber::new(major, minor) == number)
     });
     let infos = devices.map(|file| process.join("fdinfo").join(file.file_name()));
-    infos
-        .filter_map(|info| fs::read_to_string(info).ok())
-        .any(|info| is_for_writing(&info))
+    infos.filter_map(|info| fs::read_to_string(info).ok()).any(|info| is_for_writing(&info))
 }
 
 /// The access mode in `/proc/<pid>/fdinfo/<n>` (proc_pid_fdinfo(5)): the last two bits of an
@@ -193,9 +188,7 @@ mod tests {
     #[test]
     fn only_block_devices_are_opened() {
         for other in ["/etc/hostname", "/dev/null", "/proc"] {
-            let error = SystemDevices
-                .open(Path::new(other), DeviceAccess::Look)
-                .unwrap_err();
+            let error = SystemDevices.open(Path::new(other), DeviceAccess::Look).unwrap_err();
             assert_eq!(error.raw_os_error(), Some(libc::ENOTBLK), "{other}");
         }
     }

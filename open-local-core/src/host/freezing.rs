@@ -41,9 +41,7 @@ pub(crate) fn freeze_within(
         let (shared, calls, target) = theirs;
         work(&shared, calls.as_ref(), &target, undone);
     };
-    let started = std::thread::Builder::new()
-        .name("freeze".into())
-        .spawn(worker);
+    let started = std::thread::Builder::new().name("freeze".into()).spawn(worker);
     if let Err(e) = started {
         return FreezeEnd::Failed(e);
     }

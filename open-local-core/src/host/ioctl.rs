@@ -3,10 +3,7 @@
 //! Numbers and structures are those of the kernel's `linux/loop.h` and `linux/fs.h` (6.18). Every
 //! function takes an open file and answers an [`io::Result`]; nothing here decides anything.
 
-#![expect(
-    unsafe_code,
-    reason = "these calls have no safe form; each block states why it is sound"
-)]
+#![expect(unsafe_code, reason = "these calls have no safe form; each block states why it is sound")]
 #![cfg_attr(
     not(all(feature = "file", feature = "fs", feature = "raw")),
     allow(dead_code, reason = "each feature uses its own part")
@@ -233,11 +230,7 @@ pub(crate) fn thaw(folder: &File) -> io::Result<()> {
 
 /// Discards what the file system that holds `folder` does not use; answers the bytes discarded.
 pub(crate) fn trim(folder: &File) -> io::Result<u64> {
-    let mut range = TrimRange {
-        start: 0,
-        len: u64::MAX,
-        minlen: 0,
-    };
+    let mut range = TrimRange { start: 0, len: u64::MAX, minlen: 0 };
     // SAFETY: the kernel reads and writes one `fstrim_range`, whose layout is asserted above,
     // through a live exclusive reference.
     unsafe { raw::fitrim(fd(folder), &raw mut range) }?;
@@ -261,12 +254,7 @@ pub(crate) fn bind_mount(source: &CStr, target: &CStr, attributes: u64) -> io::R
     let tree = RawFd::try_from(tree).map_err(io::Error::other)?;
     // SAFETY: the kernel has just given us this descriptor, which nobody else closes.
     let tree = unsafe { OwnedFd::from_raw_fd(tree) };
-    let attr = libc::mount_attr {
-        attr_set: attributes,
-        attr_clr: 0,
-        propagation: 0,
-        userns_fd: 0,
-    };
+    let attr = libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
     // SAFETY: the descriptor is open, the empty path is a static NUL-terminated string, and the
     // kernel reads one `mount_attr` of the size given from a live reference.
     let set = unsafe {

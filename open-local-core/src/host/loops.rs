@@ -112,10 +112,7 @@ impl SystemLoops {
     /// Loop devices under these roots.
     #[must_use]
     pub fn new(roots: &Roots) -> Self {
-        Self {
-            dev: roots.dev.clone(),
-            sys: roots.sys.clone(),
-        }
+        Self { dev: roots.dev.clone(), sys: roots.sys.clone() }
     }
 
     pub(super) fn node(&self, index: u32) -> PathBuf {
@@ -124,9 +121,7 @@ impl SystemLoops {
 
     /// Whether the kernel lists the device as attached; asks without opening it.
     fn is_attached(&self, index: u32) -> io::Result<bool> {
-        self.sys
-            .join(format!("block/loop{index}/loop/backing_file"))
-            .try_exists()
+        self.sys.join(format!("block/loop{index}/loop/backing_file")).try_exists()
     }
 
     fn sequence(&self, index: u32) -> Option<u64> {
@@ -137,11 +132,7 @@ impl SystemLoops {
     /// Describes an open loop device; `ENXIO` if it is not attached.
     pub(super) fn describe(&self, index: u32, device: &fs::File) -> io::Result<LoopDevice> {
         let info = ioctl::loop_status(device)?;
-        let name = info
-            .lo_file_name
-            .split(|byte| *byte == 0)
-            .next()
-            .unwrap_or_default();
+        let name = info.lo_file_name.split(|byte| *byte == 0).next().unwrap_or_default();
         Ok(LoopDevice {
             index,
             path: self.node(index),
@@ -162,19 +153,12 @@ impl SystemLoops {
     /// Opens the device if it still is the one described.
     pub(super) fn reopen(&self, device: &LoopDevice, flags: i32) -> io::Result<fs::File> {
         let mut options = fs::OpenOptions::new();
-        let file = options
-            .read(true)
-            .custom_flags(flags)
-            .open(self.node(device.index))?;
+        let file = options.read(true).custom_flags(flags).open(self.node(device.index))?;
         let now = self.describe(device.index, &file)?;
         let same = now.tag == device.tag
             && now.file_device == device.file_device
             && now.file_inode == device.file_inode;
-        if same {
-            Ok(file)
-        } else {
-            Err(io::Error::from_raw_os_error(libc::ENXIO))
-        }
+        if same { Ok(file) } else { Err(io::Error::from_raw_os_error(libc::ENXIO)) }
     }
 
     /// Waits until a device that was told to detach has; if somebody keeps it open, takes that
@@ -203,16 +187,11 @@ impl SystemLoops {
     }
 
     fn try_attach(&self, spec: &LoopSpec<'_>, file: &fs::File) -> io::Result<LoopDevice> {
-        let control = fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(self.dev.join("loop-control"))?;
+        let control =
+            fs::OpenOptions::new().read(true).write(true).open(self.dev.join("loop-control"))?;
         let index = ioctl::loop_get_free(&control)?;
         let mut options = fs::OpenOptions::new();
-        let device = options
-            .read(true)
-            .write(!spec.read_only)
-            .open(self.node(index))?;
+        let device = options.read(true).write(!spec.read_only).open(self.node(index))?;
         ioctl::loop_configure(&device, &configuration(spec, file)?)?;
         self.describe(index, &device)
     }
@@ -261,9 +240,7 @@ impl Loops for SystemLoops {
         let mut found = Vec::new();
         for entry in fs::read_dir(self.sys.join("block"))? {
             let name = entry?.file_name();
-            let index = name
-                .to_str()
-                .and_then(|n| n.strip_prefix("loop")?.parse::<u32>().ok());
+            let index = name.to_str().and_then(|n| n.strip_prefix("loop")?.parse::<u32>().ok());
             let Some(index) = index else { continue };
             if !self.is_attached(index)? {
                 continue;
@@ -284,10 +261,7 @@ impl Loops for SystemLoops {
 
     fn attach(&self, spec: &LoopSpec<'_>) -> io::Result<LoopDevice> {
         let mut options = fs::OpenOptions::new();
-        let options = options
-            .read(true)
-            .write(!spec.read_only)
-            .custom_flags(libc::O_NOFOLLOW);
+        let options = options.read(true).write(!spec.read_only).custom_flags(libc::O_NOFOLLOW);
         let file = options.open(spec.file)?;
         let mut last = io::Error::from_raw_os_error(libc::EBUSY);
         for _ in 0..ATTACH_ATTEMPTS {

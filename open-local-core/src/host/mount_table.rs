@@ -107,10 +107,7 @@ fn number<T: FromStr>(field: &[u8]) -> Option<T> {
 }
 
 fn list(field: &[u8]) -> Vec<String> {
-    String::from_utf8_lossy(field)
-        .split(',')
-        .map(str::to_owned)
-        .collect()
+    String::from_utf8_lossy(field).split(',').map(str::to_owned).collect()
 }
 
 /// Undoes the kernel's escapes, a backslash and three octal digits; leaves other backslashes.

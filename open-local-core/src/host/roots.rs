@@ -34,11 +34,7 @@ impl Roots {
     /// Those of an ordinary system, with our own folders under `folder`.
     #[must_use]
     pub fn with_own_folders_under(folder: &Path) -> Self {
-        Self {
-            run: folder.join("run"),
-            state: folder.join("state"),
-            ..Self::system()
-        }
+        Self { run: folder.join("run"), state: folder.join("state"), ..Self::system() }
     }
 
     /// All of them under one folder, as tests with recorded files lay them out.

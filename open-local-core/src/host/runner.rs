@@ -85,19 +85,9 @@ impl Output {
     #[must_use]
     pub fn failure(&self, op: Op, subject: impl Into<Subject>, program: &Path) -> Error {
         let said = String::from_utf8_lossy(&self.stderr);
-        let lines: Vec<&str> = said
-            .lines()
-            .map(str::trim)
-            .filter(|l| !l.is_empty())
-            .collect();
-        let last = lines
-            .iter()
-            .skip(lines.len().saturating_sub(3))
-            .copied()
-            .collect::<Vec<_>>();
-        let ended = self.code.map_or("was killed".to_owned(), |code| {
-            format!("exited with {code}")
-        });
+        let lines: Vec<&str> = said.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+        let last = lines.iter().skip(lines.len().saturating_sub(3)).copied().collect::<Vec<_>>();
+        let ended = self.code.map_or("was killed".to_owned(), |code| format!("exited with {code}"));
         Error::new(
             ErrorKind::External,
             op,

@@ -81,12 +81,7 @@ impl FileIo for SystemFile {
     }
 
     fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
-        fallocate(
-            &self.0,
-            FallocateFlags::empty(),
-            signed(offset)?,
-            signed(len)?,
-        )?;
+        fallocate(&self.0, FallocateFlags::empty(), signed(offset)?, signed(len)?)?;
         Ok(())
     }
 
@@ -97,10 +92,7 @@ impl FileIo for SystemFile {
             Err(error) => return Err(error.into()),
         };
         let end = lseek64(&self.0, start, Whence::SeekHole)?;
-        Ok(Some((
-            u64::try_from(start).unwrap_or(0),
-            u64::try_from(end).unwrap_or(0),
-        )))
+        Ok(Some((u64::try_from(start).unwrap_or(0), u64::try_from(end).unwrap_or(0))))
     }
 
     fn read_some(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
@@ -138,18 +130,12 @@ impl Files for SystemFiles {
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn FileIo>> {
         let mut options = fs::OpenOptions::new();
-        options
-            .read(true)
-            .write(mode == OpenMode::ReadWrite)
-            .custom_flags(libc::O_NOFOLLOW);
+        options.read(true).write(mode == OpenMode::ReadWrite).custom_flags(libc::O_NOFOLLOW);
         Ok(Box::new(SystemFile(options.open(path)?)))
     }
 
     fn reflink(&self, source: &Path, target: &Path) -> io::Result<()> {
-        let from = fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(source)?;
+        let from = fs::OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(source)?;
         let mut options = fs::OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(0o600);
         let to = options.custom_flags(libc::O_NOFOLLOW).open(target)?;
@@ -189,12 +175,7 @@ impl Files for SystemFiles {
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn FileLock>>> {
         let mut options = fs::OpenOptions::new();
-        options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600);
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.custom_flags(libc::O_NOFOLLOW).open(path)?;
         let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => lock,

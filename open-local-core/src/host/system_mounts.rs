@@ -54,10 +54,7 @@ fn mount_attributes(flags: MountFlags) -> u64 {
 /// Opens the top of a mount for an ioctl.
 fn top(target: &Path) -> io::Result<fs::File> {
     let mut options = fs::OpenOptions::new();
-    options
-        .read(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_DIRECTORY)
-        .open(target)
+    options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_DIRECTORY).open(target)
 }
 
 fn c_path(path: &Path) -> io::Result<CString> {
@@ -131,11 +128,7 @@ impl MountCalls for SystemMounts {
         let bytes = |blocks: u64| Bytes::new(blocks.saturating_mul(unit));
         let used = stat.blocks().saturating_sub(stat.blocks_free());
         let inodes_used = stat.files().saturating_sub(stat.files_free());
-        let usage = FsUsage::new(
-            bytes(stat.blocks()),
-            bytes(used),
-            bytes(stat.blocks_available()),
-        );
+        let usage = FsUsage::new(bytes(stat.blocks()), bytes(used), bytes(stat.blocks_available()));
         Ok(usage.with_inodes(stat.files(), inodes_used))
     }
 
@@ -150,11 +143,7 @@ impl MountCalls for SystemMounts {
         let mut users = Vec::new();
         let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
         for process in processes.take(MAX_PROCESSES) {
-            let is_process = process
-                .file_name()
-                .as_bytes()
-                .iter()
-                .all(u8::is_ascii_digit);
+            let is_process = process.file_name().as_bytes().iter().all(u8::is_ascii_digit);
             if is_process && uses(&process.path(), target) {
                 let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
                 let pid = process.file_name().to_string_lossy().into_owned();
@@ -187,11 +176,8 @@ fn existing(folder: &Path) -> io::Result<PathBuf> {
             Err(e) => return Err(e),
         }
         let name = there.file_name().map(Path::new).unwrap_or(there);
-        missing = if missing.as_os_str().is_empty() {
-            name.to_path_buf()
-        } else {
-            name.join(missing)
-        };
+        missing =
+            if missing.as_os_str().is_empty() { name.to_path_buf() } else { name.join(missing) };
     }
     Ok(folder.to_path_buf())
 }
@@ -199,12 +185,7 @@ fn existing(folder: &Path) -> io::Result<PathBuf> {
 /// Whether a process has its folder, its root, its program or an open file below the target.
 fn uses(process: &Path, target: &Path) -> bool {
     let below = |link: PathBuf| fs::read_link(link).is_ok_and(|to| to.starts_with(target));
-    let open = fs::read_dir(process.join("fd"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    ["cwd", "root", "exe"]
-        .iter()
-        .any(|name| below(process.join(name)))
+    let open = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+    ["cwd", "root", "exe"].iter().any(|name| below(process.join(name)))
         || open.take(MAX_OPEN).any(|file| below(file.path()))
 }

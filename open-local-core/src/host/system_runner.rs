@@ -75,11 +75,7 @@ impl<T: Read + AsFd> Pipe for T {}
 
 impl Stream {
     fn new(pipe: Option<impl Pipe + 'static>, limit: usize) -> Self {
-        Self {
-            pipe: pipe.map(|p| -> Box<dyn Pipe> { Box::new(p) }),
-            kept: Vec::new(),
-            limit,
-        }
+        Self { pipe: pipe.map(|p| -> Box<dyn Pipe> { Box::new(p) }), kept: Vec::new(), limit }
     }
 
     /// Takes what is ready, which `poll` said there is; all beyond the limit is dropped, so that
@@ -116,10 +112,7 @@ fn take_ready(streams: &mut [Stream; 2], wait: Duration) -> io::Result<bool> {
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(e) => return Err(e.into()),
         }
-        polled
-            .iter()
-            .map(|p| p.revents().is_some_and(|events| !events.is_empty()))
-            .collect()
+        polled.iter().map(|p| p.revents().is_some_and(|events| !events.is_empty())).collect()
     };
     let open = streams.iter_mut().filter(|s| s.pipe.is_some());
     for (stream, _) in open.zip(&ready).filter(|(_, ready)| **ready) {
@@ -143,10 +136,7 @@ impl Running {
                 "a program is run by absolute path only",
             ));
         }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the replacement the ban points to"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "this is the replacement the ban points to")]
         let mut command = Command::new(&invocation.program);
         command
             .args(&invocation.arguments)
@@ -159,21 +149,15 @@ impl Running {
             .process_group(0);
         ioctl::end_with_parent(&mut command);
         let child = command.spawn().map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => failed(
-                invocation,
-                ErrorKind::MissingProgram,
-                "there is no such program",
-            )
-            .with_source(e),
+            io::ErrorKind::NotFound => {
+                failed(invocation, ErrorKind::MissingProgram, "there is no such program")
+                    .with_source(e)
+            }
             _ => failed_io(invocation, "can't start it", e),
         })?;
         let group = i32::try_from(child.id()).map_err(|e| {
-            failed(
-                invocation,
-                ErrorKind::Indeterminate,
-                "its process id is no number",
-            )
-            .with_source(e)
+            failed(invocation, ErrorKind::Indeterminate, "its process id is no number")
+                .with_source(e)
         })?;
         let group = Pid::from_raw(group);
         Ok(Self { child, group })
@@ -213,11 +197,7 @@ impl Running {
         tracing::trace!(program = %invocation.program.display(), ended, ?killed, "group killed");
         let code = self.reap(&clock).and_then(|status| status.code());
         let [stdout, stderr] = streams.map(|s| s.kept);
-        let output = Output {
-            code,
-            stdout,
-            stderr,
-        };
+        let output = Output { code, stdout, stderr };
         Ok((output, ended))
     }
 
@@ -231,11 +211,7 @@ impl Running {
             let ended = self.has_ended()?;
             // What the program wrote before it ended is in the pipes now. Whoever else holds
             // them, a process it left behind, is not waited for.
-            let wait = if ended {
-                Duration::ZERO
-            } else {
-                LOOK.min(deadline.left(clock))
-            };
+            let wait = if ended { Duration::ZERO } else { LOOK.min(deadline.left(clock)) };
             let more = take_ready(streams, wait)?;
             if ended && (!more || deadline.has_passed(clock)) {
                 return Ok(true);
@@ -249,9 +225,7 @@ impl Running {
     /// Frees the process id. A process that even SIGKILL does not end, since it waits in the
     /// kernel for a device, is left to a thread, so that the caller can go on.
     fn reap(mut self, clock: &dyn Clock) -> Option<std::process::ExitStatus> {
-        let waited = poll_until(clock, REAP_WAIT, || {
-            Ok(self.child.try_wait().ok().flatten())
-        });
+        let waited = poll_until(clock, REAP_WAIT, || Ok(self.child.try_wait().ok().flatten()));
         let status = waited.ok().flatten();
         if status.is_none() {
             tracing::warn!(pid = %self.group, "a killed program does not end");
@@ -272,9 +246,7 @@ mod tests {
 
     #[test]
     fn output_and_exit_code_come_back() {
-        let output = SystemRunner
-            .run(&shell("echo out; echo err >&2; exit 3"))
-            .unwrap();
+        let output = SystemRunner.run(&shell("echo out; echo err >&2; exit 3")).unwrap();
         assert_eq!(output.code, Some(3));
         assert_eq!(output.stdout, b"out\n");
         assert_eq!(output.stderr, b"err\n");
@@ -319,9 +291,8 @@ mod tests {
     }
 
     fn wait_gone(pid: &str) -> bool {
-        let gone = poll_until(&SystemClock, Duration::from_secs(5), || {
-            Ok((!is_alive(pid)).then_some(()))
-        });
+        let gone =
+            poll_until(&SystemClock, Duration::from_secs(5), || Ok((!is_alive(pid)).then_some(())));
         gone.unwrap().is_some()
     }
 
@@ -366,10 +337,7 @@ mod tests {
         let name = format!("open-local-caller-{}", std::process::id());
         let file = std::env::temp_dir().join(name);
         let mut caller = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "host::system_runner::tests::caller_that_is_killed",
-            ])
+            .args(["--exact", "host::system_runner::tests::caller_that_is_killed"])
             .env(CALLER, &file)
             .stdout(Stdio::null())
             .spawn()

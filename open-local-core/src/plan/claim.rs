@@ -164,10 +164,7 @@ impl Claim {
         }
         // The kernel counts device sizes in a signed 64-bit number (`loff_t`, Linux 6.18).
         if i64::try_from(self.size.get()).is_err() {
-            return Some((
-                "the size is larger than any block device",
-                "ask for less than 8EiB",
-            ));
+            return Some(("the size is larger than any block device", "ask for less than 8EiB"));
         }
         if self.from > self.size {
             return Some(("a volume can't shrink", "ask for at least the present size"));
@@ -300,16 +297,8 @@ mod tests {
             assert!(error.remedy().is_some());
         }
         assert!(Pod::new([grow(1, 2)]).is_ok());
-        let twins = [
-            Claim::thick(uid("a"), Bytes::GIB),
-            Claim::device(uid("a"), Bytes::GIB),
-        ];
-        assert!(
-            Pod::new(twins)
-                .unwrap_err()
-                .to_string()
-                .contains("two claims")
-        );
+        let twins = [Claim::thick(uid("a"), Bytes::GIB), Claim::device(uid("a"), Bytes::GIB)];
+        assert!(Pod::new(twins).unwrap_err().to_string().contains("two claims"));
     }
 
     #[test]

@@ -26,10 +26,7 @@ impl Mean {
 
     /// Ten times the mean, rounded down.
     fn points(&self) -> u32 {
-        let points = self
-            .sum
-            .saturating_mul(10)
-            .checked_div(self.count.saturating_mul(UNIT));
+        let points = self.sum.saturating_mul(10).checked_div(self.count.saturating_mul(UNIT));
         u32::try_from(points.unwrap_or(0)).unwrap_or(u32::MAX)
     }
 }
@@ -46,21 +43,15 @@ pub(super) fn points(
     strategy: Strategy,
     weights: AntiAffinity,
 ) -> u32 {
-    let devices = shares
-        .iter()
-        .filter(|s| matches!(s.target, Target::Device(_)));
+    let devices = shares.iter().filter(|s| matches!(s.target, Target::Device(_)));
     let devices = devices.count();
-    let mounts = shares
-        .iter()
-        .filter(|s| matches!(s.target, Target::MountPoint(_)));
+    let mounts = shares.iter().filter(|s| matches!(s.target, Target::MountPoint(_)));
     let mounts = mounts.count();
     let free = |all: &[Exclusive]| all.iter().filter(|one| one.is_free()).count();
     let (free_devices, free_mounts) = (free(&node.devices), free(&node.mount_points));
     capacity(shares, node, strategy)
         .saturating_add(
-            tenths(mounts, free_mounts)
-                .saturating_add(tenths(devices, free_devices))
-                .div_euclid(2),
+            tenths(mounts, free_mounts).saturating_add(tenths(devices, free_devices)).div_euclid(2),
         )
         .saturating_add(anti_affinity(&[
             (weights.mount_points, mounts == 0 && free_mounts == 0),
@@ -89,10 +80,7 @@ fn capacity(shares: &[Share], node: &Node, strategy: Strategy) -> u32 {
         let mut mean = Mean::default();
         for share in shares {
             if let Some(given) = pick(share, node) {
-                mean.add(fraction(
-                    u128::from(share.wanted.get()),
-                    u128::from(given.get()),
-                ));
+                mean.add(fraction(u128::from(share.wanted.get()), u128::from(given.get())));
             }
         }
         mean.points()

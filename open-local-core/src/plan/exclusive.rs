@@ -18,13 +18,7 @@ impl Exclusive {
     /// A free one of no known medium.
     #[must_use]
     pub const fn new(name: Name, size: Bytes) -> Self {
-        Self {
-            name,
-            size,
-            media: Media::Unspecified,
-            free: true,
-            holders: 0,
-        }
+        Self { name, size, media: Media::Unspecified, free: true, holders: 0 }
     }
 
     /// Sets its medium.

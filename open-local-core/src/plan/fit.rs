@@ -32,11 +32,7 @@ pub(super) struct Share {
 
 impl Share {
     fn of(claim: &Claim, target: Target) -> Self {
-        Self {
-            target,
-            wanted: claim.size.saturating_sub(claim.from),
-            inline: claim.inline,
-        }
+        Self { target, wanted: claim.size.saturating_sub(claim.from), inline: claim.inline }
     }
 }
 
@@ -67,10 +63,7 @@ pub fn fit(pod: &Pod, node: &Node, policy: &Policy) -> Result<Placement, Unfit> 
         .map(|(claim, share)| Assigned::new(claim, place(node, share.target)))
         .collect();
     assigned.sort_by(|a, b| a.uid.cmp(&b.uid));
-    Ok(Placement {
-        node: node.name.clone(),
-        assigned,
-    })
+    Ok(Placement { node: node.name.clone(), assigned })
 }
 
 fn place(node: &Node, target: Target) -> Place {
@@ -87,9 +80,7 @@ fn place(node: &Node, target: Target) -> Place {
 /// Leaves on the desk where everything goes.
 pub(super) fn judge(pod: &Pod, node: &Node, policy: &Policy, desk: &mut Desk) -> Result<(), Unfit> {
     if let Some(pin) = pod.pins.iter().find(|pin| **pin != node.name) {
-        return Err(Unfit::new(vec![Reason::PinnedElsewhere {
-            node: pin.clone(),
-        }]));
+        return Err(Unfit::new(vec![Reason::PinnedElsewhere { node: pin.clone() }]));
     }
     let mut reasons = Vec::new();
     desk.shares.clear();
@@ -111,11 +102,7 @@ pub(super) fn judge(pod: &Pod, node: &Node, policy: &Policy, desk: &mut Desk) ->
     }
     let present = |claim| Share::of(claim, Target::Present);
     desk.shares.extend(pod.references.iter().map(present));
-    if reasons.is_empty() {
-        Ok(())
-    } else {
-        Err(Unfit::new(reasons))
-    }
+    if reasons.is_empty() { Ok(()) } else { Err(Unfit::new(reasons)) }
 }
 
 fn exclusive(
@@ -172,15 +159,10 @@ fn named(claims: &[Claim], node: &Node, desk: &mut Desk, reasons: &mut Vec<Reaso
 
 fn mismatch(claim: &Claim, pool: &NodePool) -> Reason {
     match claim.kind {
-        Kind::Volume(wanted) if !pool.serves.includes(wanted) => Reason::WrongProvisioning {
-            pool: pool.name.clone(),
-            wanted,
-        },
-        _ => Reason::WrongMedia {
-            pool: pool.name.clone(),
-            wanted: claim.media,
-            media: pool.media,
-        },
+        Kind::Volume(wanted) if !pool.serves.includes(wanted) => {
+            Reason::WrongProvisioning { pool: pool.name.clone(), wanted }
+        }
+        _ => Reason::WrongMedia { pool: pool.name.clone(), wanted: claim.media, media: pool.media },
     }
 }
 
@@ -189,11 +171,7 @@ pub(super) fn too_small(pool: &NodePool, load: Load) -> Reason {
     if load.thin > 0 && pool.stopped(Load::default()) {
         return packing::stop_mark(pool);
     }
-    let kind = if load.thick > 0 {
-        Provisioning::Thick
-    } else {
-        Provisioning::Thin
-    };
+    let kind = if load.thick > 0 { Provisioning::Thick } else { Provisioning::Thin };
     Reason::PoolTooSmall {
         pool: pool.name.clone(),
         wanted: narrow(load.thick.saturating_add(load.thin)),
@@ -204,12 +182,7 @@ pub(super) fn too_small(pool: &NodePool, load: Load) -> Reason {
 
 /// Volumes that do not name a pool.
 fn free(claims: &[Claim], node: &Node, policy: &Policy, desk: &mut Desk) -> Result<(), Reason> {
-    let Desk {
-        loads,
-        shares,
-        picks,
-        ..
-    } = desk;
+    let Desk { loads, shares, picks, .. } = desk;
     picks.clear();
     if !packing::first_descent(claims, &node.pools, policy.strategy, loads, picks) {
         packing::search(claims, &node.pools, policy, loads, picks)?;

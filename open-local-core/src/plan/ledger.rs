@@ -63,10 +63,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            holds: 1 << 20,
-            tombstones: 1 << 14,
-        }
+        Self { holds: 1 << 20, tombstones: 1 << 14 }
     }
 }
 
@@ -100,10 +97,7 @@ impl Ledger {
     /// An empty ledger with these limits.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            ..Self::default()
-        }
+        Self { limits, ..Self::default() }
     }
 
     /// A node as the planner must see it: as observed, with what is held on top.
@@ -184,11 +178,8 @@ impl Ledger {
         placement: &Placement,
         deadline: Duration,
     ) -> Result<Booked, Refusal> {
-        let bookings: Vec<Booking> = placement
-            .assigned
-            .iter()
-            .map(|one| Booking::of(placement.node.clone(), one))
-            .collect();
+        let bookings: Vec<Booking> =
+            placement.assigned.iter().map(|one| Booking::of(placement.node.clone(), one)).collect();
         self.reserve(&bookings, deadline)
     }
 
@@ -231,9 +222,7 @@ impl Ledger {
         }
         let before = self.holds.get(uid).cloned();
         if before.is_none() && self.holds.len() >= self.limits.holds {
-            return Err(Refusal::Full {
-                holds: self.limits.holds,
-            });
+            return Err(Refusal::Full { holds: self.limits.holds });
         }
         let same_place = before.as_ref().is_some_and(|hold| hold.is_at(booking));
         if let Some(hold) = before.as_ref().filter(|hold| hold.bound.is_some()) {
@@ -262,11 +251,7 @@ impl Ledger {
             self.put(uid, before);
             return Err(refusal);
         }
-        Ok(if grows {
-            Booked::Changed
-        } else {
-            Booked::Unchanged
-        })
+        Ok(if grows { Booked::Changed } else { Booked::Unchanged })
     }
 
     /// Whether the place of a hold keeps its promises with the hold in it.
@@ -290,9 +275,7 @@ impl Ledger {
         deadline: Duration,
     ) -> Result<Booked, Refusal> {
         let Some(mut booking) = self.hold(claim) else {
-            return Err(Refusal::UnknownClaim {
-                claim: claim.to_owned(),
-            });
+            return Err(Refusal::UnknownClaim { claim: claim.to_owned() });
         };
         if size <= booking.size {
             return Ok(Booked::Unchanged);
@@ -318,9 +301,7 @@ impl Ledger {
         let same_place = before.is_some_and(|hold| hold.is_at(fact));
         match before {
             None if self.holds.len() >= self.limits.holds => {
-                return Err(Refusal::Full {
-                    holds: self.limits.holds,
-                });
+                return Err(Refusal::Full { holds: self.limits.holds });
             }
             Some(hold) if hold.bound.is_some() && !same_place => {
                 return Err(Refusal::BoundElsewhere {
@@ -366,11 +347,7 @@ impl Ledger {
         if held {
             self.put(claim, None);
         }
-        if held || news {
-            Booked::Changed
-        } else {
-            Booked::Unchanged
-        }
+        if held || news { Booked::Changed } else { Booked::Unchanged }
     }
 
     /// Takes back every wish whose deadline is not after `now`. Answers how many.

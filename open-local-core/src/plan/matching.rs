@@ -31,9 +31,7 @@ impl Matching<'_> {
             return false;
         };
         for (index, claim) in self.claims.iter().enumerate() {
-            let bit = 1u64
-                .checked_shl(u32::try_from(index).unwrap_or(u32::MAX))
-                .unwrap_or(0);
+            let bit = 1u64.checked_shl(u32::try_from(index).unwrap_or(u32::MAX)).unwrap_or(0);
             if self.asked & bit != 0 || !suits(claim, one) {
                 continue;
             }
@@ -54,12 +52,7 @@ impl Matching<'_> {
 pub(super) fn serve(claims: &[Claim], all: &[Exclusive], owned: &mut Vec<Option<usize>>) -> usize {
     owned.clear();
     owned.resize(claims.len(), None);
-    let mut matching = Matching {
-        claims,
-        all,
-        owned,
-        asked: 0,
-    };
+    let mut matching = Matching { claims, all, owned, asked: 0 };
     let mut served = 0usize;
     for (device, one) in all.iter().enumerate() {
         if served == claims.len() {
@@ -100,9 +93,5 @@ pub(super) fn explain(whole: Whole, claims: &[Claim], all: &[Exclusive], matched
             };
         }
     }
-    Reason::NotEnoughDevices {
-        whole,
-        wanted: claims.len(),
-        matched,
-    }
+    Reason::NotEnoughDevices { whole, wanted: claims.len(), matched }
 }

@@ -28,9 +28,7 @@ fn check(what: &str, text: &str) -> Result<()> {
         Subject::value(text),
         format!("the {what} {complaint}"),
     )
-    .with_remedy(format!(
-        "use 1 to {MAX_NAME} bytes of text without control characters"
-    )))
+    .with_remedy(format!("use 1 to {MAX_NAME} bytes of text without control characters")))
 }
 
 macro_rules! name {

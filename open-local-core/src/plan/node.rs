@@ -30,12 +30,7 @@ impl Node {
     /// Starts a node without anything.
     #[must_use]
     pub const fn builder(name: Name) -> NodeBuilder {
-        NodeBuilder {
-            name,
-            pools: Vec::new(),
-            devices: Vec::new(),
-            mount_points: Vec::new(),
-        }
+        NodeBuilder { name, pools: Vec::new(), devices: Vec::new(), mount_points: Vec::new() }
     }
 
     /// Its name.
@@ -130,9 +125,7 @@ impl Grantable {
     }
 
     fn whole(all: &[Exclusive], media: Media) -> Self {
-        let free = all
-            .iter()
-            .filter(|one| one.is_free() && media.accepts(one.media));
+        let free = all.iter().filter(|one| one.is_free() && media.accepts(one.media));
         Self::of(free.map(|one| one.size))
     }
 }
@@ -175,12 +168,7 @@ impl NodeBuilder {
     /// than [`MAX_POOLS`] or [`MAX_EXCLUSIVES`] of them, an overcommit ratio below 1, a stop mark
     /// of 0 or above 1, and a granularity of 0 or above 1 TiB.
     pub fn build(self) -> Result<Node> {
-        let Self {
-            name,
-            mut pools,
-            mut devices,
-            mut mount_points,
-        } = self;
+        let Self { name, mut pools, mut devices, mut mount_points } = self;
         for (what, count, most) in [
             ("pools", pools.len(), MAX_POOLS),
             ("devices", devices.len(), MAX_EXCLUSIVES),
@@ -196,10 +184,7 @@ impl NodeBuilder {
         }
         pools.sort_by(|a, b| a.name.cmp(&b.name));
         unique(&name, "pools", pools.iter().map(|pool| &pool.name))?;
-        for (what, list) in [
-            ("devices", &mut devices),
-            ("mount points", &mut mount_points),
-        ] {
+        for (what, list) in [("devices", &mut devices), ("mount points", &mut mount_points)] {
             list.sort_by(|a, b| a.name.cmp(&b.name));
             unique(&name, what, list.iter().map(|one| &one.name))?;
             list.sort_by(|a, b| (a.size, a.media, &a.name).cmp(&(b.size, b.media, &b.name)));
@@ -215,11 +200,7 @@ impl NodeBuilder {
 
 /// An empty list takes no memory of its own.
 fn shared<T>(list: Vec<T>) -> Arc<[T]> {
-    if list.is_empty() {
-        Arc::default()
-    } else {
-        list.into()
-    }
+    if list.is_empty() { Arc::default() } else { list.into() }
 }
 
 fn refuse(name: &Name, message: String, remedy: &str) -> Error {
@@ -230,34 +211,16 @@ fn refuse(name: &Name, message: String, remedy: &str) -> Error {
 fn check(pool: &NodePool) -> Result<()> {
     if pool.overcommit < Ratio::ONE {
         let message = format!("the overcommit ratio {} is below 1", pool.overcommit);
-        return Err(refuse(
-            &pool.name,
-            message,
-            "use 1 or more; to keep room free set a reserve",
-        ));
+        return Err(refuse(&pool.name, message, "use 1 or more; to keep room free set a reserve"));
     }
     if pool.stop_at == Ratio::ZERO || pool.stop_at > Ratio::ONE {
-        let message = format!(
-            "the stop mark {} is not above 0 and at most 1",
-            pool.stop_at
-        );
-        return Err(refuse(
-            &pool.name,
-            message,
-            "use a part of the whole, such as 0.8",
-        ));
+        let message = format!("the stop mark {} is not above 0 and at most 1", pool.stop_at);
+        return Err(refuse(&pool.name, message, "use a part of the whole, such as 0.8"));
     }
     let tib = Bytes::new(1 << 40);
     if pool.granularity.is_zero() || pool.granularity > tib {
-        let message = format!(
-            "the granularity {} is not from 1B to {tib}",
-            pool.granularity
-        );
-        return Err(refuse(
-            &pool.name,
-            message,
-            "use the extent size, such as 4MiB",
-        ));
+        let message = format!("the granularity {} is not from 1B to {tib}", pool.granularity);
+        return Err(refuse(&pool.name, message, "use the extent size, such as 4MiB"));
     }
     Ok(())
 }
@@ -293,24 +256,12 @@ mod tests {
         let node = || Node::builder(name("n"));
         let device = || Exclusive::new(name("d"), Bytes::GIB);
         for (bad, word) in [
-            (
-                node().pool(pool("p")).pool(pool("q")).pool(pool("p")),
-                "\"p\"",
-            ),
+            (node().pool(pool("p")).pool(pool("q")).pool(pool("p")), "\"p\""),
             (node().device(device()).device(device().taken()), "\"d\""),
             (node().mount_point(device()).mount_point(device()), "\"d\""),
-            (
-                node().pool(pool("p").with_overcommit(Ratio::ZERO)),
-                "overcommit",
-            ),
-            (
-                node().pool(pool("p").with_stop_at(Ratio::ZERO)),
-                "stop mark",
-            ),
-            (
-                node().pool(pool("p").with_granularity(Bytes::ZERO)),
-                "granularity",
-            ),
+            (node().pool(pool("p").with_overcommit(Ratio::ZERO)), "overcommit"),
+            (node().pool(pool("p").with_stop_at(Ratio::ZERO)), "stop mark"),
+            (node().pool(pool("p").with_granularity(Bytes::ZERO)), "granularity"),
         ] {
             let error = bad.build().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgument);
@@ -337,11 +288,7 @@ mod tests {
         assert_eq!((flash.total, flash.largest), (gib(8), gib(8)));
         let named = node.grantable(Provisioning::Thick, Some("a"), Media::Unspecified);
         assert_eq!(named.largest, gib(10));
-        assert_eq!(
-            node.grantable(Provisioning::Thin, None, Media::Unspecified)
-                .total,
-            Bytes::ZERO
-        );
+        assert_eq!(node.grantable(Provisioning::Thin, None, Media::Unspecified).total, Bytes::ZERO);
         assert_eq!(node.grantable_devices(Media::Unspecified).largest, gib(50));
         assert_eq!(node.grantable_devices(Media::Hdd).largest, Bytes::ZERO);
     }

@@ -140,19 +140,13 @@ fn alone(claim: &Claim, pools: &[NodePool], loads: &[Load]) -> Result<(), Reason
         return Ok(());
     }
     let Some((first, _)) = able().next() else {
-        return Err(Reason::NoPool {
-            wanted: kind,
-            media: claim.media,
-        });
+        return Err(Reason::NoPool { wanted: kind, media: claim.media });
     };
     if kind == Provisioning::Thin && able().all(|(pool, load)| pool.stopped(*load)) {
         return Err(stop_mark(first));
     }
     let largest = able().map(|(pool, load)| pool.left(kind, *load)).max();
-    Err(Reason::NoPoolLargeEnough {
-        wanted: claim.size,
-        largest: narrow(largest.unwrap_or(0)),
-    })
+    Err(Reason::NoPoolLargeEnough { wanted: claim.size, largest: narrow(largest.unwrap_or(0)) })
 }
 
 pub(super) fn stop_mark(pool: &NodePool) -> Reason {
@@ -253,9 +247,8 @@ impl Search<'_> {
         let kind = provisioning(claim);
         let both = self.pools.iter().zip(&self.loads).enumerate();
         let able = both.filter(|(_, (pool, _))| cost(claim, pool).is_some());
-        let mut order: Vec<_> = able
-            .map(|(index, (pool, load))| (pool.left(kind, *load), index))
-            .collect();
+        let mut order: Vec<_> =
+            able.map(|(index, (pool, load))| (pool.left(kind, *load), index)).collect();
         match self.strategy {
             Strategy::Binpack => order.sort_unstable(),
             Strategy::Spread => order.sort_unstable_by_key(|&(left, i)| (Reverse(left), i)),

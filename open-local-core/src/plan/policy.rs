@@ -60,10 +60,7 @@ impl Policy {
     /// The default policy with this strategy.
     #[must_use]
     pub fn new(strategy: Strategy) -> Self {
-        Self {
-            strategy,
-            ..Self::default()
-        }
+        Self { strategy, ..Self::default() }
     }
 
     /// Sets the definition of the score.

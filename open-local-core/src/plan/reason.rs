@@ -194,21 +194,12 @@ impl Reason {
                 f,
                 "a volume of {wanted} is asked for, but no pool may promise more than {largest}"
             ),
-            Self::NotEnoughTogether {
-                claims,
-                wanted,
-                available,
-                largest,
-            } => write!(
+            Self::NotEnoughTogether { claims, wanted, available, largest } => write!(
                 f,
                 "{claims} volumes of {wanted} together do not fit: the pools may promise \
                  {available} together and at most {largest} each"
             ),
-            Self::SearchLimit {
-                claims,
-                pools,
-                limit,
-            } => write!(
+            Self::SearchLimit { claims, pools, limit } => write!(
                 f,
                 "whether {claims} volumes fit {pools} pools was not found out in {limit} attempts"
             ),
@@ -218,31 +209,16 @@ impl Reason {
 
     fn about_whole(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoDeviceOfMedia {
-                whole,
-                media,
-                wanted,
-                free,
-                total,
-            } => write!(
+            Self::NoDeviceOfMedia { whole, media, wanted, free, total } => write!(
                 f,
                 "{wanted} {whole}s on {media} media are asked for, {free} of {total} are free"
             ),
-            Self::DevicesTooSmall {
-                whole,
-                media,
-                wanted,
-                largest,
-            } => write!(
+            Self::DevicesTooSmall { whole, media, wanted, largest } => write!(
                 f,
                 "a {whole} of {wanted} on {media} media is asked for; of those free none is of \
                  an acceptable size, the largest has {largest}"
             ),
-            Self::NotEnoughDevices {
-                whole,
-                wanted,
-                matched,
-            } => write!(
+            Self::NotEnoughDevices { whole, wanted, matched } => write!(
                 f,
                 "{wanted} {whole}s are asked for, those free serve at most {matched} of the claims"
             ),
@@ -261,27 +237,15 @@ impl fmt::Display for Reason {
             Self::WrongProvisioning { pool, wanted } => {
                 write!(f, "pool {pool} has no {wanted} volumes")
             }
-            Self::WrongMedia {
-                pool,
-                wanted,
-                media,
-            } => write!(f, "pool {pool} is on {media} media, {wanted} is asked for"),
-            Self::StopMark {
-                pool,
-                used,
-                total,
-                mark,
-            } => write!(
+            Self::WrongMedia { pool, wanted, media } => {
+                write!(f, "pool {pool} is on {media} media, {wanted} is asked for")
+            }
+            Self::StopMark { pool, used, total, mark } => write!(
                 f,
                 "pool {pool} has {used} of {total} really taken, or its metadata is as full; from \
                  a ratio of {mark} on nothing thin is granted"
             ),
-            Self::PoolTooSmall {
-                pool,
-                wanted,
-                available,
-                total,
-            } => write!(
+            Self::PoolTooSmall { pool, wanted, available, total } => write!(
                 f,
                 "{wanted} is asked of pool {pool}, which may promise {available} of its {total}"
             ),
@@ -310,9 +274,7 @@ impl Unfit {
     /// Whether the answer is only that the search was cut.
     #[must_use]
     pub fn is_undecided(&self) -> bool {
-        self.reasons
-            .iter()
-            .all(|reason| matches!(reason, Reason::SearchLimit { .. }))
+        self.reasons.iter().all(|reason| matches!(reason, Reason::SearchLimit { .. }))
     }
 }
 

@@ -45,14 +45,8 @@ pub(super) struct Load {
 impl Load {
     pub(super) const fn of(provisioning: Provisioning, amount: u128) -> Self {
         match provisioning {
-            Provisioning::Thick => Self {
-                thick: amount,
-                thin: 0,
-            },
-            Provisioning::Thin => Self {
-                thick: 0,
-                thin: amount,
-            },
+            Provisioning::Thick => Self { thick: amount, thin: 0 },
+            Provisioning::Thin => Self { thick: 0, thin: amount },
         }
     }
 
@@ -284,15 +278,11 @@ impl NodePool {
     }
 
     fn taken(&self, load: Load) -> u128 {
-        u128::from(self.thick.get())
-            .saturating_add(self.held.thick)
-            .saturating_add(load.thick)
+        u128::from(self.thick.get()).saturating_add(self.held.thick).saturating_add(load.thick)
     }
 
     fn promised(&self, load: Load) -> u128 {
-        u128::from(self.thin.get())
-            .saturating_add(self.held.thin)
-            .saturating_add(load.thin)
+        u128::from(self.thin.get()).saturating_add(self.held.thin).saturating_add(load.thin)
     }
 
     /// What there is for promises at all.
@@ -311,8 +301,7 @@ impl NodePool {
 
     /// Room bound by promises once `load` is added: thick sizes, and what covers the thin ones.
     pub(super) fn bound(&self, load: Load) -> u128 {
-        self.taken(load)
-            .saturating_add(self.cover(self.promised(load)))
+        self.taken(load).saturating_add(self.cover(self.promised(load)))
     }
 
     pub(super) fn stopped(&self, load: Load) -> bool {

@@ -81,10 +81,7 @@ pub(super) fn of_desk(desk: &Desk, node: &Node, policy: &Policy) -> Score {
 /// `part` of `whole` in thousandths, at most 1000; nothing of nothing.
 fn share(part: u128, whole: u128) -> u32 {
     // Nearly always small enough for a division the processor has.
-    let quotient = match (
-        u64::try_from(part.saturating_mul(1000)),
-        u64::try_from(whole),
-    ) {
+    let quotient = match (u64::try_from(part.saturating_mul(1000)), u64::try_from(whole)) {
         (Ok(part), Ok(whole)) => part.checked_div(whole).map(u128::from),
         _ => part.saturating_mul(1000).checked_div(whole),
     };
@@ -112,38 +109,24 @@ fn per_mille(desk: &Desk, node: &Node, strategy: Strategy) -> u32 {
     if volumes > 0 {
         sum = sum.saturating_add(volumes.saturating_mul(rooms(desk, node, strategy)));
     }
-    for (taken, all) in [
-        (&devices, &node.devices),
-        (&mount_points, &node.mount_points),
-    ] {
+    for (taken, all) in [(&devices, &node.devices), (&mount_points, &node.mount_points)] {
         if taken.count > 0 {
             let points = taken.points(all, strategy);
             sum = sum.saturating_add(taken.count.saturating_mul(points));
         }
     }
-    let count = volumes
-        .saturating_add(devices.count)
-        .saturating_add(mount_points.count);
+    let count = volumes.saturating_add(devices.count).saturating_add(mount_points.count);
     let main = sum.checked_div(count).unwrap_or(1000);
     let uses_whole = devices.count > 0 || mount_points.count > 0;
     let courtesy = if uses_whole { 100 } else { courtesy(node) };
-    main.saturating_mul(9)
-        .div_euclid(10)
-        .saturating_add(courtesy)
+    main.saturating_mul(9).div_euclid(10).saturating_add(courtesy)
 }
 
 /// How full the pools that are used will be, or how empty.
 fn rooms(desk: &Desk, node: &Node, strategy: Strategy) -> u32 {
-    let used = node
-        .pools
-        .iter()
-        .zip(&desk.loads)
-        .filter(|(_, load)| !load.is_nothing());
+    let used = node.pools.iter().zip(&desk.loads).filter(|(_, load)| !load.is_nothing());
     let (bound, budget) = used.fold((0u128, 0u128), |(bound, budget), (pool, load)| {
-        (
-            bound.saturating_add(pool.bound(*load)),
-            budget.saturating_add(pool.budget()),
-        )
+        (bound.saturating_add(pool.bound(*load)), budget.saturating_add(pool.budget()))
     });
     toward(share(bound, budget), strategy)
 }

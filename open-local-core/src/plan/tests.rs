@@ -27,11 +27,7 @@ fn pool(text: &str, size: u64) -> NodePool {
 
 fn node(pools: impl IntoIterator<Item = NodePool>) -> Node {
     let start = Node::builder(name("n"));
-    pools
-        .into_iter()
-        .fold(start, super::NodeBuilder::pool)
-        .build()
-        .unwrap()
+    pools.into_iter().fold(start, super::NodeBuilder::pool).build().unwrap()
 }
 
 fn pod(claims: impl IntoIterator<Item = Claim>) -> Pod {
@@ -43,12 +39,7 @@ fn thick(text: &str, size: u64) -> Claim {
 }
 
 fn reasons(answer: Result<super::Placement, Unfit>) -> Vec<&'static str> {
-    answer
-        .unwrap_err()
-        .reasons()
-        .iter()
-        .map(Reason::code)
-        .collect()
+    answer.unwrap_err().reasons().iter().map(Reason::code).collect()
 }
 
 #[test]
@@ -75,23 +66,13 @@ fn where_the_first_descent_fails_the_search_decides() {
     let pools = || node([pool("x", 10), pool("y", 7)]);
     let claims = pod([thick("a", 6), thick("b", 4), thick("c", 7)]);
     let hard = node([pool("x", 11), pool("y", 10)]);
-    let tight = pod([
-        thick("a", 6),
-        thick("b", 5),
-        thick("c", 4),
-        thick("d", 3),
-        thick("e", 3),
-    ]);
+    let tight = pod([thick("a", 6), thick("b", 5), thick("c", 4), thick("d", 3), thick("e", 3)]);
     for strategy in BOTH {
         assert!(fit(&claims, &pools(), &Policy::new(strategy)).is_ok());
         assert!(fit(&tight, &hard, &Policy::new(strategy)).is_ok());
     }
     let pieces = pod([thick("a", 6), thick("b", 6), thick("c", 6)]);
-    let refused = fit(
-        &pieces,
-        &node([pool("x", 10), pool("y", 11)]),
-        &Policy::default(),
-    );
+    let refused = fit(&pieces, &node([pool("x", 10), pool("y", 11)]), &Policy::default());
     assert_eq!(reasons(refused), ["not-enough-together"]);
 }
 
@@ -120,11 +101,7 @@ fn named_inline_and_unnamed_claims_are_added_up() {
     let inline = thick("i", 5).in_pool(name("vg")).inline();
     let fits = pod([inline.clone(), thick("a", 5)]);
     assert!(fit(&fits, &pools, &Policy::default()).is_ok());
-    let refused = fit(
-        &pod([inline.clone(), thick("a", 6)]),
-        &pools,
-        &Policy::default(),
-    );
+    let refused = fit(&pod([inline.clone(), thick("a", 6)]), &pools, &Policy::default());
     assert_eq!(reasons(refused), ["no-pool-large-enough"]);
     let named = thick("a", 6).in_pool(name("vg"));
     let refused = fit(&pod([inline, named]), &pools, &Policy::default()).unwrap_err();
@@ -142,40 +119,23 @@ fn named_inline_and_unnamed_claims_are_added_up() {
 fn each_thing_that_is_missing_is_named() {
     let lab = node([
         pool("thick", 10).with_media(Media::Hdd),
-        pool("full", 10)
-            .serving(Serves::Thin)
-            .with_thin(gib(8), gib(8)),
+        pool("full", 10).serving(Serves::Thin).with_thin(gib(8), gib(8)),
     ]);
     let policy = Policy::default();
     let answer = |claim: Claim| reasons(fit(&pod([claim]), &lab, &policy));
     let thin = || Claim::thin(uid("a"), gib(1));
     assert_eq!(answer(thick("a", 1).in_pool(name("?"))), ["no-such-pool"]);
-    assert_eq!(
-        answer(thin().in_pool(name("thick"))),
-        ["wrong-provisioning"]
-    );
+    assert_eq!(answer(thin().in_pool(name("thick"))), ["wrong-provisioning"]);
     assert_eq!(answer(thin().in_pool(name("full"))), ["stop-mark"]);
     assert_eq!(answer(thin()), ["stop-mark"]);
     assert_eq!(answer(thin().on_media(Media::Ssd)), ["no-pool"]);
     let flash = thick("a", 1).in_pool(name("thick")).on_media(Media::Ssd);
     assert_eq!(answer(flash), ["wrong-media"]);
     assert_eq!(answer(thick("a", 11)), ["no-pool-large-enough"]);
-    assert_eq!(
-        answer(Claim::device(uid("a"), gib(1))),
-        ["no-device-of-media"]
-    );
-    assert_eq!(
-        answer(thick("a", 1).on_node(name("m"))),
-        ["pinned-elsewhere"]
-    );
-    let all = pod([
-        thick("a", 1).in_pool(name("?")),
-        Claim::device(uid("d"), gib(1)),
-    ]);
-    assert_eq!(
-        reasons(fit(&all, &lab, &policy)),
-        ["no-such-pool", "no-device-of-media"]
-    );
+    assert_eq!(answer(Claim::device(uid("a"), gib(1))), ["no-device-of-media"]);
+    assert_eq!(answer(thick("a", 1).on_node(name("m"))), ["pinned-elsewhere"]);
+    let all = pod([thick("a", 1).in_pool(name("?")), Claim::device(uid("d"), gib(1))]);
+    assert_eq!(reasons(fit(&all, &lab, &policy)), ["no-such-pool", "no-device-of-media"]);
 }
 
 #[test]
@@ -193,17 +153,11 @@ fn devices_that_are_too_few_or_too_small_are_told_apart() {
     let refused = fit(&pod([ssd("x", 10), ssd("y", 20)]), &lab, &policy);
     assert_eq!(reasons(refused), ["not-enough-devices"]);
     let three = [ssd("x", 1), ssd("y", 1), ssd("z", 1)];
-    assert_eq!(
-        reasons(fit(&pod(three), &lab, &policy)),
-        ["no-device-of-media"]
-    );
+    assert_eq!(reasons(fit(&pod(three), &lab, &policy)), ["no-device-of-media"]);
     let refused = fit(&pod([ssd("x", 31)]), &lab, &policy);
     assert_eq!(reasons(refused), ["devices-too-small"]);
     let limited = ssd("x", 6).with_limit(gib(29));
-    assert_eq!(
-        reasons(fit(&pod([limited]), &lab, &policy)),
-        ["devices-too-small"]
-    );
+    assert_eq!(reasons(fit(&pod([limited]), &lab, &policy)), ["devices-too-small"]);
     let placed = fit(&pod([ssd("x", 20), ssd("y", 5)]), &lab, &policy).unwrap();
     assert_eq!(placed.place("x"), Some(&Place::Device(name("b"))));
     assert_eq!(placed.place("y"), Some(&Place::Device(name("a"))));
@@ -214,19 +168,11 @@ fn an_expansion_costs_its_difference_and_a_reference_nothing() {
     let lab = node([pool("vg", 10).with_thick(gib(8))]);
     let grow = |to| {
         let sizes = (gib(8), gib(to));
-        Claim::expansion(
-            uid("a"),
-            (name("n"), name("vg")),
-            Provisioning::Thick,
-            sizes,
-        )
+        Claim::expansion(uid("a"), (name("n"), name("vg")), Provisioning::Thick, sizes)
     };
     let policy = Policy::default();
     assert!(fit(&pod([grow(10)]), &lab, &policy).is_ok());
-    assert_eq!(
-        reasons(fit(&pod([grow(11)]), &lab, &policy)),
-        ["pool-too-small"]
-    );
+    assert_eq!(reasons(fit(&pod([grow(11)]), &lab, &policy)), ["pool-too-small"]);
     let reading = pod([Claim::reference(uid("r"), name("n"))]);
     let placed = fit(&reading, &lab, &policy).unwrap();
     assert_eq!(placed.place("r"), Some(&Place::Present));
@@ -243,14 +189,8 @@ fn thin_promises_follow_ratio_and_reserve() {
     let policy = Policy::default();
     assert!(fit(&pod([Claim::thin(uid("a"), gib(20))]), &lab, &policy).is_ok());
     assert!(fit(&pod([Claim::thin(uid("a"), gib(21))]), &lab, &policy).is_err());
-    let two = [
-        Claim::thin(uid("a"), gib(11)),
-        Claim::thin(uid("b"), gib(10)),
-    ];
-    assert_eq!(
-        reasons(fit(&pod(two), &lab, &policy)),
-        ["not-enough-together"]
-    );
+    let two = [Claim::thin(uid("a"), gib(11)), Claim::thin(uid("b"), gib(10))];
+    assert_eq!(reasons(fit(&pod(two), &lab, &policy)), ["not-enough-together"]);
 }
 
 #[test]
@@ -258,10 +198,7 @@ fn the_score_follows_its_definition() {
     let lab = node([pool("vg", 100).with_thick(gib(20))]);
     let one = pod([thick("a", 20)]);
     // 40 % full afterwards; no whole devices to be kept free.
-    for (strategy, expected) in [
-        (Strategy::Binpack, 360 + 100),
-        (Strategy::Spread, 540 + 100),
-    ] {
+    for (strategy, expected) in [(Strategy::Binpack, 360 + 100), (Strategy::Spread, 540 + 100)] {
         let policy = Policy::new(strategy);
         let verdicts = filter_and_score(&one, [&lab], &policy);
         let ranked = best(&verdicts).unwrap().outcome.clone().unwrap();
@@ -284,15 +221,9 @@ fn the_score_follows_its_definition() {
     let verdicts = filter_and_score(&whole, [&disks], &policy);
     assert_eq!(verdicts[0].outcome.as_ref().unwrap().points(), 675 + 100);
     let nothing = pod([]);
-    assert_eq!(
-        filter_and_score(&nothing, [&lab], &policy)[0].outcome,
-        Ok(Score::default())
-    );
+    assert_eq!(filter_and_score(&nothing, [&lab], &policy)[0].outcome, Ok(Score::default()));
     let bare = node([]);
-    assert_eq!(
-        filter_and_score(&nothing, [&bare], &policy)[0].outcome,
-        Ok(Score::MAX)
-    );
+    assert_eq!(filter_and_score(&nothing, [&bare], &policy)[0].outcome, Ok(Score::MAX));
 }
 
 #[test]
@@ -304,10 +235,7 @@ fn the_compatible_score_follows_the_original() {
         .device(Exclusive::new(name("y"), gib(20)))
         .build()
         .unwrap();
-    let weights = super::AntiAffinity {
-        devices: 5,
-        mount_points: 3,
-    };
+    let weights = super::AntiAffinity { devices: 5, mount_points: 3 };
     let points = |claims: Vec<Claim>, strategy| {
         let policy = Policy::new(strategy).with_scoring(Scoring::Compatible(weights));
         let verdicts = filter_and_score(&pod(claims), [&lab], &policy);

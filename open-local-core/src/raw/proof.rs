@@ -17,10 +17,7 @@ use crate::host::{BlockIo, DeviceAccess, DeviceHandle, Devices, Host, MountEntry
 #[derive(Debug)]
 pub struct DeviceProof {
     report: DeviceReport,
-    #[expect(
-        dead_code,
-        reason = "kept open, so that the number is not given to another device"
-    )]
+    #[expect(dead_code, reason = "kept open, so that the number is not given to another device")]
     device: Box<dyn DeviceHandle>,
 }
 
@@ -126,30 +123,21 @@ fn judge(
         return Err(Error::new(ErrorKind::Busy, Op::Prove, subject(), why)
             .with_remedy("end that use first"));
     }
-    let foreign: Vec<Signature> = report
-        .signatures
-        .iter()
-        .filter(|s| !allowed(s))
-        .cloned()
-        .collect();
+    let foreign: Vec<Signature> =
+        report.signatures.iter().filter(|s| !allowed(s)).cloned().collect();
     if foreign.is_empty() {
         return Ok(());
     }
     let message = format!("it holds {}", names(&foreign));
-    Err(
-        Error::new(ErrorKind::Refused, Op::Prove, subject(), message)
-            .with_remedy("save what is needed of it and name what may be destroyed"),
-    )
+    Err(Error::new(ErrorKind::Refused, Op::Prove, subject(), message)
+        .with_remedy("save what is needed of it and name what may be destroyed"))
 }
 
 fn same_device(report: &DeviceReport, number: DeviceNumber) -> Result<()> {
     if report.number == number {
         return Ok(());
     }
-    let message = format!(
-        "the node stands for device {} and not {number}",
-        report.number
-    );
+    let message = format!("the node stands for device {} and not {number}", report.number);
     let subject = Subject::device(&report.path);
     Err(Error::new(ErrorKind::Refused, Op::Prove, subject, message)
         .with_remedy("publish the volume again"))
@@ -216,18 +204,10 @@ mod tests {
     fn every_reason_against_writing_is_found_and_named() {
         type Spoil = fn(&mut DeviceReport);
         let cases: [(Spoil, ErrorKind, &str); 7] = [
-            (
-                |r| r.number = DeviceNumber::new(7, 8),
-                ErrorKind::Refused,
-                "7:8",
-            ),
+            (|r| r.number = DeviceNumber::new(7, 8), ErrorKind::Refused, "7:8"),
             (|r| r.size = Bytes::ZERO, ErrorKind::NotFound, "no size"),
             (|r| r.read_only = true, ErrorKind::Refused, "refuses writes"),
-            (
-                |r| r.mounted = vec!["/mnt/x".into()],
-                ErrorKind::Busy,
-                "/mnt/x",
-            ),
+            (|r| r.mounted = vec!["/mnt/x".into()], ErrorKind::Busy, "/mnt/x"),
             (|r| r.holders = vec!["dm-3".into()], ErrorKind::Busy, "dm-3"),
             (|r| r.swap = true, ErrorKind::Busy, "swap"),
             (
@@ -316,10 +296,7 @@ mod tests {
         };
         assert!(prove(false, &[]).is_ok());
         assert_eq!(prove(true, &[]).unwrap_err(), ErrorKind::Busy);
-        assert_eq!(
-            prove(false, &["mkfs (pid 7)"]).unwrap_err(),
-            ErrorKind::Busy
-        );
+        assert_eq!(prove(false, &["mkfs (pid 7)"]).unwrap_err(), ErrorKind::Busy);
     }
 
     #[test]

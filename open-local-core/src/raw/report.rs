@@ -65,11 +65,7 @@ impl DeviceReport {
             let shown: Vec<&str> = names.iter().take(MAX_NAMED).map(String::as_str).collect();
             shown.join(", ")
         };
-        let targets: Vec<String> = self
-            .mounted
-            .iter()
-            .map(|t| t.display().to_string())
-            .collect();
+        let targets: Vec<String> = self.mounted.iter().map(|t| t.display().to_string()).collect();
         if !targets.is_empty() {
             Some(format!("it is mounted at {}", few(&targets)))
         } else if !self.holders.is_empty() {
@@ -101,12 +97,8 @@ pub fn look(
         path: path.to_path_buf(),
         number,
         size: device.size().map_err(failed("can't read its size"))?,
-        block_size: device
-            .block_size()
-            .map_err(failed("can't read its block size"))?,
-        read_only: device
-            .is_read_only()
-            .map_err(failed("can't tell whether it refuses writes"))?,
+        block_size: device.block_size().map_err(failed("can't read its block size"))?,
+        read_only: device.is_read_only().map_err(failed("can't tell whether it refuses writes"))?,
         identity: identity(host, number),
         holders: holders(host, number)
             .map_err(failed("can't tell which devices are made of it"))?,
@@ -126,13 +118,10 @@ pub(crate) fn open(
     devices.open(path, access).map_err(|e| {
         let subject = Subject::device(path);
         match e.raw_os_error() {
-            Some(libc::ENOTBLK) => Error::new(
-                ErrorKind::InvalidArgument,
-                Op::Probe,
-                subject,
-                "it is no block device",
-            )
-            .with_remedy("name a device node, such as the one publishing answered"),
+            Some(libc::ENOTBLK) => {
+                Error::new(ErrorKind::InvalidArgument, Op::Probe, subject, "it is no block device")
+                    .with_remedy("name a device node, such as the one publishing answered")
+            }
             Some(libc::ENXIO | libc::ENODEV | libc::ENOMEDIUM) => {
                 Error::from_io(Op::Probe, subject, "the device is gone", e)
                     .with_kind(ErrorKind::NotFound)
@@ -156,9 +145,8 @@ fn attribute(files: &dyn Files, path: &Path) -> Option<String> {
 fn identity(host: &Host, number: DeviceNumber) -> DeviceIdentity {
     let folder = folder(host, number);
     let first = |names: &[&str]| {
-        let mut texts = names
-            .iter()
-            .filter_map(|name| attribute(host.files.as_ref(), &folder.join(name)));
+        let mut texts =
+            names.iter().filter_map(|name| attribute(host.files.as_ref(), &folder.join(name)));
         texts.next()
     };
     DeviceIdentity {
@@ -172,10 +160,7 @@ fn identity(host: &Host, number: DeviceNumber) -> DeviceIdentity {
 
 fn holders(host: &Host, number: DeviceNumber) -> io::Result<Vec<String>> {
     match host.files.list(&folder(host, number).join("holders")) {
-        Ok(names) => Ok(names
-            .iter()
-            .map(|n| n.to_string_lossy().into_owned())
-            .collect()),
+        Ok(names) => Ok(names.iter().map(|n| n.to_string_lossy().into_owned()).collect()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(e) => Err(e),
     }
@@ -201,11 +186,8 @@ fn mounted(host: &Host, mounts: &[MountEntry], number: DeviceNumber) -> Vec<Path
 }
 
 fn is_swap(host: &Host, number: DeviceNumber) -> io::Result<bool> {
-    let table = match read_small(
-        host.files.as_ref(),
-        &host.roots.proc.join("swaps"),
-        MAX_ATTRIBUTE,
-    ) {
+    let table = match read_small(host.files.as_ref(), &host.roots.proc.join("swaps"), MAX_ATTRIBUTE)
+    {
         Ok(table) => table,
         // A kernel without swap has no such file.
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),

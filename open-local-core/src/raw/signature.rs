@@ -24,14 +24,7 @@ impl Signature {
     /// A signature without UUID and label.
     #[must_use]
     pub const fn new(name: &'static str, offset: u64) -> Self {
-        Self {
-            name,
-            offset,
-            uuid: None,
-            label: None,
-            kind: None,
-            unfinished: false,
-        }
+        Self { name, offset, uuid: None, label: None, kind: None, unfinished: false }
     }
 
     /// Sets the UUID.

@@ -30,30 +30,25 @@ impl World {
     pub(super) fn apply(&mut self, cx: Context<'_>, step: &Step) -> Result<()> {
         match step {
             Step::RecordPool(spec) => {
-                self.pools
-                    .insert(spec.id.clone(), PoolState::new(spec.clone()));
+                self.pools.insert(spec.id.clone(), PoolState::new(spec.clone()));
             }
             Step::FinishPool(id) => self.pool_mut(cx.op, id)?.stage = Stage::Ready,
             Step::MarkPoolRemoving(id) => self.pool_mut(cx.op, id)?.stage = Stage::Erasing,
             Step::ForgetPool(id) => {
                 self.pools.remove(id);
             }
-            Step::Attach {
-                source,
-                index,
-                read_only,
-            } => self.attach(cx, source, *index, *read_only)?,
+            Step::Attach { source, index, read_only } => {
+                self.attach(cx, source, *index, *read_only)?
+            }
             Step::Detach { source, index } => self.detach(cx, source, *index)?,
             Step::ShowSize { index, to } => {
                 if let Some(device) = self.devices.get_mut(index) {
                     device.size = *to;
                 }
             }
-            Step::RecordVolume {
-                spec,
-                size,
-                provisioning,
-            } => self.record_volume(cx, spec, *size, *provisioning)?,
+            Step::RecordVolume { spec, size, provisioning } => {
+                self.record_volume(cx, spec, *size, *provisioning)?
+            }
             Step::RecordSnapshot { spec, size } => self.record_snapshot(cx, spec, *size)?,
             Step::Promise { volume, to } => self.promise(cx, volume, *to)?,
             Step::Fill(source) => self.fill(cx, source)?,
@@ -149,17 +144,8 @@ impl World {
         let pool = self.pool(cx.op, cx.pool)?;
         let volume = pool.volume(cx.op, &spec.volume)?;
         let token = volume.token;
-        let cost = volume
-            .content
-            .as_ref()
-            .map_or(Bytes::ZERO, Content::cost_of_copy);
-        room::admit(
-            self,
-            pool,
-            snapshot_request(spec, size, cost),
-            cx.op,
-            &spec.id,
-        )?;
+        let cost = volume.content.as_ref().map_or(Bytes::ZERO, Content::cost_of_copy);
+        room::admit(self, pool, snapshot_request(spec, size, cost), cx.op, &spec.id)?;
         let snapshot = SnapshotState {
             volume: spec.volume.clone(),
             size,
@@ -255,10 +241,7 @@ impl World {
 
 /// What a snapshot asks of the pool; a read-only one is not promised.
 pub(super) fn snapshot_request(spec: &SnapshotSpec, size: Bytes, cost: Bytes) -> Request {
-    Request {
-        promise: if spec.writable { size } else { Bytes::ZERO },
-        take: cost,
-    }
+    Request { promise: if spec.writable { size } else { Bytes::ZERO }, take: cost }
 }
 
 impl PoolState {

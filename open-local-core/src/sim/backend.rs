@@ -52,9 +52,7 @@ impl Executor {
         steps: &[Step],
     ) -> Result<bool> {
         for step in steps {
-            self.host
-                .checkpoints
-                .before(op, subject, &step.to_string())?;
+            self.host.checkpoints.before(op, subject, &step.to_string())?;
             let now = self.host.clock.now();
             let cx = Context { op, pool, now };
             self.machine.world().apply(cx, step)?;
@@ -80,10 +78,7 @@ impl SimBackend {
     /// The same with other seams, such as checkpoints of its own.
     #[must_use]
     pub fn with_host(machine: &Machine, host: Host) -> Self {
-        Self(Executor {
-            machine: machine.clone(),
-            host,
-        })
+        Self(Executor { machine: machine.clone(), host })
     }
 
     /// The machine it is on.
@@ -105,8 +100,7 @@ impl Backend for SimBackend {
     fn list_pools(&self) -> Result<Vec<PoolInfo>> {
         let world = self.0.machine.world();
         let ids = world.pools.keys();
-        ids.map(|id| observe::pool(&world, Op::ListPools, id))
-            .collect()
+        ids.map(|id| observe::pool(&world, Op::ListPools, id)).collect()
     }
 
     fn open_pool(&self, id: &PoolId) -> Result<Arc<dyn Pool>> {

@@ -18,9 +18,7 @@ impl SimClock {
         let step = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let forward = |now: u64| Some(now.saturating_add(step));
         // The closure always answers, so there is no failure to handle.
-        let _moved = self
-            .0
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, forward);
+        let _moved = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, forward);
     }
 }
 
@@ -51,10 +49,7 @@ mod tests {
         let before = clock.now();
         clock.sleep(Duration::from_secs(3600));
         assert_eq!(clock.monotonic(), Duration::from_secs(3600));
-        assert_eq!(
-            clock.now().duration_since(before).unwrap(),
-            Duration::from_secs(3600)
-        );
+        assert_eq!(clock.now().duration_since(before).unwrap(), Duration::from_secs(3600));
         clock.advance(Duration::MAX);
         clock.advance(Duration::MAX);
         assert_eq!(clock.monotonic(), Duration::from_nanos(u64::MAX));

@@ -105,10 +105,7 @@ fn parts(mut offset: u64, mut len: usize) -> impl Iterator<Item = Part> {
 impl Content {
     /// All zeroes.
     pub(super) fn new(payer: Payer) -> Self {
-        Self {
-            blocks: BTreeMap::new(),
-            payer,
-        }
+        Self { blocks: BTreeMap::new(), payer }
     }
 
     /// A copy that `payer` pays for: shared where the pool pays for both, else block by block.
@@ -118,10 +115,7 @@ impl Content {
             if shared {
                 return block.clone();
             }
-            Arc::new(Block {
-                bytes: block.bytes,
-                _charge: payer.charge(),
-            })
+            Arc::new(Block { bytes: block.bytes, _charge: payer.charge() })
         };
         let blocks = self.blocks.iter().map(|(n, b)| (*n, copy(b))).collect();
         Self { blocks, payer }
@@ -165,15 +159,9 @@ impl Content {
         if matches!(self.payer, Payer::Holder) {
             return Bytes::ZERO;
         }
-        let own = |n: &u64| {
-            self.blocks
-                .get(n)
-                .is_some_and(|b| Arc::strong_count(b) == 1)
-        };
+        let own = |n: &u64| self.blocks.get(n).is_some_and(|b| Arc::strong_count(b) == 1);
         let new = parts(offset, len).filter(|part| !own(&part.block)).count();
-        BLOCK
-            .checked_mul(u64::try_from(new).unwrap_or(u64::MAX))
-            .unwrap_or(Bytes::MAX)
+        BLOCK.checked_mul(u64::try_from(new).unwrap_or(u64::MAX)).unwrap_or(Bytes::MAX)
     }
 
     /// Writes `data` at `offset`.
@@ -194,16 +182,8 @@ impl Content {
     /// The bytes of a block that nobody else holds, made or copied if need be.
     fn own_block(&mut self, number: u64) -> &mut [u8] {
         let payer = &self.payer;
-        let fresh = |bytes| {
-            Arc::new(Block {
-                bytes,
-                _charge: payer.charge(),
-            })
-        };
-        let block = self
-            .blocks
-            .entry(number)
-            .or_insert_with(|| fresh([0; BLOCK_LEN]));
+        let fresh = |bytes| Arc::new(Block { bytes, _charge: payer.charge() });
+        let block = self.blocks.entry(number).or_insert_with(|| fresh([0; BLOCK_LEN]));
         if Arc::get_mut(block).is_none() {
             *block = fresh(block.bytes);
         }

@@ -77,10 +77,7 @@ impl SimBlock {
         let (id, source) = (device.pool.clone(), device.attachment.source.clone());
         let gone = || os_error(libc::EIO);
         let pool = world.pools.get(&id).ok_or_else(gone)?;
-        let cost = pool
-            .content(&source)
-            .ok_or_else(gone)?
-            .cost_of_write(offset, data.len());
+        let cost = pool.content(&source).ok_or_else(gone)?.cost_of_write(offset, data.len());
         if cost > room::free(&world, pool) {
             return match pool.policy.when_full {
                 FullPolicy::Error => Err(os_error(libc::ENOSPC)),
@@ -88,9 +85,7 @@ impl SimBlock {
             };
         }
         let pool = world.pools.get_mut(&id).ok_or_else(gone)?;
-        pool.content_mut(&source)
-            .ok_or_else(gone)?
-            .write(offset, data);
+        pool.content_mut(&source).ok_or_else(gone)?.write(offset, data);
         Ok(true)
     }
 }

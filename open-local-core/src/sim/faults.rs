@@ -18,11 +18,7 @@ impl FailAt {
     /// Fails step `at` with an error of `kind`.
     #[must_use]
     pub const fn new(at: u64, kind: ErrorKind) -> Self {
-        Self {
-            at,
-            kind,
-            seen: AtomicU64::new(0),
-        }
+        Self { at, kind, seen: AtomicU64::new(0) }
     }
 
     /// Whether the step was reached.
@@ -61,11 +57,7 @@ impl Switchable {
 impl Checkpoints for Switchable {
     fn before(&self, op: Op, subject: &Subject, step: &str) -> Result<()> {
         // The guard is gone before the call: a checkpoint may change the checkpoints.
-        let current = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let current = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         current.before(op, subject, step)
     }
 }

@@ -76,18 +76,14 @@ impl SimFiles {
     pub fn new(seed: u64) -> Self {
         let device = DeviceNumber::new(259, 1);
         let tree = Tree::new(device, Room::new(TOTAL.get()));
-        Self {
-            shared: Shared::new(Machine::new(tree, seed, EXT4_MAGIC)),
-        }
+        Self { shared: Shared::new(Machine::new(tree, seed, EXT4_MAGIC)) }
     }
 
     /// A copy of the machine as it is now, with a new process, a seed of its own, no planned faults
     /// and the count of calls at zero: arrange once, then try many cuts.
     #[must_use]
     pub fn fork(&self, seed: u64) -> Self {
-        Self {
-            shared: Shared::new(self.shared.lock().copied(seed)),
-        }
+        Self { shared: Shared::new(self.shared.lock().copied(seed)) }
     }
 
     /// Sets the size of the file system; what is taken stays taken.

@@ -31,10 +31,7 @@ impl SimFilesystems {
     /// The file systems of a machine.
     #[must_use]
     pub fn new(machine: &Machine) -> Self {
-        Self {
-            machine: machine.clone(),
-            host: machine.host(),
-        }
+        Self { machine: machine.clone(), host: machine.host() }
     }
 
     pub(super) fn before(&self, op: Op, subject: &Subject, step: &str) -> Result<()> {
@@ -42,12 +39,7 @@ impl SimFilesystems {
     }
 
     pub(super) fn open(&self, op: Op, device: &Path) -> Result<Box<SimBlock>> {
-        let attachment = self
-            .machine
-            .world()
-            .device_at(op, device)?
-            .attachment
-            .clone();
+        let attachment = self.machine.world().device_at(op, device)?.attachment.clone();
         let block = SimBlock::open(&self.machine, &attachment)
             .map_err(|e| Error::from_io(op, Subject::device(device), "can't open", e))?;
         Ok(Box::new(block))
@@ -77,11 +69,7 @@ impl SimFilesystems {
                 return Ok(Ensured::Unchanged(a.clone()));
             }
             let mode = |m: &Mounted| {
-                if m.read_only {
-                    "read-only"
-                } else {
-                    "read-write"
-                }
+                if m.read_only { "read-only" } else { "read-write" }
             };
             let message = format!(
                 "{} is mounted there {}, not {} {}",
@@ -153,18 +141,9 @@ impl Filesystems for SimFilesystems {
         let refuse = |kind, message: String, remedy: &str| {
             Err(Error::new(kind, op, Subject::device(&spec.device), message).with_remedy(remedy))
         };
-        let attachment = self
-            .machine
-            .world()
-            .device_at(op, &spec.device)?
-            .attachment
-            .clone();
+        let attachment = self.machine.world().device_at(op, &spec.device)?.attachment.clone();
         let Probe::Filesystem(found) = self.probe_device(op, &spec.device)? else {
-            return refuse(
-                ErrorKind::Refused,
-                "it holds no file system".into(),
-                "format it first",
-            );
+            return refuse(ErrorKind::Refused, "it holds no file system".into(), "format it first");
         };
         match spec.kind {
             Some(kind) if kind != found.kind => {
@@ -189,12 +168,7 @@ impl Filesystems for SimFilesystems {
         mounted.options.clone_from(&spec.options);
         self.ensure_mount(
             op,
-            Mount {
-                device: spec.device.clone(),
-                mounted,
-                is_filesystem: true,
-                frozen: None,
-            },
+            Mount { device: spec.device.clone(), mounted, is_filesystem: true, frozen: None },
         )
     }
 
@@ -205,11 +179,7 @@ impl Filesystems for SimFilesystems {
         let (device, mut mounted, is_filesystem) = {
             let world = self.machine.world();
             match world.mount_at(&spec.source) {
-                Some(mount) => (
-                    mount.device.clone(),
-                    mount.mounted.clone(),
-                    mount.is_filesystem,
-                ),
+                Some(mount) => (mount.device.clone(), mount.mounted.clone(), mount.is_filesystem),
                 None => {
                     let device = world.device_at(op, &spec.source)?;
                     let number = device.attachment.number;
@@ -221,15 +191,7 @@ impl Filesystems for SimFilesystems {
         };
         mounted.target.clone_from(&spec.target);
         mounted.read_only |= spec.read_only;
-        self.ensure_mount(
-            op,
-            Mount {
-                device,
-                mounted,
-                is_filesystem,
-                frozen: None,
-            },
-        )
+        self.ensure_mount(op, Mount { device, mounted, is_filesystem, frozen: None })
     }
 
     fn ensure_unmounted(&self, target: &Path) -> Result<Removed<Mounted>> {
@@ -260,10 +222,8 @@ impl Filesystems for SimFilesystems {
         if mount.mounted.read_only {
             let subject = Subject::path(target);
             let message = "it is mounted read-only";
-            return Err(
-                Error::new(ErrorKind::PermissionDenied, op, subject, message)
-                    .with_remedy("mount it for writing"),
-            );
+            return Err(Error::new(ErrorKind::PermissionDenied, op, subject, message)
+                .with_remedy("mount it for writing"));
         }
         let step = format!("grow the file system to {size}");
         self.before(op, &Subject::path(target), &step)?;

@@ -84,11 +84,7 @@ impl SimFilesystems {
         check(spec, &device.device)?;
         check_pair(volume, device)?;
         let device = &device.device;
-        let target = SimTarget {
-            fs: self,
-            device,
-            spec,
-        };
+        let target = SimTarget { fs: self, device, spec };
         format_once(&self.host, tokens, volume, &target, spec)
     }
 }
@@ -124,18 +120,15 @@ impl Target for SimTarget<'_> {
         let size = self.fs.device_size(Op::Format, self.device)?;
         let mut identity = FsIdentity::new(kind, uuid);
         identity.label.clone_from(&self.spec.label);
-        self.fs
-            .store(Op::Format, self.device, &Superblock { identity, size })
+        self.fs.store(Op::Format, self.device, &Superblock { identity, size })
     }
 }
 
 fn check(spec: &FormatSpec, device: &Path) -> Result<()> {
     let refuse = |message: String, remedy: &str| {
         let subject = Subject::device(device);
-        Err(
-            Error::new(ErrorKind::InvalidArgument, Op::Format, subject, message)
-                .with_remedy(remedy),
-        )
+        Err(Error::new(ErrorKind::InvalidArgument, Op::Format, subject, message)
+            .with_remedy(remedy))
     };
     if let Some(option) = spec.options.first() {
         return refuse(

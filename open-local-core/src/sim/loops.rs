@@ -57,12 +57,8 @@ impl LoopTable {
     pub(super) fn copied(&self) -> Self {
         let copy = |(index, from): (&u32, &Attached)| {
             let device = from.device.clone();
-            let attached = Attached {
-                key: from.key,
-                device,
-                holds: from.holds,
-                openers: Vec::new(),
-            };
+            let attached =
+                Attached { key: from.key, device, holds: from.holds, openers: Vec::new() };
             (*index, attached)
         };
         Self {
@@ -90,11 +86,7 @@ impl LoopTable {
     fn same(&self, device: &LoopDevice) -> io::Result<&Attached> {
         let now = self.get(device.index)?;
         let id = |d: &LoopDevice| (d.number, d.tag.clone(), d.file_device, d.file_inode);
-        if id(&now.device) == id(device) {
-            Ok(now)
-        } else {
-            Err(errno(libc::ENXIO))
-        }
+        if id(&now.device) == id(device) { Ok(now) } else { Err(errno(libc::ENXIO)) }
     }
 }
 
@@ -141,12 +133,7 @@ fn bind(machine: &mut SimMachine, index: u32, spec: &LoopSpec<'_>) -> io::Result
     };
     machine.loops.sequence += 1;
     machine.pin(key)?;
-    let attached = Attached {
-        key,
-        device: device.clone(),
-        holds: 0,
-        openers: Vec::new(),
-    };
+    let attached = Attached { key, device: device.clone(), holds: 0, openers: Vec::new() };
     if let Some(old) = machine.loops.attached.insert(index, attached) {
         machine.unpin(old.key);
     }
@@ -183,9 +170,7 @@ impl SimLoops {
     /// # Errors
     /// `ENOTDIR` or `EISDIR` if something is in the way of the nodes in `/dev`.
     pub fn new(files: &SimFiles) -> io::Result<Self> {
-        let loops = Self {
-            shared: files.shared.clone(),
-        };
+        let loops = Self { shared: files.shared.clone() };
         let devices = loops.shared.lock().loops.devices;
         loops.set_devices(devices)?;
         Ok(loops)
@@ -270,12 +255,7 @@ impl SimLoops {
     pub fn open(&self, number: DeviceNumber) -> io::Result<Box<dyn BlockIo>> {
         let mut machine = self.shared.lock();
         machine.check_alive()?;
-        Ok(Box::new(open::SimLoop::open(
-            &self.shared,
-            &mut machine,
-            number,
-            true,
-        )?))
+        Ok(Box::new(open::SimLoop::open(&self.shared, &mut machine, number, true)?))
     }
 }
 

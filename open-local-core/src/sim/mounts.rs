@@ -20,9 +20,8 @@ pub(super) struct Mount {
 
 /// Refuses targets that a mount can't have.
 pub(super) fn check_target(op: Op, target: &Path) -> Result<()> {
-    let plain = target
-        .components()
-        .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    let plain =
+        target.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
     if target.is_absolute() && plain && target.parent().is_some() {
         return Ok(());
     }
@@ -38,47 +37,28 @@ pub(super) fn check_target(op: Op, target: &Path) -> Result<()> {
 impl World {
     /// The device at a path.
     pub(super) fn device_at(&self, op: Op, path: &Path) -> Result<&Device> {
-        self.devices
-            .values()
-            .find(|device| device.attachment.device == path)
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorKind::NotFound,
-                    op,
-                    Subject::device(path),
-                    "there is no such device",
-                )
+        self.devices.values().find(|device| device.attachment.device == path).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, op, Subject::device(path), "there is no such device")
                 .with_remedy("publish the volume first")
-            })
+        })
     }
 
     /// What is mounted at a target, the latest first.
     pub(super) fn mount_at(&self, target: &Path) -> Option<&Mount> {
-        self.mounts
-            .iter()
-            .rev()
-            .find(|mount| mount.mounted.target == target)
+        self.mounts.iter().rev().find(|mount| mount.mounted.target == target)
     }
 
     /// The file system mounted at a target.
     pub(super) fn filesystem_at(&self, op: Op, target: &Path) -> Result<&Mount> {
         self.mount_at(target).ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                op,
-                Subject::path(target),
-                "nothing is mounted there",
-            )
-            .with_remedy("mount it first")
+            Error::new(ErrorKind::NotFound, op, Subject::path(target), "nothing is mounted there")
+                .with_remedy("mount it first")
         })
     }
 
     /// Forgets the latest mount at a target.
     pub(super) fn forget_mount(&mut self, target: &Path) {
-        let found = self
-            .mounts
-            .iter()
-            .rposition(|mount| mount.mounted.target == target);
+        let found = self.mounts.iter().rposition(|mount| mount.mounted.target == target);
         if let Some(position) = found {
             self.mounts.remove(position);
         }

@@ -39,8 +39,7 @@ pub(super) fn pool(world: &World, op: Op, id: &PoolId) -> Result<PoolInfo> {
             capacity.used, capacity.total
         ));
     }
-    info.details
-        .insert("disk".into(), format!("{} in memory", world.disk));
+    info.details.insert("disk".into(), format!("{} in memory", world.disk));
     Ok(info)
 }
 
@@ -60,10 +59,7 @@ fn volume_info(world: &World, pool: &PoolState, id: &VolumeId, v: &VolumeState) 
     info.requested = v.requested;
     info.allocated = Some(match v.provisioning {
         Provisioning::Thick => v.promised,
-        Provisioning::Thin => v
-            .content
-            .as_ref()
-            .map_or(crate::Bytes::ZERO, |c| c.allocated()),
+        Provisioning::Thin => v.content.as_ref().map_or(crate::Bytes::ZERO, |c| c.allocated()),
     });
     info.source.clone_from(&v.source);
     info.tags.clone_from(&v.tags);

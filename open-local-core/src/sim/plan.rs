@@ -76,13 +76,8 @@ impl<'a> View<'a> {
 }
 
 pub(super) fn not_ready(op: Op, source: &Source) -> Error {
-    Error::new(
-        ErrorKind::Busy,
-        op,
-        source,
-        "it is being filled, rolled back or erased",
-    )
-    .with_remedy("repeat the interrupted call or open the pool again")
+    Error::new(ErrorKind::Busy, op, source, "it is being filled, rolled back or erased")
+        .with_remedy("repeat the interrupted call or open the pool again")
 }
 
 /// Refuses while the device is open or mounted.
@@ -158,10 +153,7 @@ fn conflict(
 
 /// The conflict of an object that exists with other tags.
 fn other_tags(op: Op, subject: impl Into<crate::Subject>, there: &Tags, wanted: &Tags) -> Error {
-    let message = format!(
-        "it exists with other tags: {}",
-        differing_tags(there, wanted)
-    );
+    let message = format!("it exists with other tags: {}", differing_tags(there, wanted));
     Error::new(ErrorKind::Conflict, op, subject, message)
         .with_remedy("use another name, or ask for what is there")
 }

@@ -111,8 +111,7 @@ impl Pool for SimPool {
 
     fn ensure_volume(&self, spec: &VolumeSpec) -> Result<Ensured<VolumeInfo>> {
         let see = |world: &World| observe::volume(world, Op::EnsureVolume, &self.id, &spec.id);
-        self.ensure(&Change::EnsureVolume(spec.clone()), see)
-            .map(ensured)
+        self.ensure(&Change::EnsureVolume(spec.clone()), see).map(ensured)
     }
 
     fn grow_volume(&self, id: &VolumeId, size: Bytes) -> Result<Grown<VolumeInfo>> {
@@ -126,8 +125,7 @@ impl Pool for SimPool {
 
     fn publish(&self, spec: &PublishSpec) -> Result<Ensured<Attachment>> {
         let see = |world: &World| self.attachment(world, Op::Publish, &spec.source);
-        self.ensure(&Change::Publish(spec.clone()), see)
-            .map(ensured)
+        self.ensure(&Change::Publish(spec.clone()), see).map(ensured)
     }
 
     fn unpublish(&self, source: &Source) -> Result<Removed<Attachment>> {
@@ -162,8 +160,7 @@ impl Pool for SimPool {
 impl Snapshots for SimPool {
     fn ensure_snapshot(&self, spec: &SnapshotSpec) -> Result<Ensured<SnapshotInfo>> {
         let see = |world: &World| observe::snapshot(world, Op::EnsureSnapshot, &self.id, &spec.id);
-        self.ensure(&Change::EnsureSnapshot(spec.clone()), see)
-            .map(ensured)
+        self.ensure(&Change::EnsureSnapshot(spec.clone()), see).map(ensured)
     }
 
     fn snapshot(&self, id: &SnapshotId) -> Result<SnapshotInfo> {
@@ -213,10 +210,7 @@ impl ThinProvisioning for SimPool {
         }
         if policy.stop_at == Ratio::ZERO || policy.stop_at > Ratio::ONE {
             return refuse(
-                format!(
-                    "the stop mark {} is not above 0 and up to 1",
-                    policy.stop_at
-                ),
+                format!("the stop mark {} is not above 0 and up to 1", policy.stop_at),
                 "use a ratio such as 80%",
             );
         }
@@ -239,14 +233,12 @@ impl FormatTokens for SimPool {
     fn set_format_token(&self, volume: &VolumeId, token: FormatToken) -> Result<()> {
         let plan = |view: View<'_>| plan::set_token(view, volume, token);
         let subject = Subject::from(volume);
-        self.change(Op::FormatToken, &subject, plan, |_| Ok(()))
-            .map(|_| ())
+        self.change(Op::FormatToken, &subject, plan, |_| Ok(())).map(|_| ())
     }
 
     fn allow_format(&self, volume: &VolumeId) -> Result<()> {
         let plan = |view: View<'_>| plan::allow_format(view, volume);
         let subject = Subject::from(volume);
-        self.change(Op::AllowFormat, &subject, plan, |_| Ok(()))
-            .map(|_| ())
+        self.change(Op::AllowFormat, &subject, plan, |_| Ok(())).map(|_| ())
     }
 }

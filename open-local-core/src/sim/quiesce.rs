@@ -28,17 +28,10 @@ impl Quiescer for SimFilesystems {
                 return busy("it is frozen already", "thaw it first");
             }
             // All mounts of one device show one file system.
-            mounts
-                .first()
-                .map(|mount| mount.mounted.target.clone())
-                .into_iter()
-                .collect()
+            mounts.first().map(|mount| mount.mounted.target.clone()).into_iter().collect()
         };
         if targets.is_empty() {
-            return busy(
-                "it is not mounted, so nobody can hold it still",
-                "unpublish it",
-            );
+            return busy("it is not mounted, so nobody can hold it still", "unpublish it");
         }
         self.before(op, &subject, "freeze")?;
         let mut world = self.machine.world();

@@ -24,10 +24,7 @@ impl Request {
             Provisioning::Thin => Bytes::ZERO,
             Provisioning::Thick => size,
         };
-        Self {
-            promise: size,
-            take,
-        }
+        Self { promise: size, take }
     }
 }
 
@@ -37,21 +34,14 @@ fn sum(sizes: impl Iterator<Item = Bytes>) -> Bytes {
 
 /// The room a pool really takes: whole thick volumes, and each written block of the others once.
 pub(super) fn taken(pool: &PoolState) -> Bytes {
-    let thick = pool
-        .volumes
-        .values()
-        .filter(|v| v.provisioning == Provisioning::Thick)
-        .map(|v| v.promised);
+    let thick =
+        pool.volumes.values().filter(|v| v.provisioning == Provisioning::Thick).map(|v| v.promised);
     sum(thick).saturating_add(pool.room.taken())
 }
 
 /// All a pool may use: what the disk has besides the other pools, at most its own limit.
 pub(super) fn total(world: &World, pool: &PoolState) -> Bytes {
-    let others = world
-        .pools
-        .values()
-        .filter(|other| other.spec.id != pool.spec.id)
-        .map(taken);
+    let others = world.pools.values().filter(|other| other.spec.id != pool.spec.id).map(taken);
     let left = world.disk.saturating_sub(sum(others));
     pool.spec.capacity.map_or(left, |limit| limit.min(left))
 }

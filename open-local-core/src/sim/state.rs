@@ -98,13 +98,8 @@ pub(super) struct World {
 }
 
 pub(super) fn missing(op: Op, subject: impl Into<Subject>) -> Error {
-    Error::new(
-        ErrorKind::NotFound,
-        op,
-        subject,
-        "there is none of this name",
-    )
-    .with_remedy("list what there is and check the name")
+    Error::new(ErrorKind::NotFound, op, subject, "there is none of this name")
+        .with_remedy("list what there is and check the name")
 }
 
 impl World {
@@ -149,10 +144,7 @@ impl World {
     /// Whether a file system on the device is mounted, or the device is bound somewhere.
     pub(super) fn is_mounted(&self, device: &Device) -> bool {
         #[cfg(feature = "fs")]
-        return self
-            .mounts
-            .iter()
-            .any(|mount| mount.device == device.attachment.device);
+        return self.mounts.iter().any(|mount| mount.device == device.attachment.device);
         #[cfg(not(feature = "fs"))]
         return {
             let _ = device;
@@ -162,9 +154,7 @@ impl World {
 
     /// The lowest device number that is free.
     pub(super) fn free_index(&self) -> u32 {
-        (0..u32::MAX)
-            .find(|index| !self.devices.contains_key(index))
-            .unwrap_or(u32::MAX)
+        (0..u32::MAX).find(|index| !self.devices.contains_key(index)).unwrap_or(u32::MAX)
     }
 }
 

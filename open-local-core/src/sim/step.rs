@@ -30,38 +30,15 @@ pub(super) enum Step {
     FinishPool(PoolId),
     MarkPoolRemoving(PoolId),
     ForgetPool(PoolId),
-    RecordVolume {
-        spec: VolumeSpec,
-        size: Bytes,
-        provisioning: Provisioning,
-    },
-    Promise {
-        volume: VolumeId,
-        to: Bytes,
-    },
-    Resize {
-        volume: VolumeId,
-        to: Bytes,
-    },
-    ShowSize {
-        index: u32,
-        to: Bytes,
-    },
-    RecordSnapshot {
-        spec: SnapshotSpec,
-        size: Bytes,
-    },
+    RecordVolume { spec: VolumeSpec, size: Bytes, provisioning: Provisioning },
+    Promise { volume: VolumeId, to: Bytes },
+    Resize { volume: VolumeId, to: Bytes },
+    ShowSize { index: u32, to: Bytes },
+    RecordSnapshot { spec: SnapshotSpec, size: Bytes },
     Fill(Source),
     Finish(Source),
-    Attach {
-        source: Source,
-        index: u32,
-        read_only: bool,
-    },
-    Detach {
-        source: Source,
-        index: u32,
-    },
+    Attach { source: Source, index: u32, read_only: bool },
+    Detach { source: Source, index: u32 },
     MarkErasing(Source),
     DropBlocks(Source),
     Forget(Source),
@@ -79,11 +56,9 @@ impl fmt::Display for Step {
             Self::FinishPool(id) => write!(f, "mark pool {id} ready"),
             Self::MarkPoolRemoving(id) => write!(f, "mark pool {id} as being removed"),
             Self::ForgetPool(id) => write!(f, "forget pool {id}"),
-            Self::RecordVolume {
-                spec,
-                size,
-                provisioning,
-            } => write!(f, "record {provisioning} volume {} of {size}", spec.id),
+            Self::RecordVolume { spec, size, provisioning } => {
+                write!(f, "record {provisioning} volume {} of {size}", spec.id)
+            }
             Self::Promise { volume, to } => write!(f, "promise {to} to volume {volume}"),
             Self::Resize { volume, to } => write!(f, "resize volume {volume} to {to}"),
             Self::ShowSize { index, to } => {
@@ -94,11 +69,7 @@ impl fmt::Display for Step {
             }
             Self::Fill(source) => write!(f, "fill {source} with the blocks of its source"),
             Self::Finish(source) => write!(f, "mark {source} ready"),
-            Self::Attach {
-                source,
-                index,
-                read_only,
-            } => {
+            Self::Attach { source, index, read_only } => {
                 let mode = if *read_only { ", read-only" } else { "" };
                 write!(f, "attach {source} as {}{mode}", device_path(*index))
             }

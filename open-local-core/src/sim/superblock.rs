@@ -24,10 +24,7 @@ impl Superblock {
     /// Magic, kind, UUID, size, length of the label, label, checksum of all before.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let label = self.identity.label.as_deref().unwrap_or("");
-        let label = label
-            .as_bytes()
-            .get(..MAX_LABEL)
-            .unwrap_or(label.as_bytes());
+        let label = label.as_bytes().get(..MAX_LABEL).unwrap_or(label.as_bytes());
         let kind = FsKind::ALL.iter().position(|k| *k == self.identity.kind);
         let small = |n: usize| u8::try_from(n).unwrap_or(u8::MAX);
         let mut bytes = MAGIC.to_vec();
@@ -56,10 +53,7 @@ impl Superblock {
         let label = std::str::from_utf8(rest.get(..usize::from(*len))?).ok()?;
         let mut identity = FsIdentity::new(kind, Uuid::from_bytes(*uuid));
         identity.label = (!label.is_empty()).then(|| label.to_owned());
-        Some(Self {
-            identity,
-            size: Bytes::new(u64::from_le_bytes(*size)),
-        })
+        Some(Self { identity, size: Bytes::new(u64::from_le_bytes(*size)) })
     }
 
     /// Whether the bytes start as a superblock does, damaged or not.

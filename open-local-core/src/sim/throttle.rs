@@ -63,10 +63,7 @@ impl SimThrottle {
     /// The limits of a machine.
     #[must_use]
     pub fn new(machine: &Machine) -> Self {
-        Self {
-            machine: machine.clone(),
-            host: machine.host(),
-        }
+        Self { machine: machine.clone(), host: machine.host() }
     }
 
     /// Makes a cgroup. It has no limits until [`IoThrottle::apply`] or [`IoThrottle::reconcile`].
@@ -86,11 +83,8 @@ impl SimThrottle {
     /// What each wish lacks to take effect.
     fn missing(&self) -> Vec<((CgroupTarget, DeviceNumber), Missing)> {
         let world = self.machine.world();
-        let devices: BTreeSet<_> = world
-            .devices
-            .values()
-            .map(|device| device.attachment.number)
-            .collect();
+        let devices: BTreeSet<_> =
+            world.devices.values().map(|device| device.attachment.number).collect();
         let Limits { cgroups, wishes } = &world.limits;
         let judge = |(key, wish): (&(CgroupTarget, DeviceNumber), &Wish)| {
             let missing = if !devices.contains(&key.1) {
@@ -109,30 +103,19 @@ impl SimThrottle {
 
     fn require_device(&self, op: Op, device: DeviceNumber) -> Result<()> {
         let world = self.machine.world();
-        let there = world
-            .devices
-            .values()
-            .any(|d| d.attachment.number == device);
+        let there = world.devices.values().any(|d| d.attachment.number == device);
         if there {
             return Ok(());
         }
         let subject = Subject::Value(device.to_string());
-        Err(
-            Error::new(ErrorKind::NotFound, op, subject, "there is no such device")
-                .with_remedy("publish the volume first"),
-        )
+        Err(Error::new(ErrorKind::NotFound, op, subject, "there is no such device")
+            .with_remedy("publish the volume first"))
     }
 }
 
 fn check(target: &CgroupTarget, limits: &IoLimits) -> Result<()> {
-    let zero = [limits.read_bps, limits.write_bps]
-        .iter()
-        .flatten()
-        .any(|limit| limit.is_zero())
-        || [limits.read_iops, limits.write_iops]
-            .iter()
-            .flatten()
-            .any(|limit| limit.is_zero());
+    let zero = [limits.read_bps, limits.write_bps].iter().flatten().any(|limit| limit.is_zero())
+        || [limits.read_iops, limits.write_iops].iter().flatten().any(|limit| limit.is_zero());
     if !zero {
         return Ok(());
     }
@@ -176,10 +159,7 @@ impl IoThrottle for SimThrottle {
         };
         if !recorded {
             before(&format!("record the limits on {device}"))?;
-            let wish = Wish {
-                limits: *limits,
-                carried: false,
-            };
+            let wish = Wish { limits: *limits, carried: false };
             self.machine.world().limits.wishes.insert(key.clone(), wish);
         }
         if to_carry {
@@ -190,11 +170,7 @@ impl IoThrottle for SimThrottle {
         }
         let state = self.machine.world().limits.state(&key);
         let state = state.unwrap_or_else(|| LimitState::wished(*limits, Support::Full));
-        Ok(if recorded && !to_carry {
-            Ensured::Unchanged(state)
-        } else {
-            Ensured::Created(state)
-        })
+        Ok(if recorded && !to_carry { Ensured::Unchanged(state) } else { Ensured::Created(state) })
     }
 
     fn current(&self, target: &CgroupTarget, device: DeviceNumber) -> Result<Option<LimitState>> {
@@ -209,9 +185,7 @@ impl IoThrottle for SimThrottle {
         };
         let step = format!("lift the limits on {device} and forget the wish");
         let subject = Subject::from(target);
-        self.host
-            .checkpoints
-            .before(Op::ClearLimits, &subject, &step)?;
+        self.host.checkpoints.before(Op::ClearLimits, &subject, &step)?;
         self.machine.world().limits.wishes.remove(&key);
         Ok(Removed::Removed(state))
     }
@@ -232,9 +206,7 @@ impl IoThrottle for SimThrottle {
                 Missing::Limits => (&mut done.written, "write the limits on"),
             };
             let subject = Subject::from(target);
-            self.host
-                .checkpoints
-                .before(Op::ApplyLimits, &subject, &format!("{step} {device}"))?;
+            self.host.checkpoints.before(Op::ApplyLimits, &subject, &format!("{step} {device}"))?;
             let wishes = &mut self.machine.world().limits.wishes;
             if missing == Missing::Device {
                 wishes.remove(&key);

@@ -62,15 +62,11 @@ pub fn find_controllers(mountinfo: &[u8]) -> Controllers {
     let pick = |wanted: &dyn Fn(&MountLine<'_>) -> bool| {
         let mut found: Option<CgroupMount> = None;
         for line in lines.iter().filter(|line| wanted(line)) {
-            let covered = lines
-                .iter()
-                .any(|other| other.parent == line.id && other.point == line.point);
+            let covered =
+                lines.iter().any(|other| other.parent == line.id && other.point == line.point);
             let whole = line.root == Path::new("/");
             if !covered && (found.is_none() || whole) {
-                found = Some(CgroupMount {
-                    point: line.point.clone(),
-                    root: line.root.clone(),
-                });
+                found = Some(CgroupMount { point: line.point.clone(), root: line.root.clone() });
             }
             if !covered && whole {
                 break;
@@ -99,15 +95,11 @@ pub(super) fn filesystem_on(mountinfo: &[u8], device: DeviceNumber) -> Option<St
 
 /// Whether a list of controllers (`cgroup.controllers`, `cgroup.subtree_control`) has this one.
 pub(super) fn lists_controller(list: &[u8], name: &str) -> bool {
-    list.split(u8::is_ascii_whitespace)
-        .any(|word| word == name.as_bytes())
+    list.split(u8::is_ascii_whitespace).any(|word| word == name.as_bytes())
 }
 
 fn mount_lines(mountinfo: &[u8]) -> Vec<MountLine<'_>> {
-    mountinfo
-        .split(|byte| *byte == b'\n')
-        .filter_map(mount_line)
-        .collect()
+    mountinfo.split(|byte| *byte == b'\n').filter_map(mount_line).collect()
 }
 
 fn mount_line(line: &[u8]) -> Option<MountLine<'_>> {
@@ -122,15 +114,7 @@ fn mount_line(line: &[u8]) -> Option<MountLine<'_>> {
     let source = words.next()?;
     // An empty source leaves one word only.
     let options = words.next().unwrap_or(source);
-    Some(MountLine {
-        id,
-        parent,
-        device,
-        root,
-        point,
-        kind,
-        options,
-    })
+    Some(MountLine { id, parent, device, root, point, kind, options })
 }
 
 fn number(word: &[u8]) -> Option<u64> {
@@ -207,10 +191,7 @@ mod tests {
         let dash = b"1 0 0:1 / /a - - cgroup2 x rw\n2 0 0:1 / /b - cgroup2 x rw\n";
         assert_eq!(point(find_controllers(dash).v2.as_ref()), Some("/a"));
         let spaces = b"1 0 0:1 / /a  rw -  cgroup  rw,blkio\n";
-        assert_eq!(
-            point(find_controllers(spaces).v1_blkio.as_ref()),
-            Some("/a")
-        );
+        assert_eq!(point(find_controllers(spaces).v1_blkio.as_ref()), Some("/a"));
         let sign = b"1 0 0:1 / /a\\+40 rw - cgroup2 x rw\n";
         assert_eq!(find_controllers(sign), Controllers::default());
     }

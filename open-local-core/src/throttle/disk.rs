@@ -61,12 +61,7 @@ fn text(files: &dyn KernelFiles, path: &PathBuf) -> Result<Option<String>> {
     match files.read(path) {
         Ok(text) => Ok(Some(String::from_utf8_lossy(&text).trim().to_owned())),
         Err(error) if is_gone(&error) => Ok(None),
-        Err(error) => Err(Error::from_io(
-            Op::ReadDevice,
-            Subject::path(path),
-            "can't read",
-            error,
-        )),
+        Err(error) => Err(Error::from_io(Op::ReadDevice, Subject::path(path), "can't read", error)),
     }
 }
 
@@ -88,12 +83,7 @@ pub(super) fn identify(
         .map(|text| {
             text.parse().map_err(|_| {
                 let what = format!("{text:?} is no sequence number");
-                Error::new(
-                    ErrorKind::Corrupt,
-                    Op::ReadDevice,
-                    Subject::path(&path),
-                    what,
-                )
+                Error::new(ErrorKind::Corrupt, Op::ReadDevice, Subject::path(&path), what)
             })
         })
         .transpose()?;
@@ -132,10 +122,7 @@ mod tests {
     use super::*;
 
     fn identity(boot: &str, sequence: Option<u64>) -> Identity {
-        Identity {
-            boot: Some(boot.to_owned()),
-            sequence,
-        }
+        Identity { boot: Some(boot.to_owned()), sequence }
     }
 
     #[test]

@@ -46,10 +46,7 @@ impl HostThrottle {
     /// Limits on this host.
     #[must_use]
     pub fn new(host: Host) -> Self {
-        Self {
-            host,
-            kernel: Arc::new(SystemKernelFiles),
-        }
+        Self { host, kernel: Arc::new(SystemKernelFiles) }
     }
 
     /// The same with another door to the kernel's files.
@@ -100,12 +97,7 @@ impl HostThrottle {
         let folder = job.hierarchy.mount.folder(job.target.as_path());
         folder.ok_or_else(|| {
             let why = judge::not_shown(job.hierarchy, job.target);
-            Error::new(
-                ErrorKind::Unsupported,
-                job.op,
-                Subject::from(job.target),
-                why,
-            )
+            Error::new(ErrorKind::Unsupported, job.op, Subject::from(job.target), why)
         })
     }
 
@@ -124,11 +116,7 @@ impl HostThrottle {
                 Version::V1 => v1::read(files, &folder, job.device)?,
                 Version::V2 => v2::read(files, &folder, job.device)?,
             };
-            observed.extend(limits.map(|limits| Observed {
-                cgroup,
-                folder,
-                limits,
-            }));
+            observed.extend(limits.map(|limits| Observed { cgroup, folder, limits }));
         }
         Ok(observed)
     }
@@ -208,9 +196,7 @@ impl HostThrottle {
     ) -> Result<LimitState> {
         let support = self.judged(job.target, job.device)?;
         let state = LimitState::wished(wanted, support);
-        let own = observed
-            .iter()
-            .find(|seen| seen.cgroup == job.target.as_path());
+        let own = observed.iter().find(|seen| seen.cgroup == job.target.as_path());
         Ok(match own {
             Some(own) => {
                 let carrying = plan::carrying(job.hierarchy.version, observed, wishes);
@@ -236,9 +222,7 @@ impl HostThrottle {
         device: DeviceNumber,
     ) -> Result<()> {
         let step = "forget what was asked for";
-        self.host
-            .checkpoints
-            .before(op, &Subject::from(target), step)?;
+        self.host.checkpoints.before(op, &Subject::from(target), step)?;
         store.forget(target, device)
     }
 }

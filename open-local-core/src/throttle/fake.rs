@@ -82,8 +82,7 @@ impl State {
 
     fn remove(&mut self, cgroup: &str) {
         let below = format!("{cgroup}/");
-        self.cgroups
-            .retain(|path, _| path != cgroup && !path.starts_with(&below));
+        self.cgroups.retain(|path, _| path != cgroup && !path.starts_with(&below));
     }
 
     fn read_block(&self, rest: &str) -> Option<String> {
@@ -165,22 +164,14 @@ impl State {
 
 impl FakeKernel {
     fn new(v1: bool, v2: bool, v2_io: bool) -> Self {
-        let mut state = State {
-            v1,
-            v2,
-            v2_io,
-            v2_memory: v2_io,
-            boot: "boot-1",
-            ..State::default()
-        };
+        let mut state =
+            State { v1, v2, v2_io, v2_memory: v2_io, boot: "boot-1", ..State::default() };
         state.cgroups.insert(String::new(), Cgroup::default());
         state.disks.insert(DeviceNumber::new(7, 0), 19);
         state.disks.insert(DeviceNumber::new(7, 300), 20);
         let partition = DeviceNumber::new(259, 4097);
         state.disks.insert(DeviceNumber::new(259, 4096), 3);
-        state
-            .partitions
-            .insert(partition, DeviceNumber::new(259, 4096));
+        state.partitions.insert(partition, DeviceNumber::new(259, 4096));
         Self(Mutex::new(state))
     }
 
@@ -210,10 +201,7 @@ impl FakeKernel {
     }
 
     pub(super) fn make(&self, cgroup: &str) {
-        let old = self
-            .state()
-            .cgroups
-            .insert(cgroup.to_owned(), Cgroup::default());
+        let old = self.state().cgroups.insert(cgroup.to_owned(), Cgroup::default());
         assert!(old.is_none(), "{cgroup} is there already");
     }
 
@@ -222,11 +210,7 @@ impl FakeKernel {
     }
 
     pub(super) fn put_process_in(&self, cgroup: &str) {
-        self.state()
-            .cgroups
-            .get_mut(cgroup)
-            .unwrap()
-            .holds_processes = true;
+        self.state().cgroups.get_mut(cgroup).unwrap().holds_processes = true;
     }
 
     /// Another file behind the same loop device; the kernel's limits stay with the number.
@@ -278,9 +262,7 @@ impl FakeKernel {
         let state = self.state();
         let own = |path: &str| {
             let cgroup = state.cgroups.get(path);
-            cgroup
-                .and_then(|c| c.limits.get(&device).copied())
-                .unwrap_or_default()
+            cgroup.and_then(|c| c.limits.get(&device).copied()).unwrap_or_default()
         };
         if state.v1 {
             return own(cgroup);
@@ -363,13 +345,8 @@ impl KernelFiles for FakeKernel {
         let rest = path.strip_prefix(V1_POINT).or(path.strip_prefix(V2_POINT));
         let cgroup = gone(rest)?.trim_start_matches('/');
         gone(state.cgroups.get(cgroup))?;
-        let children = state
-            .cgroups
-            .keys()
-            .filter(|path| parent(path) == Some(cgroup));
-        Ok(children
-            .map(|path| path.rsplit('/').next().unwrap().into())
-            .collect())
+        let children = state.cgroups.keys().filter(|path| parent(path) == Some(cgroup));
+        Ok(children.map(|path| path.rsplit('/').next().unwrap().into()).collect())
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {

@@ -51,12 +51,9 @@ pub(super) fn hierarchy(
 fn controllers(files: &dyn KernelFiles, folder: &Path) -> Result<Vec<u8>> {
     let path = folder.join("cgroup.controllers");
     match files.read(&path) {
-        Err(error) if !is_gone(&error) => Err(Error::from_io(
-            Op::ThrottleSupport,
-            Subject::path(path),
-            "can't read",
-            error,
-        )),
+        Err(error) if !is_gone(&error) => {
+            Err(Error::from_io(Op::ThrottleSupport, Subject::path(path), "can't read", error))
+        }
         text => Ok(text.unwrap_or_default()),
     }
 }
@@ -78,12 +75,7 @@ pub(super) fn support(
     };
     let exists = |path: &Path| {
         files.exists(path).map_err(|e| {
-            Error::from_io(
-                Op::ThrottleSupport,
-                Subject::path(path),
-                "can't look at it",
-                e,
-            )
+            Error::from_io(Op::ThrottleSupport, Subject::path(path), "can't look at it", e)
         })
     };
     if hierarchy.version == Version::V1 {

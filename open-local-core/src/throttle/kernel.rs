@@ -50,18 +50,14 @@ pub struct SystemKernelFiles;
 
 /// Whether an error says that the thing is not there, or no longer.
 pub(super) fn is_gone(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::ENOENT | libc::ENODEV | libc::ENOTDIR)
-    )
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV | libc::ENOTDIR))
 }
 
 impl KernelFiles for SystemKernelFiles {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let file = fs::File::open(path)?;
         let mut text = Vec::new();
-        file.take(MAX_TEXT.saturating_add(1))
-            .read_to_end(&mut text)?;
+        file.take(MAX_TEXT.saturating_add(1)).read_to_end(&mut text)?;
         if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_TEXT {
             return Err(io::Error::from_raw_os_error(libc::EFBIG));
         }
@@ -69,10 +65,8 @@ impl KernelFiles for SystemKernelFiles {
     }
 
     fn write(&self, path: &Path, text: &[u8]) -> io::Result<()> {
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(path)?;
+        let mut file =
+            fs::OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW).open(path)?;
         // Not write_all: a second call would be a second order.
         if file.write(text)? != text.len() {
             return Err(io::ErrorKind::WriteZero.into());
@@ -121,9 +115,6 @@ mod tests {
         assert!(!files.exists(&missing.join("below")).unwrap());
         let below = files.folders(Path::new("/proc/self")).unwrap();
         assert!(below.contains(&OsString::from("fd")));
-        assert!(
-            !below.contains(&OsString::from("cwd")),
-            "links are no folders"
-        );
+        assert!(!below.contains(&OsString::from("cwd")), "links are no folders");
     }
 }

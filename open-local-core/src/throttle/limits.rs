@@ -24,12 +24,7 @@ impl IoLimits {
     /// No limits.
     #[must_use]
     pub const fn none() -> Self {
-        Self {
-            read_bps: None,
-            write_bps: None,
-            read_iops: None,
-            write_iops: None,
-        }
+        Self { read_bps: None, write_bps: None, read_iops: None, write_iops: None }
     }
 
     /// Limits bytes read a second.
@@ -161,12 +156,7 @@ pub enum Limit {
 
 impl Limit {
     /// All four.
-    pub const ALL: [Self; 4] = [
-        Self::ReadBps,
-        Self::WriteBps,
-        Self::ReadIops,
-        Self::WriteIops,
-    ];
+    pub const ALL: [Self; 4] = [Self::ReadBps, Self::WriteBps, Self::ReadIops, Self::WriteIops];
 
     /// A stable word for records and messages.
     #[must_use]
@@ -220,9 +210,7 @@ impl CgroupTarget {
         let relative = path.strip_prefix("/").unwrap_or(path);
         let text = relative.to_string_lossy();
         let plain = relative.to_str().is_some()
-            && relative
-                .components()
-                .all(|part| matches!(part, Component::Normal(_)));
+            && relative.components().all(|part| matches!(part, Component::Normal(_)));
         if !plain || text.is_empty() || text.len() > 4000 || text.chars().any(char::is_control) {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
@@ -285,12 +273,7 @@ impl LimitState {
     /// A wish that nothing carries yet.
     #[must_use]
     pub const fn wished(wanted: IoLimits, support: Support) -> Self {
-        Self {
-            wanted,
-            in_force: None,
-            cgroups: 0,
-            support,
-        }
+        Self { wanted, in_force: None, cgroups: 0, support }
     }
 
     /// The same as carried by the target and so many cgroups in all.
@@ -338,12 +321,9 @@ mod tests {
     #[test]
     fn zero_and_what_the_kernel_cannot_hold_are_refused_by_name() {
         for limit in Limit::ALL {
-            for (value, fine) in [
-                (0, false),
-                (1, true),
-                (limit.largest(), true),
-                (limit.largest() + 1, false),
-            ] {
+            for (value, fine) in
+                [(0, false), (1, true), (limit.largest(), true), (limit.largest() + 1, false)]
+            {
                 let checked = IoLimits::none().with(limit, Some(value)).check();
                 assert_eq!(checked.is_ok(), fine, "{limit:?} {value}");
                 if let Err(error) = checked {

@@ -13,10 +13,9 @@ fn refused(op: Op, order: &Write, error: io::Error) -> Error {
     let what = format!("the kernel refuses \"{}\"", order.text);
     let failed = Error::from_io(op, Subject::path(&order.file), what, error);
     match number {
-        Some(libc::EACCES | libc::EPERM) => failed.with_remedy(format!(
-            "run as root, or let {} be written",
-            order.file.display()
-        )),
+        Some(libc::EACCES | libc::EPERM) => {
+            failed.with_remedy(format!("run as root, or let {} be written", order.file.display()))
+        }
         Some(libc::EROFS) => failed
             .with_kind(ErrorKind::PermissionDenied)
             .with_remedy("the cgroups are mounted read-only here: mount them writable"),

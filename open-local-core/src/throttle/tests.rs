@@ -35,12 +35,7 @@ impl Rig {
         let host = Host::system().with_roots(Roots::with_own_folders_under(&folder));
         let kernel = Arc::new(kernel);
         let throttle = HostThrottle::new(host.clone()).with_kernel_files(kernel.clone());
-        Self {
-            folder,
-            kernel,
-            host,
-            throttle,
-        }
+        Self { folder, kernel, host, throttle }
     }
 
     fn with(kernel: FakeKernel, cgroups: &[&str]) -> Self {
@@ -138,20 +133,12 @@ fn on_v2_the_controller_is_passed_on_and_only_the_target_is_written() {
     assert_eq!(rig.throttle.support(&target, LOOP).unwrap(), Support::Full);
     let done = rig.throttle.apply(&target, LOOP, &all_four()).unwrap();
     assert_eq!(done.get().in_force, Some(all_four()));
-    assert_eq!(
-        (done.get().cgroups, &done.get().support),
-        (1, &Support::Full)
-    );
+    assert_eq!((done.get().cgroups, &done.get().support), (1, &Support::Full));
     assert_eq!(rig.limited().len(), 1);
     rig.kernel.make("pods/pod/late");
     assert_eq!(rig.kernel.effective("pods/pod/late", LOOP), all_four());
     let narrower = write_bps(5);
-    assert!(
-        rig.throttle
-            .apply(&target, LOOP, &narrower)
-            .unwrap()
-            .changed()
-    );
+    assert!(rig.throttle.apply(&target, LOOP, &narrower).unwrap().changed());
     assert_eq!(rig.kernel.effective("pods/pod", LOOP), narrower);
     assert!(rig.throttle.clear(&target, LOOP).unwrap().changed());
     assert!(rig.limited().is_empty() && rig.records().is_empty());
@@ -163,10 +150,7 @@ fn on_v2_a_cgroup_that_cannot_pass_the_controller_on_is_named() {
     rig.kernel.put_process_in("pods");
     let support = rig.throttle.support(&at("pods/pod"), LOOP).unwrap();
     assert!(matches!(support, Support::None(why) if why.contains("/cg/unified/pods ")));
-    let error = rig
-        .throttle
-        .apply(&at("pods/pod"), LOOP, &all_four())
-        .unwrap_err();
+    let error = rig.throttle.apply(&at("pods/pod"), LOOP, &all_four()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("/cg/unified/pods "), "{error}");
     assert!(rig.records().is_empty());
@@ -257,26 +241,17 @@ fn unset_limits_are_lifted_and_none_at_all_is_a_clear() {
     let _ = rig.throttle.apply(&at("a"), LOOP, &all_four()).unwrap();
     let _ = rig.throttle.apply(&at("a"), LOOP, &write_bps(7)).unwrap();
     assert_eq!(rig.kernel.effective("a/b", LOOP), write_bps(7));
-    let lifted = rig
-        .throttle
-        .apply(&at("a"), LOOP, &IoLimits::none())
-        .unwrap();
+    let lifted = rig.throttle.apply(&at("a"), LOOP, &IoLimits::none()).unwrap();
     assert!(lifted.changed());
     assert!(rig.limited().is_empty() && rig.records().is_empty());
-    let again = rig
-        .throttle
-        .apply(&at("a"), LOOP, &IoLimits::none())
-        .unwrap();
+    let again = rig.throttle.apply(&at("a"), LOOP, &IoLimits::none()).unwrap();
     assert!(!again.changed());
 }
 
 #[test]
 fn limits_inside_each_other_keep_the_stricter_one() {
     let rig = Rig::with(FakeKernel::v1(), &["pod", "pod/a", "pod/b"]);
-    let _ = rig
-        .throttle
-        .apply(&at("pod/a"), LOOP, &write_bps(5))
-        .unwrap();
+    let _ = rig.throttle.apply(&at("pod/a"), LOOP, &write_bps(5)).unwrap();
     let _ = rig.throttle.apply(&at("pod"), LOOP, &write_bps(9)).unwrap();
     assert_eq!(rig.kernel.effective("pod/a", LOOP), write_bps(5));
     assert_eq!(rig.kernel.effective("pod/b", LOOP), write_bps(9));
@@ -318,15 +293,9 @@ fn a_cgroup_that_vanishes_meanwhile_is_passed_over() {
 fn a_device_that_is_gone_is_an_error_for_apply_and_none_for_clear() {
     let rig = Rig::with(FakeKernel::v1(), &["a", "b"]);
     rig.kernel.at_write(1, AtWrite::LoseDisk(LOOP));
-    let error = rig
-        .throttle
-        .apply(&at("a"), LOOP, &write_bps(5))
-        .unwrap_err();
+    let error = rig.throttle.apply(&at("a"), LOOP, &write_bps(5)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert!(
-        rig.records().is_empty(),
-        "a wish that could not be begun is taken back"
-    );
+    assert!(rig.records().is_empty(), "a wish that could not be begun is taken back");
     let _ = rig.throttle.apply(&at("a"), HIGH, &write_bps(5)).unwrap();
     let _ = rig.throttle.apply(&at("b"), HIGH, &write_bps(5)).unwrap();
     rig.kernel.lose(HIGH);
@@ -368,10 +337,7 @@ fn a_refusal_is_explained_and_leaves_the_older_wish() {
     let _ = rig.throttle.apply(&at("a"), LOOP, &write_bps(5)).unwrap();
     for number in [libc::EACCES, libc::EPERM, libc::EROFS] {
         rig.kernel.refuse_writes(Some(number));
-        let error = rig
-            .throttle
-            .apply(&at("a"), LOOP, &write_bps(6))
-            .unwrap_err();
+        let error = rig.throttle.apply(&at("a"), LOOP, &write_bps(6)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{number}");
         assert!(error.remedy().is_some());
         assert!(error.to_string().contains("write_bps_device"), "{error}");
@@ -384,10 +350,7 @@ fn a_refusal_is_explained_and_leaves_the_older_wish() {
 #[test]
 fn on_v2_a_limit_of_one_that_the_kernel_refuses_is_an_invalid_argument() {
     let rig = Rig::with(FakeKernel::v2(), &["a"]);
-    let error = rig
-        .throttle
-        .apply(&at("a"), LOOP, &write_bps(1))
-        .unwrap_err();
+    let error = rig.throttle.apply(&at("a"), LOOP, &write_bps(1)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert!(error.remedy().unwrap().contains("at least 2"));
     assert!(rig.records().is_empty());
@@ -410,63 +373,33 @@ fn a_damaged_record_is_reported_does_not_stop_the_others_and_is_replaced() {
         assert_eq!(shown.kind(), ErrorKind::Corrupt);
         assert!(shown.remedy().is_some());
     }
-    assert!(
-        rig.throttle
-            .apply(&at("a"), LOOP, &write_bps(5))
-            .unwrap()
-            .changed()
-    );
+    assert!(rig.throttle.apply(&at("a"), LOOP, &write_bps(5)).unwrap().changed());
     assert_eq!(std::fs::read(&record).unwrap(), whole);
     std::fs::write(&record, b"garbage\n").unwrap();
     assert!(rig.throttle.clear(&at("a"), LOOP).unwrap().changed());
     assert!(!record.exists());
-    let newer = String::from_utf8(whole)
-        .unwrap()
-        .replace("limit 1", "limit 2");
+    let newer = String::from_utf8(whole).unwrap().replace("limit 1", "limit 2");
     let body = newer.rsplit_once("end ").unwrap().0;
     let sum = crate::state::crc32c(body.as_bytes());
     std::fs::write(&record, format!("{body}end {sum:08x}\n")).unwrap();
-    let error = rig
-        .throttle
-        .apply(&at("a"), LOOP, &write_bps(5))
-        .unwrap_err();
+    let error = rig.throttle.apply(&at("a"), LOOP, &write_bps(5)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(
-        record.exists(),
-        "what a newer version wrote is not overwritten"
-    );
+    assert!(record.exists(), "what a newer version wrote is not overwritten");
 }
 
 #[test]
 fn the_plan_is_what_is_then_done() {
     let rig = Rig::with(FakeKernel::v2(), &["pods", "pods/pod"]);
     let target = at("pods/pod");
-    let plan = rig
-        .throttle
-        .plan_apply(&target, LOOP, &write_bps(9))
-        .unwrap();
+    let plan = rig.throttle.plan_apply(&target, LOOP, &write_bps(9)).unwrap();
     assert!(rig.limited().is_empty() && !rig.folder.join("state").exists());
     let text = plan.to_string();
-    assert!(
-        text.contains("\"+io\" to /cg/unified/cgroup.subtree_control"),
-        "{text}"
-    );
-    assert!(
-        text.contains("\"+io\" to /cg/unified/pods/cgroup.subtree_control"),
-        "{text}"
-    );
+    assert!(text.contains("\"+io\" to /cg/unified/cgroup.subtree_control"), "{text}");
+    assert!(text.contains("\"+io\" to /cg/unified/pods/cgroup.subtree_control"), "{text}");
     assert!(text.contains("wbps=9"), "{text}");
     let _ = rig.throttle.apply(&target, LOOP, &write_bps(9)).unwrap();
-    assert!(
-        rig.throttle
-            .plan_apply(&target, LOOP, &write_bps(9))
-            .unwrap()
-            .is_empty()
-    );
-    let lift = rig
-        .throttle
-        .plan_apply(&target, LOOP, &IoLimits::none())
-        .unwrap();
+    assert!(rig.throttle.plan_apply(&target, LOOP, &write_bps(9)).unwrap().is_empty());
+    let lift = rig.throttle.plan_apply(&target, LOOP, &IoLimits::none()).unwrap();
     assert_eq!(lift.steps().len(), 3, "{lift}");
 }
 

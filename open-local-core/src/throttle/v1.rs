@@ -112,14 +112,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_corrupt_and_names_the_line() {
-        for bad in [
-            "7:0",
-            "7:0 ",
-            "7:0 +1",
-            "7 1",
-            "7:0 1 2",
-            "7:0 18446744073709551616",
-        ] {
+        for bad in ["7:0", "7:0 ", "7:0 +1", "7 1", "7:0 1 2", "7:0 18446744073709551616"] {
             let error = parse_v1_table(bad.as_bytes()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt);
             assert!(error.to_string().contains(bad), "{error}");
@@ -130,12 +123,8 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_written_and_an_unset_limit_is_lifted() {
-        let from = IoLimits::none()
-            .with(Limit::ReadBps, Some(5))
-            .with(Limit::WriteIops, Some(7));
-        let to = IoLimits::none()
-            .with(Limit::WriteBps, Some(9))
-            .with(Limit::WriteIops, Some(7));
+        let from = IoLimits::none().with(Limit::ReadBps, Some(5)).with(Limit::WriteIops, Some(7));
+        let to = IoLimits::none().with(Limit::WriteBps, Some(9)).with(Limit::WriteIops, Some(7));
         let orders: Vec<_> = writes(Path::new("/c"), DeviceNumber::new(8, 300), &from, &to)
             .into_iter()
             .map(|w| format!("{} > {}", w.text, w.file.display()))

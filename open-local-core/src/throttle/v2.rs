@@ -75,11 +75,7 @@ pub(super) fn line(device: DeviceNumber, limits: &IoLimits) -> String {
     let mut text = device.to_string();
     for limit in Limit::ALL {
         let value = limits.get(limit).map(|n| n.to_string());
-        text.push_str(&format!(
-            " {}={}",
-            key(limit),
-            value.as_deref().unwrap_or("max")
-        ));
+        text.push_str(&format!(" {}={}", key(limit), value.as_deref().unwrap_or("max")));
     }
     text
 }
@@ -93,9 +89,7 @@ pub(super) fn read(
     let path = folder.join(FILE);
     let failed = |e| Error::from_io(Op::ReadLimits, Subject::path(&path), "can't read", e);
     match files.read(&path) {
-        Ok(text) => Ok(Some(
-            parse_io_max(&text)?.remove(&device).unwrap_or_default(),
-        )),
+        Ok(text) => Ok(Some(parse_io_max(&text)?.remove(&device).unwrap_or_default())),
         // Without the controller the file is missing, which limits nothing.
         Err(error) if is_gone(&error) => {
             let there = files.exists(folder).map_err(failed)?;
@@ -112,11 +106,8 @@ pub(super) fn writes(
     from: &IoLimits,
     to: &IoLimits,
 ) -> Vec<Write> {
-    let order = Write {
-        cgroup: folder.to_path_buf(),
-        file: folder.join(FILE),
-        text: line(device, to),
-    };
+    let order =
+        Write { cgroup: folder.to_path_buf(), file: folder.join(FILE), text: line(device, to) };
     Vec::from_iter((from != to).then_some(order))
 }
 
@@ -126,11 +117,8 @@ pub(super) fn not_passing_on(
     point: &Path,
     folder: &Path,
 ) -> Result<Vec<PathBuf>> {
-    let mut above: Vec<&Path> = folder
-        .ancestors()
-        .skip(1)
-        .take_while(|path| path.starts_with(point))
-        .collect();
+    let mut above: Vec<&Path> =
+        folder.ancestors().skip(1).take_while(|path| path.starts_with(point)).collect();
     above.reverse();
     let mut missing = Vec::new();
     for cgroup in above {
@@ -150,11 +138,7 @@ pub(super) fn not_passing_on(
 
 /// The order to pass `io` on.
 pub(super) fn pass_on(cgroup: &Path) -> Write {
-    Write {
-        cgroup: cgroup.to_path_buf(),
-        file: cgroup.join(PASSED_ON),
-        text: "+io".to_owned(),
-    }
+    Write { cgroup: cgroup.to_path_buf(), file: cgroup.join(PASSED_ON), text: "+io".to_owned() }
 }
 
 /// Why a cgroup can't be made to pass `io` on, as far as it can be told without trying.
@@ -197,14 +181,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_corrupt_and_names_the_line() {
-        for bad in [
-            "8",
-            "8:0 rbps",
-            "8:0 rbps=",
-            "8:0 rbps=+1",
-            "8:0 rbps=1 rbps=2",
-            "rbps=1",
-        ] {
+        for bad in ["8", "8:0 rbps", "8:0 rbps=", "8:0 rbps=+1", "8:0 rbps=1 rbps=2", "rbps=1"] {
             let error = parse_io_max(bad.as_bytes()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{bad}");
             assert!(error.to_string().contains(bad), "{error}");

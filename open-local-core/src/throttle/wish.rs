@@ -79,10 +79,9 @@ pub fn parse_wish(bytes: &[u8]) -> Result<Vec<u8>> {
 
 /// FNV-1a with 128 bits: a path may be longer than a file name.
 fn hash(text: &[u8]) -> u128 {
-    text.iter()
-        .fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, byte| {
-            (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
-        })
+    text.iter().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, byte| {
+        (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+    })
 }
 
 /// The wishes of a host, under `throttle/` in its state folder.
@@ -136,9 +135,7 @@ impl<'a> Wishes<'a> {
             .collect();
         for path in missing.into_iter().rev() {
             let subject = Subject::path(path);
-            self.host
-                .checkpoints
-                .before(op, &subject, "make the folder")?;
+            self.host.checkpoints.before(op, &subject, "make the folder")?;
             match self.host.files.create_dir(path) {
                 Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
                     return Err(self.failed(path, Op::WriteState, "can't make the folder", e));
@@ -182,22 +179,12 @@ impl<'a> Wishes<'a> {
             Err(error) => return Err(error),
         };
         let about = |error: Error| {
-            Error::new(
-                ErrorKind::Corrupt,
-                Op::ReadState,
-                Subject::path(path),
-                error.message(),
-            )
+            Error::new(ErrorKind::Corrupt, Op::ReadState, Subject::path(path), error.message())
         };
         let wish = Wish::from_record(&record).map_err(about)?;
         if self.path(&wish.target, wish.device) != path {
             let what = format!("it is the wish of another name: {}", wish.target);
-            return Err(about(Error::new(
-                ErrorKind::Corrupt,
-                Op::ReadState,
-                Subject::Host,
-                what,
-            )));
+            return Err(about(Error::new(ErrorKind::Corrupt, Op::ReadState, Subject::Host, what)));
         }
         Ok(Some(wish))
     }
@@ -208,11 +195,10 @@ impl<'a> Wishes<'a> {
     /// `Corrupt`, `Unsupported` for a newer format, `Io`.
     pub(super) fn get(&self, target: &CgroupTarget, device: DeviceNumber) -> Result<Option<Wish>> {
         let remedy = "apply or clear the limits again; both replace the record";
-        self.load(&self.path(target, device))
-            .map_err(|e| match e.kind() {
-                ErrorKind::Corrupt => e.with_remedy(remedy),
-                _ => e,
-            })
+        self.load(&self.path(target, device)).map_err(|e| match e.kind() {
+            ErrorKind::Corrupt => e.with_remedy(remedy),
+            _ => e,
+        })
     }
 
     /// Every wish, and the errors of those that can't be read.

@@ -109,10 +109,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_none() {
         assert_eq!(Bytes::from_gib(1 << 34), None);
-        assert_eq!(
-            Bytes::from_gib((1 << 34) - 1),
-            Some(Bytes::new(0u64.wrapping_sub(1 << 30)))
-        );
+        assert_eq!(Bytes::from_gib((1 << 34) - 1), Some(Bytes::new(0u64.wrapping_sub(1 << 30))));
         assert_eq!(Bytes::from_mib(3), Some(Bytes::new(3 << 20)));
         assert_eq!(Bytes::from_kib(3), Some(Bytes::new(3 << 10)));
         assert_eq!(Bytes::MAX.checked_add(Bytes::new(1)), None);

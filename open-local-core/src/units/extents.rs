@@ -30,11 +30,7 @@ impl ExtentSize {
     /// A size that is not zero.
     #[must_use]
     pub const fn new(size: Bytes) -> Option<Self> {
-        if size.is_zero() {
-            None
-        } else {
-            Some(Self(size))
-        }
+        if size.is_zero() { None } else { Some(Self(size)) }
     }
 
     /// The size of one extent.

@@ -35,9 +35,7 @@ pub(super) fn exact_binary(bytes: u64) -> (u64, &'static str) {
     BINARY
         .iter()
         .find(|(_, size)| bytes != 0 && bytes.is_multiple_of(*size))
-        .map_or((0, "B"), |(name, size)| {
-            (bytes.checked_div(*size).unwrap_or(0), *name)
-        })
+        .map_or((0, "B"), |(name, size)| (bytes.checked_div(*size).unwrap_or(0), *name))
 }
 
 /// Parses a whole number with an optional unit and a fixed ending such as `/s`.
@@ -46,15 +44,9 @@ pub(super) fn exact_binary(bytes: u64) -> (u64, &'static str) {
 /// [`ErrorKind::InvalidArgument`] naming the text for anything else, and for overflow.
 pub(crate) fn quantity(text: &str, what: &str, ending: &str) -> Result<u64> {
     let refuse = |why: String| {
-        Error::new(
-            ErrorKind::InvalidArgument,
-            Op::Parse,
-            Subject::value(text),
-            why,
+        Error::new(ErrorKind::InvalidArgument, Op::Parse, Subject::value(text), why).with_remedy(
+            format!("write a whole number with a unit, such as 512MiB{ending} or 10GiB{ending}"),
         )
-        .with_remedy(format!(
-            "write a whole number with a unit, such as 512MiB{ending} or 10GiB{ending}"
-        ))
     };
     let body = text.strip_suffix(ending).unwrap_or(text);
     let digits = body.bytes().take_while(u8::is_ascii_digit).count();
@@ -136,16 +128,7 @@ mod tests {
     #[test]
     fn a_number_of_operations_has_no_unit_of_bytes() {
         assert_eq!("500".parse::<Iops>().unwrap(), Iops::new(500));
-        for bad in [
-            "",
-            "1KiB",
-            "1k",
-            "5B",
-            "1/s",
-            "+1",
-            "-1",
-            "99999999999999999999",
-        ] {
+        for bad in ["", "1KiB", "1k", "5B", "1/s", "+1", "-1", "99999999999999999999"] {
             let error = bad.parse::<Iops>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{bad}");
             assert!(!error.remedy().unwrap_or_default().contains("MiB"));
@@ -154,16 +137,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_with_the_text() {
-        for bad in [
-            "",
-            "GiB",
-            "-1",
-            "1.5GiB",
-            "10 GiB",
-            "10gib",
-            "17EiB",
-            "99999999999999999999",
-        ] {
+        for bad in ["", "GiB", "-1", "1.5GiB", "10 GiB", "10gib", "17EiB", "99999999999999999999"] {
             let error = bad.parse::<Bytes>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{bad}");
             assert!(error.to_string().contains(bad), "{error}");

@@ -37,10 +37,11 @@ impl Ratio {
     #[must_use]
     pub fn of(part: Bytes, whole: Bytes) -> Self {
         let ppm = (u128::from(part.get()) * u128::from(ONE)).checked_div(u128::from(whole.get()));
-        Self(
-            ppm.and_then(|n| u64::try_from(n).ok())
-                .unwrap_or(if whole.is_zero() { 0 } else { u64::MAX }),
-        )
+        Self(ppm.and_then(|n| u64::try_from(n).ok()).unwrap_or(if whole.is_zero() {
+            0
+        } else {
+            u64::MAX
+        }))
     }
 
     /// The millionths.
@@ -62,11 +63,7 @@ impl fmt::Display for Ratio {
         let (whole, rest) = (self.0 / ONE, self.0 % ONE);
         let digits = format!("{rest:06}");
         let places = digits.trim_end_matches('0');
-        if places.is_empty() {
-            write!(f, "{whole}")
-        } else {
-            write!(f, "{whole}.{places}")
-        }
+        if places.is_empty() { write!(f, "{whole}") } else { write!(f, "{whole}.{places}") }
     }
 }
 
@@ -122,30 +119,12 @@ mod tests {
 
     #[test]
     fn ratios_read_both_ways() {
-        for (text, ppm) in [
-            ("1", ONE),
-            ("1.5", 1_500_000),
-            ("80%", 800_000),
-            ("0.000001", 1),
-        ] {
+        for (text, ppm) in [("1", ONE), ("1.5", 1_500_000), ("80%", 800_000), ("0.000001", 1)] {
             assert_eq!(text.parse::<Ratio>().unwrap().ppm(), ppm, "{text}");
         }
-        for bad in [
-            "",
-            "NaN",
-            "inf",
-            "-1",
-            "1.",
-            ".5",
-            "1e3",
-            "0.0000001",
-            "99999999999999%",
-        ] {
+        for bad in ["", "NaN", "inf", "-1", "1.", ".5", "1e3", "0.0000001", "99999999999999%"] {
             let parsed = bad.parse::<Ratio>();
-            assert!(
-                parsed.is_err() || bad == "99999999999999%",
-                "{bad} {parsed:?}"
-            );
+            assert!(parsed.is_err() || bad == "99999999999999%", "{bad} {parsed:?}");
         }
     }
 
@@ -153,10 +132,7 @@ mod tests {
     fn a_part_of_a_whole_never_overflows() {
         assert_eq!(Ratio::ONE.floor_of(Bytes::MAX), Bytes::MAX);
         assert_eq!(Ratio::from_percent(200).floor_of(Bytes::MAX), Bytes::MAX);
-        assert_eq!(
-            Ratio::from_percent(80).floor_of(Bytes::new(99)),
-            Bytes::new(79)
-        );
+        assert_eq!(Ratio::from_percent(80).floor_of(Bytes::new(99)), Bytes::new(79));
         assert_eq!(Ratio::of(Bytes::new(1), Bytes::ZERO), Ratio::ZERO);
         assert_eq!(Ratio::of(Bytes::new(2), Bytes::new(3)).ppm(), 666_666);
         assert_eq!(Ratio::of(Bytes::MAX, Bytes::MAX), Ratio::ONE);

@@ -19,11 +19,7 @@ impl Sectors {
     /// The sectors of a size that is a whole number of them.
     #[must_use]
     pub const fn from_bytes_exact(bytes: Bytes) -> Option<Self> {
-        if bytes.is_multiple_of(SECTOR_SIZE) {
-            Some(Self(bytes.get() / 512))
-        } else {
-            None
-        }
+        if bytes.is_multiple_of(SECTOR_SIZE) { Some(Self(bytes.get() / 512)) } else { None }
     }
 
     /// The sectors wholly inside a size.

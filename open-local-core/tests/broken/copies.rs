@@ -82,8 +82,7 @@ impl Fault for CloneShares {
 pub(crate) struct RollBackKeepsNew;
 impl Fault for RollBackKeepsNew {
     fn roll_back(&self, on: &Sound, volume: &VolumeId, to: &SnapshotId) -> Result<VolumeInfo> {
-        on.pool
-            .plan(&Change::RollBack(volume.clone(), to.clone()))?;
+        on.pool.plan(&Change::RollBack(volume.clone(), to.clone()))?;
         on.pool.volume(volume)
     }
 }

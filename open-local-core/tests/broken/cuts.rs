@@ -162,11 +162,7 @@ impl Fault for SameRoomTwice {
         match made {
             Err(error) if error.kind() == ErrorKind::OutOfSpace && threads.len() > 1 => {
                 let (id, size): (VolumeId, _) = (spec.id.clone(), spec.size.required());
-                Ok(Ensured::Created(VolumeInfo::new(
-                    id,
-                    size,
-                    Provisioning::Thin,
-                )))
+                Ok(Ensured::Created(VolumeInfo::new(id, size, Provisioning::Thin)))
             }
             other => other,
         }

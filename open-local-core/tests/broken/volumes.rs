@@ -53,10 +53,8 @@ impl Fault for LeaksRoomOnKill {
         let leaked = Bytes::new(self.0.load(Ordering::SeqCst));
         let room = info.capacity;
         let (available, largest) = (room.available, room.largest);
-        info.capacity = room.with_available(
-            available.saturating_sub(leaked),
-            largest.saturating_sub(leaked),
-        );
+        info.capacity =
+            room.with_available(available.saturating_sub(leaked), largest.saturating_sub(leaked));
         info
     }
     fn grow_volume(&self, on: &Sound, id: &VolumeId, size: Bytes) -> Result<Grown<VolumeInfo>> {
@@ -313,15 +311,13 @@ impl Fault for PlanChanges {
 pub(crate) struct SaysNoRemedy;
 impl Fault for SaysNoRemedy {
     fn ensure_volume(&self, on: &Sound, spec: &VolumeSpec) -> Result<Ensured<VolumeInfo>> {
-        on.pool
-            .ensure_volume(spec)
-            .map_err(|error| match error.kind() {
-                ErrorKind::OutOfSpace => {
-                    let message = error.message().to_owned();
-                    Error::new(ErrorKind::OutOfSpace, Op::EnsureVolume, &spec.id, message)
-                }
-                _ => error,
-            })
+        on.pool.ensure_volume(spec).map_err(|error| match error.kind() {
+            ErrorKind::OutOfSpace => {
+                let message = error.message().to_owned();
+                Error::new(ErrorKind::OutOfSpace, Op::EnsureVolume, &spec.id, message)
+            }
+            _ => error,
+        })
     }
 }
 

@@ -212,11 +212,7 @@ pub(crate) struct BrokenFixture {
 
 impl BrokenFixture {
     pub(crate) fn new(make: fn() -> Arc<dyn Fault>) -> Self {
-        Self {
-            sound: Arc::new(SimFixture::new()),
-            make,
-            fault: Mutex::new(make()),
-        }
+        Self { sound: Arc::new(SimFixture::new()), make, fault: Mutex::new(make()) }
     }
 
     fn fault(&self) -> Arc<dyn Fault> {
@@ -225,10 +221,7 @@ impl BrokenFixture {
 
     fn broken(&self, pool: Arc<dyn Pool>) -> Arc<dyn Pool> {
         let fixture = self.sound.clone();
-        Arc::new(BrokenPool {
-            on: Sound { pool, fixture },
-            fault: self.fault(),
-        })
+        Arc::new(BrokenPool { on: Sound { pool, fixture }, fault: self.fault() })
     }
 }
 

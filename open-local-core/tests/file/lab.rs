@@ -48,12 +48,7 @@ impl Lab {
         files.add_folder("/var/lib").unwrap();
         let loops = SimLoops::new(&files).unwrap();
         let processes = AtomicU64::new(seed << 32);
-        Self {
-            files,
-            loops,
-            processes,
-            copy_mark: MARK,
-        }
+        Self { files, loops, processes, copy_mark: MARK }
     }
 
     /// A machine in the same state, with its own luck.
@@ -61,45 +56,30 @@ impl Lab {
         let files = Arc::new(self.files.fork(seed));
         let loops = SimLoops::new(&files).unwrap();
         let processes = AtomicU64::new(seed << 32);
-        Self {
-            files,
-            loops,
-            processes,
-            copy_mark: self.copy_mark,
-        }
+        Self { files, loops, processes, copy_mark: self.copy_mark }
     }
 
     pub fn backend(&self) -> FileBackend {
         let mut options = FileOptions::default();
         options.copy_mark = self.copy_mark;
-        let host = sim_host(
-            Arc::clone(&self.files),
-            self.processes.fetch_add(1, Ordering::SeqCst),
-        );
+        let host = sim_host(Arc::clone(&self.files), self.processes.fetch_add(1, Ordering::SeqCst));
         FileBackend::new(host, Arc::new(self.loops.clone())).with_options(options)
     }
 
     /// A pool with a volume of ones, a snapshot of it, and then a volume of twos.
     pub fn filled(reflink: bool, seed: u64) -> Self {
         let lab = Self::empty(reflink, seed);
-        let _ = lab
-            .backend()
-            .ensure_pool(&PoolSpec::new(pool_id()).at(POOL))
-            .unwrap();
+        let _ = lab.backend().ensure_pool(&PoolSpec::new(pool_id()).at(POOL)).unwrap();
         let pool = lab.open().unwrap();
         let shares = pool.capabilities().clones == open_local_core::CopyMethod::Shared;
         assert_eq!(shares, reflink, "the pool finds out what its folder can do");
-        let _ = pool
-            .ensure_volume(&VolumeSpec::new(volume("old"), SIZE))
-            .unwrap();
+        let _ = pool.ensure_volume(&VolumeSpec::new(volume("old"), SIZE)).unwrap();
         lab.write(pool.as_ref(), &volume("old").into(), 1);
         let spec = SnapshotSpec::new(snapshot("ones"), volume("old"));
         let _ = pool.snapshots().unwrap().ensure_snapshot(&spec).unwrap();
         lab.write(pool.as_ref(), &volume("old").into(), 2);
         let token = pool.format_tokens().unwrap();
-        token
-            .set_format_token(&volume("old"), FormatToken::Spent)
-            .unwrap();
+        token.set_format_token(&volume("old"), FormatToken::Spent).unwrap();
         lab
     }
 
@@ -108,14 +88,9 @@ impl Lab {
     }
 
     pub fn write(&self, pool: &dyn Pool, source: &Source, byte: u8) {
-        let at = pool
-            .publish(&PublishSpec::new(source.clone()))
-            .unwrap()
-            .into_inner();
+        let at = pool.publish(&PublishSpec::new(source.clone())).unwrap().into_inner();
         let device = self.loops.open(at.number).unwrap();
-        device
-            .write_at(0, &vec![byte; usize::try_from(SIZE.get()).unwrap()])
-            .unwrap();
+        device.write_at(0, &vec![byte; usize::try_from(SIZE.get()).unwrap()]).unwrap();
         device.flush().unwrap();
         drop(device);
         let _ = pool.unpublish(source).unwrap();
@@ -128,9 +103,7 @@ impl Lab {
             Err(e) if e.kind() == ErrorKind::NotFound => return None,
             Err(e) if e.kind() == ErrorKind::Conflict => {
                 // Published for writing by the change that was cut.
-                pool.publish(&PublishSpec::new(source.clone()))
-                    .unwrap()
-                    .into_inner()
+                pool.publish(&PublishSpec::new(source.clone())).unwrap().into_inner()
             }
             Err(e) => panic!("{}", e.report()),
         };
@@ -152,15 +125,9 @@ impl Lab {
         let volumes = pool.volumes().unwrap();
         for info in &volumes {
             assert_eq!(info.health, Health::Healthy, "{info:?}");
-            let token = (info.phase == Phase::Ready).then(|| {
-                pool.format_tokens()
-                    .unwrap()
-                    .format_token(&info.id)
-                    .unwrap()
-            });
-            let content = self
-                .read(pool.as_ref(), &info.id.clone().into())
-                .map(|b| summary(&b));
+            let token = (info.phase == Phase::Ready)
+                .then(|| pool.format_tokens().unwrap().format_token(&info.id).unwrap());
+            let content = self.read(pool.as_ref(), &info.id.clone().into()).map(|b| summary(&b));
             let published = info.attachment.is_some();
             lines.push(format!(
                 "{} {} {} {token:?} {content:?} {published}",
@@ -169,32 +136,19 @@ impl Lab {
         }
         for info in pool.snapshots().unwrap().list_snapshots(None).unwrap() {
             assert_eq!(info.health, Health::Healthy, "{info:?}");
-            let content = self
-                .read(pool.as_ref(), &info.id.clone().into())
-                .map(|b| summary(&b));
-            lines.push(format!(
-                "{} of {} {} {content:?}",
-                info.id, info.volume, info.size
-            ));
+            let content = self.read(pool.as_ref(), &info.id.clone().into()).map(|b| summary(&b));
+            lines.push(format!("{} of {} {} {content:?}", info.id, info.volume, info.size));
         }
         // A lock file too many or too few means nothing.
         let is_lock = |path: &Path| {
-            let name = path
-                .file_name()
-                .and_then(|n| n.to_str())
-                .unwrap_or_default();
+            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
             let object = name.starts_with("volume-") || name.starts_with("snapshot-");
             name == "lock"
                 || name == ".lock"
                 || (path.parent().is_some_and(|p| p.ends_with("locks")) && object)
         };
         let paths = self.files.paths();
-        lines.extend(
-            paths
-                .iter()
-                .filter(|p| !is_lock(p))
-                .map(|p| p.display().to_string()),
-        );
+        lines.extend(paths.iter().filter(|p| !is_lock(p)).map(|p| p.display().to_string()));
         lines.push(format!("{} devices", self.loops.list().unwrap().len()));
         lines.join("\n")
     }
@@ -203,7 +157,5 @@ impl Lab {
 /// Content as runs of equal bytes.
 pub fn summary(bytes: &[u8]) -> String {
     let runs = bytes.chunk_by(|a, b| a == b);
-    runs.map(|run| format!("{}x{}", run.len(), run.first().unwrap()))
-        .collect::<Vec<_>>()
-        .join(" ")
+    runs.map(|run| format!("{}x{}", run.len(), run.first().unwrap())).collect::<Vec<_>>().join(" ")
 }

@@ -7,10 +7,7 @@ use open_local_core::plan::{ClaimUid, Exclusive, Name, Node, NodePool, Place, Se
 use open_local_core::{Bytes, Provisioning};
 
 /// Small, so that they are reached.
-pub(crate) const LIMITS: Limits = Limits {
-    holds: 30,
-    tombstones: 12,
-};
+pub(crate) const LIMITS: Limits = Limits { holds: 30, tombstones: 12 };
 
 /// What can happen.
 #[derive(Debug, Clone)]
@@ -49,21 +46,14 @@ impl Report {
         let mut node = Node::builder(node_name(number));
         if let Some((total, thick)) = self.thick_pool {
             let pool = NodePool::new(name("p"), Bytes::new(total));
-            node = node.pool(
-                pool.with_thick(Bytes::new(thick))
-                    .with_granularity(Bytes::new(4)),
-            );
+            node = node.pool(pool.with_thick(Bytes::new(thick)).with_granularity(Bytes::new(4)));
         }
         if let Some((total, thin)) = self.thin_pool {
             let pool = NodePool::new(name("t"), Bytes::new(total)).serving(Serves::Thin);
             node = node.pool(pool.with_thin(Bytes::new(thin), Bytes::ZERO));
         }
         let device = Exclusive::new(name("d"), Bytes::new(50));
-        let device = if self.device_free {
-            device
-        } else {
-            device.taken()
-        };
+        let device = if self.device_free { device } else { device.taken() };
         node.device(device).build().unwrap()
     }
 }
@@ -108,9 +98,7 @@ impl Naive {
         let units = |n: u64| n.div_ceil(unit) * unit;
         let held = self.at(node, &place).into_iter().map(|(uid, held)| {
             let counted = report.counted.iter().rfind(|v| v.uid == *uid);
-            let counted = counted
-                .filter(|v| v.place == place)
-                .map_or(0, |v| v.size.get());
+            let counted = counted.filter(|v| v.place == place).map_or(0, |v| v.size.get());
             units(held.size()).saturating_sub(units(counted))
         });
         Some((reported.0, reported.1 + held.sum::<u64>()))
@@ -208,8 +196,7 @@ impl Naive {
     }
 
     fn sweep(&mut self) {
-        self.holds
-            .retain(|_, held| held.bound.is_some() || held.wish.is_some());
+        self.holds.retain(|_, held| held.bound.is_some() || held.wish.is_some());
     }
 
     /// Answers whether the event was granted.

@@ -23,20 +23,14 @@ fn losetup_detach(device: &Path) {
 
 /// Attaches a file the way somebody else would who copies our tag.
 fn attach(file: &Path, tag: &str) -> LoopDevice {
-    let spec = LoopSpec {
-        file,
-        tag,
-        read_only: false,
-        direct_io: false,
-        block_size: Bytes::new(512),
-    };
+    let spec =
+        LoopSpec { file, tag, read_only: false, direct_io: false, block_size: Bytes::new(512) };
     SystemLoops::default().attach(&spec).unwrap()
 }
 
 fn is_attached(device: &LoopDevice) -> bool {
     let all = SystemLoops::default().list().unwrap();
-    all.iter()
-        .any(|d| d.index == device.index && d.file_inode == device.file_inode)
+    all.iter().any(|d| d.index == device.index && d.file_inode == device.file_inode)
 }
 
 /// A file of somebody else's, full of fours.
@@ -48,18 +42,11 @@ fn foreign_file(path: PathBuf) -> PathBuf {
 #[test]
 fn a_device_detached_by_somebody_else_is_attached_again() {
     let lab = Lab::new("stolen");
-    let at = lab
-        .open()
-        .publish(&PublishSpec::new(old()))
-        .unwrap()
-        .into_inner();
+    let at = lab.open().publish(&PublishSpec::new(old())).unwrap().into_inner();
     losetup_detach(&at.device);
     let info = lab.old();
     assert_eq!((info.attachment, info.health), (None, Health::Healthy));
-    assert!(
-        !lab.open().unpublish(&old()).unwrap().changed(),
-        "unpublished already"
-    );
+    assert!(!lab.open().unpublish(&old()).unwrap().changed(), "unpublished already");
     let again = lab.open().publish(&PublishSpec::new(old())).unwrap();
     assert!(again.changed());
     lab.holds(&old(), 2);
@@ -85,10 +72,7 @@ fn a_device_taken_over_with_our_tag_is_never_touched() {
     lab.holds(&old(), 2);
     assert!(named(lab.old().health));
     assert!(lab.open().unpublish(&old()).unwrap().changed());
-    let _ = lab
-        .open()
-        .grow_volume(&volume("old"), Bytes::new(8 << 20))
-        .unwrap();
+    let _ = lab.open().grow_volume(&volume("old"), Bytes::new(8 << 20)).unwrap();
     let _ = lab.open().remove_volume(&volume("old")).unwrap();
     assert!(is_attached(&theirs));
     assert_eq!(fs::read(&file).unwrap(), vec![4; SIZE.to_usize().unwrap()]);
@@ -102,21 +86,14 @@ fn a_file_with_the_same_inode_number_on_another_disk_is_not_ours() {
     let lab = Lab::new("same-inode");
     let ours = lab.loop_of(&old());
     let _ = lab.open().unpublish(&old()).unwrap();
-    let disk = lab
-        .scratch
-        .disk("disk2", Bytes::from_mib(64).unwrap(), "ext4");
-    let twin = (0..200)
-        .map(|n| disk.join(format!("file-{n}")))
-        .find(|path| {
-            fs::write(path, b"").unwrap();
-            SystemFiles.stat(path).unwrap().inode == ours.file_inode
-        });
+    let disk = lab.scratch.disk("disk2", Bytes::from_mib(64).unwrap(), "ext4");
+    let twin = (0..200).map(|n| disk.join(format!("file-{n}"))).find(|path| {
+        fs::write(path, b"").unwrap();
+        SystemFiles.stat(path).unwrap().inode == ours.file_inode
+    });
     let twin = foreign_file(twin.expect("a file with that inode number"));
     let theirs = attach(&twin, &ours.tag);
-    assert_eq!(
-        (theirs.file_inode, &theirs.tag),
-        (ours.file_inode, &ours.tag)
-    );
+    assert_eq!((theirs.file_inode, &theirs.tag), (ours.file_inode, &ours.tag));
     assert_ne!(theirs.file_device, ours.file_device);
     let info = lab.old();
     assert!(info.attachment.is_none(), "{info:?}");
@@ -164,27 +141,14 @@ fn a_device_detached_while_mounted_serves_until_it_is_unmounted() {
     let source = volume("fs").into();
     let info = lab.open().volume(&volume("fs")).unwrap();
     assert_eq!(info.attachment.map(|at| at.device), Some(device));
-    refused(
-        lab.open().remove_volume(&volume("fs")),
-        ErrorKind::Busy,
-        &["volume fs", "loop"],
-    );
-    refused(
-        lab.open().unpublish(&source),
-        ErrorKind::Busy,
-        &["volume fs", "loop"],
-    );
+    refused(lab.open().remove_volume(&volume("fs")), ErrorKind::Busy, &["volume fs", "loop"]);
+    refused(lab.open().unpublish(&source), ErrorKind::Busy, &["volume fs", "loop"]);
     SystemMounts.unmount(&target, false).unwrap();
     assert_eq!(lab.open().volume(&volume("fs")).unwrap().attachment, None);
-    let at = lab
-        .open()
-        .publish(&PublishSpec::new(source.clone()))
-        .unwrap();
+    let at = lab.open().publish(&PublishSpec::new(source.clone())).unwrap();
     assert!(at.changed());
     let filesystems = lab.pool.filesystems(Arc::new(Unchecked));
-    let _ = filesystems
-        .ensure_mounted(&MountSpec::new(&at.get().device, &target))
-        .unwrap();
+    let _ = filesystems.ensure_mounted(&MountSpec::new(&at.get().device, &target)).unwrap();
     assert_eq!(fs::read(target.join("file")).unwrap(), b"kept");
     let _ = filesystems.ensure_unmounted(&target).unwrap();
     let _ = lab.open().unpublish(&source).unwrap();
@@ -196,46 +160,25 @@ fn mount_new(lab: &Lab, target: &Path) -> PathBuf {
     let pool = lab.open();
     let id = volume("fs");
     let size = Bytes::new(16 << 20);
-    let _ = pool
-        .ensure_volume(&VolumeSpec::new(id.clone(), size))
-        .unwrap();
-    let at = pool
-        .publish(&PublishSpec::new(id.clone()))
-        .unwrap()
-        .into_inner();
+    let _ = pool.ensure_volume(&VolumeSpec::new(id.clone(), size)).unwrap();
+    let at = pool.publish(&PublishSpec::new(id.clone())).unwrap().into_inner();
     let filesystems = lab.pool.filesystems(Arc::new(Unchecked));
     let tokens = pool.require_format_tokens().unwrap();
     let spec = FormatSpec::new(FsKind::Ext4);
-    let _ = filesystems
-        .ensure_formatted(tokens, &id, &at, &spec)
-        .unwrap();
-    let _ = filesystems
-        .ensure_mounted(&MountSpec::new(&at.device, target))
-        .unwrap();
+    let _ = filesystems.ensure_formatted(tokens, &id, &at, &spec).unwrap();
+    let _ = filesystems.ensure_mounted(&MountSpec::new(&at.device, target)).unwrap();
     at.device
 }
 
 #[test]
 fn a_device_in_use_stays_published() {
     let lab = Lab::new("busy");
-    let at = lab
-        .open()
-        .publish(&PublishSpec::new(old()))
-        .unwrap()
-        .into_inner();
+    let at = lab.open().publish(&PublishSpec::new(old())).unwrap().into_inner();
     let name = at.device.to_str().unwrap();
     let held = SystemFiles.open(&at.device, OpenMode::ReadWrite).unwrap();
-    let error = refused(
-        lab.open().unpublish(&old()),
-        ErrorKind::Busy,
-        &["volume old", name],
-    );
+    let error = refused(lab.open().unpublish(&old()), ErrorKind::Busy, &["volume old", name]);
     assert!(error.remedy().unwrap().contains(name));
-    refused(
-        lab.open().remove_volume(&volume("old")),
-        ErrorKind::Busy,
-        &["volume old", name],
-    );
+    refused(lab.open().remove_volume(&volume("old")), ErrorKind::Busy, &["volume old", name]);
     held.write_at(0, &[2; 4096]).unwrap();
     held.flush().unwrap();
     drop(held);
@@ -246,11 +189,7 @@ fn a_device_in_use_stays_published() {
     let device = mount_new(&lab, &target);
     let source = volume("fs").into();
     let name = device.to_str().unwrap();
-    refused(
-        lab.open().unpublish(&source),
-        ErrorKind::Busy,
-        &["volume fs", name],
-    );
+    refused(lab.open().unpublish(&source), ErrorKind::Busy, &["volume fs", name]);
     fs::write(target.join("file"), "kept").unwrap();
     SystemMounts.unmount(&target, false).unwrap();
     assert!(lab.open().unpublish(&source).unwrap().changed());
@@ -263,16 +202,8 @@ fn an_image_that_somebody_else_attached_is_not_attached_twice() {
     let theirs = attach(&lab.image(), "mine");
     let name = theirs.path.to_str().unwrap();
     let names = ["volume old", name];
-    refused(
-        lab.open().publish(&PublishSpec::new(old())),
-        ErrorKind::Busy,
-        &names,
-    );
-    refused(
-        lab.open().remove_volume(&volume("old")),
-        ErrorKind::Busy,
-        &names,
-    );
+    refused(lab.open().publish(&PublishSpec::new(old())), ErrorKind::Busy, &names);
+    refused(lab.open().remove_volume(&volume("old")), ErrorKind::Busy, &names);
     assert!(!lab.open().unpublish(&old()).unwrap().changed());
     assert!(is_attached(&theirs));
     assert!(matches!(lab.old().health, Health::Degraded(why) if why.contains(name)));
@@ -312,21 +243,11 @@ fn without_a_free_loop_device_publishing_says_so() {
     let none = Arc::new(NoneLeft(SystemLoops::default()));
     let backend = lab.pool.backend_on(none, Arc::new(Unchecked));
     let pool = backend.open_pool(&lab.pool.id()).unwrap();
-    let made = pool
-        .ensure_volume(&VolumeSpec::new(volume("new"), SIZE))
-        .unwrap();
+    let made = pool.ensure_volume(&VolumeSpec::new(volume("new"), SIZE)).unwrap();
     assert!(matches!(made, Ensured::Created(_)));
     let published = pool.publish(&PublishSpec::new(old()));
-    let error = refused(
-        published,
-        ErrorKind::OutOfSpace,
-        &["volume old", "loop device"],
-    );
-    assert!(
-        error.remedy().unwrap().contains("max_loop"),
-        "{:?}",
-        error.remedy()
-    );
+    let error = refused(published, ErrorKind::OutOfSpace, &["volume old", "loop device"]);
+    assert!(error.remedy().unwrap().contains("max_loop"), "{:?}", error.remedy());
     assert_eq!(lab.old().attachment, None);
     lab.intact();
 }

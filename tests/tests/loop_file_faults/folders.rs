@@ -30,11 +30,7 @@ fn a_pool_whose_disk_is_away_is_neither_remade_nor_forgotten() {
             backend.remove_pool(&lab.pool.id()).map(drop).unwrap_err(),
         ] {
             let error = refused::<()>(Err(error), kind, &["pool pool", place]);
-            assert!(
-                error.remedy().unwrap().contains("mount"),
-                "{}",
-                error.report()
-            );
+            assert!(error.remedy().unwrap().contains("mount"), "{}", error.report());
         }
         let listed = backend.list_pools().unwrap();
         assert!(matches!(&listed[0].health, Health::Failed(why) if why.contains(place)));
@@ -42,16 +38,8 @@ fn a_pool_whose_disk_is_away_is_neither_remade_nor_forgotten() {
         refused(held.info(), gone, &["pool pool", place]);
         refused(held.volumes(), gone, &["pool pool", place]);
         refused(held.volume(&volume("old")), gone, &["pool", place]);
-        refused(
-            held.ensure_volume(&VolumeSpec::new(volume("new"), SIZE)),
-            gone,
-            &[place],
-        );
-        refused(
-            held.ensure_volume(&VolumeSpec::new(volume("old"), SIZE)),
-            gone,
-            &[place],
-        );
+        refused(held.ensure_volume(&VolumeSpec::new(volume("new"), SIZE)), gone, &[place]);
+        refused(held.ensure_volume(&VolumeSpec::new(volume("old"), SIZE)), gone, &[place]);
         refused(held.publish(&PublishSpec::new(old())), gone, &[place]);
         refused(held.unpublish(&old()), gone, &[place]);
         refused(held.remove_volume(&volume("old")), gone, &[place]);
@@ -60,23 +48,14 @@ fn a_pool_whose_disk_is_away_is_neither_remade_nor_forgotten() {
     // An empty folder in its place is not taken for it either.
     fs::create_dir(lab.pool.location()).unwrap();
     check(ErrorKind::NotFound);
-    assert_eq!(
-        fs::read_dir(lab.pool.location()).unwrap().count(),
-        0,
-        "made anew"
-    );
+    assert_eq!(fs::read_dir(lab.pool.location()).unwrap().count(), 0, "made anew");
     fs::remove_dir(lab.pool.location()).unwrap();
     let flags = MountFlags::default();
-    SystemMounts
-        .mount(&node, &lab.disk, "ext4", flags, "")
-        .unwrap();
+    SystemMounts.mount(&node, &lab.disk, "ext4", flags, "").unwrap();
     lab.intact();
     assert!(lab.open().remove_volume(&volume("old")).unwrap().changed());
     drop(held);
-    let gone = lab
-        .pool
-        .backend(Arc::new(Unchecked))
-        .remove_pool(&lab.pool.id());
+    let gone = lab.pool.backend(Arc::new(Unchecked)).remove_pool(&lab.pool.id());
     assert!(gone.unwrap().changed());
     assert!(!lab.pool.location().exists());
 }
@@ -101,28 +80,14 @@ fn a_read_only_disk_is_told_and_changes_nothing() {
     let lab = Lab::new("read-only");
     let pool = lab.open();
     let snapshots = pool.require_snapshots().unwrap();
-    let _ = snapshots
-        .ensure_snapshot(&SnapshotSpec::new(snapshot("s"), volume("old")))
-        .unwrap();
+    let _ = snapshots.ensure_snapshot(&SnapshotSpec::new(snapshot("s"), volume("old"))).unwrap();
     remount(&lab.disk, true);
     let backend = lab.pool.backend(Arc::new(Unchecked));
-    let error = refused(
-        backend.open_pool(&lab.pool.id()),
-        ErrorKind::Refused,
-        &["read-only"],
-    );
+    let error = refused(backend.open_pool(&lab.pool.id()), ErrorKind::Refused, &["read-only"]);
     assert!(error.remedy().unwrap().contains("read-write"));
     let other = lab.pool.beside("other", &lab.disk.join("other"));
-    refused(
-        backend.ensure_pool(&other.spec()),
-        ErrorKind::Refused,
-        &["other", "read-only"],
-    );
-    refused(
-        backend.remove_pool(&lab.pool.id()),
-        ErrorKind::Refused,
-        &["pool", "read-only"],
-    );
+    refused(backend.ensure_pool(&other.spec()), ErrorKind::Refused, &["other", "read-only"]);
+    refused(backend.remove_pool(&lab.pool.id()), ErrorKind::Refused, &["pool", "read-only"]);
     let listed = backend.list_pools().unwrap();
     assert!(matches!(&listed[0].health, Health::Failed(why) if why.contains("read-only")));
     // Whoever has it open still sees everything and is told why nothing can be changed.
@@ -130,28 +95,14 @@ fn a_read_only_disk_is_told_and_changes_nothing() {
     let spec = VolumeSpec::new(volume("new"), SIZE);
     for error in [
         pool.ensure_volume(&spec).map(drop).unwrap_err(),
-        pool.publish(&PublishSpec::new(old()))
-            .map(drop)
-            .unwrap_err(),
+        pool.publish(&PublishSpec::new(old())).map(drop).unwrap_err(),
         pool.remove_volume(&volume("old")).map(drop).unwrap_err(),
-        pool.grow_volume(&volume("old"), SIZE)
-            .map(drop)
-            .unwrap_err(),
-        snapshots
-            .remove_snapshot(&snapshot("s"))
-            .map(drop)
-            .unwrap_err(),
-        snapshots
-            .roll_back(&volume("old"), &snapshot("s"))
-            .map(drop)
-            .unwrap_err(),
+        pool.grow_volume(&volume("old"), SIZE).map(drop).unwrap_err(),
+        snapshots.remove_snapshot(&snapshot("s")).map(drop).unwrap_err(),
+        snapshots.roll_back(&volume("old"), &snapshot("s")).map(drop).unwrap_err(),
     ] {
         let error = refused::<()>(Err(error), ErrorKind::Io, &["Read-only file system"]);
-        assert!(
-            error.remedy().unwrap().contains("writable"),
-            "{}",
-            error.report()
-        );
+        assert!(error.remedy().unwrap().contains("writable"), "{}", error.report());
     }
     remount(&lab.disk, false);
     lab.is_usable();
@@ -172,31 +123,15 @@ fn a_location_that_is_a_link_or_a_file_is_refused() {
     for place in [&link, &dangling, &file] {
         let other = lab.pool.beside("other", place);
         let made = backend.ensure_pool(&other.spec());
-        refused(
-            made,
-            ErrorKind::Refused,
-            &["pool other", place.to_str().unwrap()],
-        );
+        refused(made, ErrorKind::Refused, &["pool other", place.to_str().unwrap()]);
     }
     let missing = lab.pool.beside("other", &lab.disk.join("no/such/folder"));
-    refused(
-        backend.ensure_pool(&missing.spec()),
-        ErrorKind::NotFound,
-        &["pool other", "no/such"],
-    );
+    refused(backend.ensure_pool(&missing.spec()), ErrorKind::NotFound, &["pool other", "no/such"]);
     let below = lab.pool.beside("other", &file.join("pool"));
-    refused(
-        backend.ensure_pool(&below.spec()),
-        ErrorKind::NotFound,
-        &["pool other", "file"],
-    );
+    refused(backend.ensure_pool(&below.spec()), ErrorKind::NotFound, &["pool other", "file"]);
     fs::write(real.join("photo"), "mine").unwrap();
     let filled = lab.pool.beside("other", &real);
-    refused(
-        backend.ensure_pool(&filled.spec()),
-        ErrorKind::Refused,
-        &["pool other", "photo"],
-    );
+    refused(backend.ensure_pool(&filled.spec()), ErrorKind::Refused, &["pool other", "photo"]);
     assert_eq!(fs::read_dir(&real).unwrap().count(), 1);
     assert_eq!(fs::read(&file).unwrap(), b"mine");
     assert_eq!(backend.list_pools().unwrap().len(), 1);
@@ -210,16 +145,8 @@ fn a_pool_that_became_a_link_is_not_opened() {
     fs::rename(lab.pool.location(), &away).unwrap();
     std::os::unix::fs::symlink(&away, lab.pool.location()).unwrap();
     let backend = lab.pool.backend(Arc::new(Unchecked));
-    refused(
-        backend.open_pool(&lab.pool.id()),
-        ErrorKind::Refused,
-        &["pool pool", "folder"],
-    );
-    refused(
-        backend.remove_pool(&lab.pool.id()),
-        ErrorKind::Refused,
-        &["pool pool", "folder"],
-    );
+    refused(backend.open_pool(&lab.pool.id()), ErrorKind::Refused, &["pool pool", "folder"]);
+    refused(backend.remove_pool(&lab.pool.id()), ErrorKind::Refused, &["pool pool", "folder"]);
     fs::remove_file(lab.pool.location()).unwrap();
     fs::rename(&away, lab.pool.location()).unwrap();
     lab.intact();
@@ -230,11 +157,7 @@ fn two_pools_do_not_share_a_folder() {
     let lab = Lab::new("two-pools");
     let backend = lab.pool.backend(Arc::new(Unchecked));
     let other = lab.pool.beside("other", lab.pool.location());
-    refused(
-        backend.ensure_pool(&other.spec()),
-        ErrorKind::Conflict,
-        &["other", "pool"],
-    );
+    refused(backend.ensure_pool(&other.spec()), ErrorKind::Conflict, &["other", "pool"]);
     let elsewhere = lab.pool.beside("pool", &lab.disk.join("elsewhere"));
     refused(
         backend.ensure_pool(&elsewhere.spec()),
@@ -258,19 +181,11 @@ fn two_pools_do_not_share_a_folder() {
 fn a_pool_with_something_in_it_is_not_removed() {
     let lab = Lab::new("filled-pool");
     let backend = lab.pool.backend(Arc::new(Unchecked));
-    refused(
-        backend.remove_pool(&lab.pool.id()),
-        ErrorKind::Busy,
-        &["pool pool", "volume old"],
-    );
+    refused(backend.remove_pool(&lab.pool.id()), ErrorKind::Busy, &["pool pool", "volume old"]);
     lab.intact();
     let _ = lab.open().remove_volume(&volume("old")).unwrap();
     fs::write(lab.pool.join("volumes/notes.txt"), "mine").unwrap();
-    refused(
-        backend.remove_pool(&lab.pool.id()),
-        ErrorKind::Busy,
-        &["pool pool", "notes.txt"],
-    );
+    refused(backend.remove_pool(&lab.pool.id()), ErrorKind::Busy, &["pool pool", "notes.txt"]);
     for place in ["locks/notes.txt", "snapshots/notes.txt"] {
         fs::rename(lab.pool.join("volumes/notes.txt"), lab.pool.join(place)).unwrap();
         let removed = backend.remove_pool(&lab.pool.id());
@@ -292,34 +207,21 @@ fn memory_is_refused_unless_it_is_named() {
     let memory = lab.scratch.join("memory");
     fs::create_dir(&memory).unwrap();
     let options = Some("size=64m");
-    mount(
-        Some("tmpfs"),
-        &memory,
-        Some("tmpfs"),
-        MsFlags::empty(),
-        options,
-    )
-    .unwrap();
+    mount(Some("tmpfs"), &memory, Some("tmpfs"), MsFlags::empty(), options).unwrap();
     let pool = PoolFolder::new(lab.scratch.path(), &memory.join("pool"));
     let backend = pool.backend(Arc::new(Unchecked));
     let refusal = backend.ensure_pool(&pool.spec());
     let error = refused(refusal, ErrorKind::Refused, &["pool pool", "tmpfs"]);
     assert!(error.remedy().unwrap().contains("allow-filesystem=tmpfs"));
     let wrong = pool.spec().with_parameter("allow-filesystem", "nfs");
-    refused(
-        backend.ensure_pool(&wrong),
-        ErrorKind::Refused,
-        &["pool pool", "tmpfs"],
-    );
+    refused(backend.ensure_pool(&wrong), ErrorKind::Refused, &["pool pool", "tmpfs"]);
     assert!(!pool.location().exists());
     assert!(backend.list_pools().unwrap().is_empty());
     let spec: PoolSpec = pool.spec().with_parameter("allow-filesystem", "tmpfs");
     let _ = backend.ensure_pool(&spec).unwrap();
     let lab = Lab { pool, ..lab };
     let open = lab.open();
-    let _ = open
-        .ensure_volume(&VolumeSpec::new(volume("old"), SIZE))
-        .unwrap();
+    let _ = open.ensure_volume(&VolumeSpec::new(volume("old"), SIZE)).unwrap();
     lab.fill(open.as_ref(), &old(), 2);
     lab.is_usable();
 }

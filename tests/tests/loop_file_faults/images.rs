@@ -13,56 +13,29 @@ use crate::lab::{Lab, SIZE, old, refused, snapshot, volume};
 /// Nothing can be done with the volume, and nothing is made in the place of its image.
 fn check_lost(lab: &Lab) {
     let info = lab.old();
-    assert!(
-        matches!(&info.health, Health::Failed(why) if why.contains("image")),
-        "{info:?}"
-    );
+    assert!(matches!(&info.health, Health::Failed(why) if why.contains("image")), "{info:?}");
     let pool = lab.open();
     let names = ["volume old", "image"];
     let kind = ErrorKind::Corrupt;
     refused(pool.publish(&PublishSpec::new(old())), kind, &names);
-    refused(
-        pool.ensure_volume(&VolumeSpec::new(volume("old"), SIZE)),
-        kind,
-        &names,
-    );
-    refused(
-        pool.grow_volume(&volume("old"), Bytes::new(8 << 20)),
-        kind,
-        &names,
-    );
+    refused(pool.ensure_volume(&VolumeSpec::new(volume("old"), SIZE)), kind, &names);
+    refused(pool.grow_volume(&volume("old"), Bytes::new(8 << 20)), kind, &names);
     let source = VolumeSource::Volume(volume("old"));
     let clone = VolumeSpec::new(volume("copy"), SIZE).from_source(source);
     refused(pool.ensure_volume(&clone), kind, &names);
     let snapshots = pool.require_snapshots().unwrap();
     let spec = SnapshotSpec::new(snapshot("new"), volume("old"));
     refused(snapshots.ensure_snapshot(&spec), kind, &names);
-    refused(
-        snapshots.roll_back(&volume("old"), &snapshot("s")),
-        kind,
-        &names,
-    );
-    refused(
-        pool.require_format_tokens()
-            .unwrap()
-            .allow_format(&volume("old")),
-        kind,
-        &names,
-    );
-    let _ = pool
-        .ensure_volume(&VolumeSpec::new(volume("other"), SIZE))
-        .unwrap();
+    refused(snapshots.roll_back(&volume("old"), &snapshot("s")), kind, &names);
+    refused(pool.require_format_tokens().unwrap().allow_format(&volume("old")), kind, &names);
+    let _ = pool.ensure_volume(&VolumeSpec::new(volume("other"), SIZE)).unwrap();
     let _ = pool.remove_volume(&volume("other")).unwrap();
 }
 
 fn take_snapshot(lab: &Lab) {
     let pool = lab.open();
     let spec = SnapshotSpec::new(snapshot("s"), volume("old"));
-    let _ = pool
-        .require_snapshots()
-        .unwrap()
-        .ensure_snapshot(&spec)
-        .unwrap();
+    let _ = pool.require_snapshots().unwrap().ensure_snapshot(&spec).unwrap();
 }
 
 #[test]
@@ -87,10 +60,7 @@ fn a_removed_image_is_told_and_never_made_anew() {
 fn a_cut_image_is_told_and_never_made_longer() {
     let lab = Lab::new("image-cut");
     take_snapshot(&lab);
-    let file = fs::OpenOptions::new()
-        .write(true)
-        .open(lab.image())
-        .unwrap();
+    let file = fs::OpenOptions::new().write(true).open(lab.image()).unwrap();
     let half = SIZE.get() / 2;
     file.set_len(half).unwrap();
     check_lost(&lab);
@@ -125,31 +95,17 @@ fn an_image_removed_while_published_can_still_be_saved() {
     let name = ours.path.to_str().unwrap();
     fs::remove_file(lab.image()).unwrap();
     let info = lab.old();
-    assert!(
-        matches!(&info.health, Health::Failed(why) if why.contains(name)),
-        "{info:?}"
-    );
+    assert!(matches!(&info.health, Health::Failed(why) if why.contains(name)), "{info:?}");
     // The device holds the only copy: it goes neither with the volume nor by itself.
     let names = ["volume old", name];
     for error in [
         lab.open().unpublish(&old()).map(drop).unwrap_err(),
-        lab.open()
-            .remove_volume(&volume("old"))
-            .map(drop)
-            .unwrap_err(),
+        lab.open().remove_volume(&volume("old")).map(drop).unwrap_err(),
     ] {
         let error = refused::<()>(Err(error), ErrorKind::Corrupt, &names);
-        assert!(
-            error.remedy().unwrap().contains("losetup -d"),
-            "{:?}",
-            error.remedy()
-        );
+        assert!(error.remedy().unwrap().contains("losetup -d"), "{:?}", error.remedy());
     }
-    refused(
-        lab.open().publish(&PublishSpec::new(old())),
-        ErrorKind::Corrupt,
-        &["volume old"],
-    );
+    refused(lab.open().publish(&PublishSpec::new(old())), ErrorKind::Corrupt, &["volume old"]);
     let device = SystemFiles.open(&ours.path, OpenMode::Read).unwrap();
     let mut bytes = vec![0; SIZE.to_usize().unwrap()];
     device.read_at(0, &mut bytes).unwrap();
@@ -169,36 +125,23 @@ fn a_stale_device_of_a_replaced_image_is_not_ours() {
     // have its number.
     fs::remove_file(lab.image()).unwrap();
     fs::write(lab.image(), vec![2; SIZE.to_usize().unwrap()]).unwrap();
-    assert_ne!(
-        SystemFiles.stat(&lab.image()).unwrap().inode,
-        ours.file_inode
-    );
+    assert_ne!(SystemFiles.stat(&lab.image()).unwrap().inode, ours.file_inode);
     assert_eq!(lab.old().attachment, None);
     assert!(matches!(lab.old().health, Health::Degraded(_)));
-    let at = lab
-        .open()
-        .publish(&PublishSpec::new(old()))
-        .unwrap()
-        .into_inner();
+    let at = lab.open().publish(&PublishSpec::new(old())).unwrap().into_inner();
     assert_ne!(at.device, ours.path);
     let _ = lab.open().unpublish(&old()).unwrap();
     SystemLoops::default().detach(&ours).unwrap();
     // A file that got the number of the image that is gone is another one, too.
     let inode = SystemFiles.stat(&lab.image()).unwrap().inode;
     fs::remove_file(lab.image()).unwrap();
-    let reused = (0..200)
-        .map(|n| lab.disk.join(format!("file-{n}")))
-        .find(|path| {
-            fs::write(path, b"theirs").unwrap();
-            SystemFiles.stat(path).unwrap().inode == inode
-        });
+    let reused = (0..200).map(|n| lab.disk.join(format!("file-{n}"))).find(|path| {
+        fs::write(path, b"theirs").unwrap();
+        SystemFiles.stat(path).unwrap().inode == inode
+    });
     assert!(reused.is_some(), "no file got the inode number again");
     assert!(matches!(lab.old().health, Health::Failed(_)));
-    refused(
-        lab.open().publish(&PublishSpec::new(old())),
-        ErrorKind::Corrupt,
-        &["volume old"],
-    );
+    refused(lab.open().publish(&PublishSpec::new(old())), ErrorKind::Corrupt, &["volume old"]);
 }
 
 #[test]
@@ -207,18 +150,11 @@ fn a_file_in_the_place_of_a_new_image_is_neither_used_nor_removed() {
     let stray = lab.pool.join("volumes/new.img");
     fs::write(&stray, "mine").unwrap();
     let spec = VolumeSpec::new(volume("new"), SIZE);
-    refused(
-        lab.open().ensure_volume(&spec),
-        ErrorKind::Refused,
-        &["volume new"],
-    );
+    refused(lab.open().ensure_volume(&spec), ErrorKind::Refused, &["volume new"]);
     assert!(!lab.open().remove_volume(&volume("new")).unwrap().changed());
     assert_eq!(fs::read(&stray).unwrap(), b"mine");
     let health = lab.open().info().unwrap().health;
-    assert!(
-        matches!(&health, Health::Degraded(why) if why.contains("new.img")),
-        "{health:?}"
-    );
+    assert!(matches!(&health, Health::Degraded(why) if why.contains("new.img")), "{health:?}");
     fs::remove_file(&stray).unwrap();
     let _ = lab.open().ensure_volume(&spec).unwrap();
     lab.intact();

@@ -13,18 +13,7 @@ use crate::lab::{Lab, SIZE, old, refused, snapshot, volume};
 #[test]
 fn names_that_are_paths_options_or_endless_are_refused() {
     let long = "n".repeat(300);
-    for name in [
-        "a/b",
-        "..",
-        ".",
-        "a\0b",
-        "-rf",
-        "",
-        "a b",
-        "ä",
-        "\n",
-        long.as_str(),
-    ] {
+    for name in ["a/b", "..", ".", "a\0b", "-rf", "", "a b", "ä", "\n", long.as_str()] {
         // What a message shows of a name has no control characters and is short.
         let shown = if name.len() > 64 { &long[..64] } else { "name" };
         for error in [
@@ -45,43 +34,17 @@ fn locations_that_are_no_plain_paths_are_refused() {
     let backend = lab.pool.backend(Arc::new(Unchecked));
     let id = PoolId::new("other").unwrap();
     let inside = lab.disk.join("there/../pool2");
-    for bad in [
-        "relative/folder",
-        "/",
-        inside.to_str().unwrap(),
-        "/srv/a\0b",
-        "/srv/a\nb",
-    ] {
+    for bad in ["relative/folder", "/", inside.to_str().unwrap(), "/srv/a\0b", "/srv/a\nb"] {
         let spec = PoolSpec::new(id.clone()).at(bad);
-        refused(
-            backend.ensure_pool(&spec),
-            ErrorKind::InvalidArgument,
-            &["other", "location"],
-        );
+        refused(backend.ensure_pool(&spec), ErrorKind::InvalidArgument, &["other", "location"]);
     }
     let spec = PoolSpec::new(id.clone());
-    refused(
-        backend.ensure_pool(&spec),
-        ErrorKind::InvalidArgument,
-        &["other", "location"],
-    );
-    let spec = PoolSpec::new(id.clone())
-        .at(lab.disk.join("other"))
-        .with_parameter("colour", "red");
-    refused(
-        backend.ensure_pool(&spec),
-        ErrorKind::InvalidArgument,
-        &["other", "colour"],
-    );
+    refused(backend.ensure_pool(&spec), ErrorKind::InvalidArgument, &["other", "location"]);
+    let spec = PoolSpec::new(id.clone()).at(lab.disk.join("other")).with_parameter("colour", "red");
+    refused(backend.ensure_pool(&spec), ErrorKind::InvalidArgument, &["other", "colour"]);
     let more = Bytes::GIB;
-    let spec = PoolSpec::new(id)
-        .at(lab.disk.join("other"))
-        .with_capacity(more);
-    refused(
-        backend.ensure_pool(&spec),
-        ErrorKind::OutOfSpace,
-        &["other", "1GiB"],
-    );
+    let spec = PoolSpec::new(id).at(lab.disk.join("other")).with_capacity(more);
+    refused(backend.ensure_pool(&spec), ErrorKind::OutOfSpace, &["other", "1GiB"]);
     assert_eq!(backend.list_pools().unwrap().len(), 1);
     assert!(!lab.disk.join("other").exists());
     lab.intact();
@@ -91,12 +54,7 @@ fn locations_that_are_no_plain_paths_are_refused() {
 fn sizes_that_no_device_can_have_are_refused() {
     let lab = Lab::new("bad-sizes");
     let pool = lab.open();
-    let near_the_end = [
-        u64::MAX,
-        u64::MAX - 511,
-        u64::MAX - 4095,
-        i64::MAX as u64 - 510,
-    ];
+    let near_the_end = [u64::MAX, u64::MAX - 511, u64::MAX - 4095, i64::MAX as u64 - 510];
     for size in [0, 1, 511, 513].into_iter().chain(near_the_end) {
         for provisioning in [Provisioning::Thin, Provisioning::Thick] {
             let spec = VolumeSpec::new(volume("new"), Bytes::new(size));
@@ -133,27 +91,17 @@ fn the_same_name_with_another_size_is_a_conflict_and_nothing_shrinks() {
     let pool = lab.open();
     for size in [2 << 20, 8 << 20] {
         let spec = VolumeSpec::new(volume("old"), Bytes::new(size));
-        refused(
-            pool.ensure_volume(&spec),
-            ErrorKind::Conflict,
-            &["old", "size", "4MiB"],
-        );
+        refused(pool.ensure_volume(&spec), ErrorKind::Conflict, &["old", "size", "4MiB"]);
     }
     let smaller = pool.grow_volume(&volume("old"), Bytes::MIB).unwrap();
     assert!(!smaller.changed(), "{smaller:?}");
     assert_eq!(lab.old().size, SIZE);
     let thick = VolumeSpec::new(volume("old"), SIZE).with_provisioning(Provisioning::Thick);
-    refused(
-        pool.ensure_volume(&thick),
-        ErrorKind::Conflict,
-        &["old", "provisioning"],
-    );
+    refused(pool.ensure_volume(&thick), ErrorKind::Conflict, &["old", "provisioning"]);
     let snapshots = pool.require_snapshots().unwrap();
     let spec = SnapshotSpec::new(snapshot("s"), volume("old"));
     let _ = snapshots.ensure_snapshot(&spec).unwrap();
-    let _ = pool
-        .ensure_volume(&VolumeSpec::new(volume("other"), SIZE))
-        .unwrap();
+    let _ = pool.ensure_volume(&VolumeSpec::new(volume("other"), SIZE)).unwrap();
     let other = snapshots.ensure_snapshot(&SnapshotSpec::new(snapshot("s"), volume("other")));
     refused(other, ErrorKind::Conflict, &["snapshot s", "volume"]);
     let back = snapshots.roll_back(&volume("other"), &snapshot("s"));

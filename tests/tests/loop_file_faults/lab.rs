@@ -43,10 +43,7 @@ pub(crate) fn refused<T: Debug>(result: Result<T>, kind: ErrorKind, names: &[&st
     for name in names {
         assert!(text.contains(name), "{text} does not name {name}");
     }
-    assert!(
-        error.remedy().is_some_and(|r| !r.is_empty()),
-        "no remedy: {text}"
-    );
+    assert!(error.remedy().is_some_and(|r| !r.is_empty()), "no remedy: {text}");
     error
 }
 
@@ -65,9 +62,7 @@ impl Lab {
     pub(crate) fn on(kind: &str, mib: u64, test: &str) -> Self {
         let lab = Self::bare(kind, mib, test);
         let pool = lab.pool.ensure().unwrap();
-        let _ = pool
-            .ensure_volume(&VolumeSpec::new(volume("old"), SIZE))
-            .unwrap();
+        let _ = pool.ensure_volume(&VolumeSpec::new(volume("old"), SIZE)).unwrap();
         lab.fill(pool.as_ref(), &old(), 2);
         lab
     }
@@ -77,17 +72,11 @@ impl Lab {
         let scratch = Scratch::new(test);
         let disk = scratch.disk("disk", Bytes::from_mib(mib).unwrap(), kind);
         let pool = PoolFolder::new(scratch.path(), &disk.join("pool"));
-        Self {
-            scratch,
-            disk,
-            pool,
-        }
+        Self { scratch, disk, pool }
     }
 
     pub(crate) fn open(&self) -> Arc<dyn Pool> {
-        self.pool
-            .open()
-            .unwrap_or_else(|e| panic!("{}", e.report()))
+        self.pool.open().unwrap_or_else(|e| panic!("{}", e.report()))
     }
 
     pub(crate) fn old(&self) -> VolumeInfo {
@@ -99,10 +88,7 @@ impl Lab {
     }
 
     pub(crate) fn fill(&self, pool: &dyn Pool, source: &Source, byte: u8) {
-        let at = pool
-            .publish(&PublishSpec::new(source.clone()))
-            .unwrap()
-            .into_inner();
+        let at = pool.publish(&PublishSpec::new(source.clone())).unwrap().into_inner();
         let device = SystemFiles.open(&at.device, OpenMode::ReadWrite).unwrap();
         let size = device.size().unwrap().to_usize().unwrap();
         device.write_at(0, &vec![byte; size]).unwrap();
@@ -126,10 +112,7 @@ impl Lab {
         device.read_at(0, &mut bytes).unwrap();
         drop(device);
         let wrong = bytes.iter().position(|b| *b != byte);
-        assert_eq!(
-            wrong, None,
-            "{source}: other bytes than {byte} from there on"
-        );
+        assert_eq!(wrong, None, "{source}: other bytes than {byte} from there on");
         if at.changed() {
             let _ = pool.unpublish(source).unwrap();
         }
@@ -157,10 +140,7 @@ impl Lab {
     /// The loop device of an object that is published.
     pub(crate) fn loop_of(&self, source: &Source) -> LoopDevice {
         let pool = self.open();
-        let at = pool
-            .publish(&PublishSpec::new(source.clone()))
-            .unwrap()
-            .into_inner();
+        let at = pool.publish(&PublishSpec::new(source.clone())).unwrap().into_inner();
         let all = SystemLoops::default().list().unwrap();
         all.into_iter().find(|d| d.number == at.number).unwrap()
     }
@@ -187,11 +167,7 @@ impl Lab {
         text: &'static str,
         act: impl Fn() + Send + Sync + 'static,
     ) -> Arc<Before> {
-        Arc::new(Before {
-            text,
-            act: Box::new(act),
-            done: AtomicBool::new(false),
-        })
+        Arc::new(Before { text, act: Box::new(act), done: AtomicBool::new(false) })
     }
 
     /// Opens the pool with a fault waiting in one of its steps.
@@ -205,20 +181,12 @@ impl Lab {
 }
 
 fn fill_disk(filler: &std::path::Path) {
-    let mut file = fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(filler)
-        .unwrap();
+    let mut file = fs::OpenOptions::new().create(true).append(true).open(filler).unwrap();
     for size in [1 << 20, 64 << 10, 4 << 10, 1 << 10, 1] {
         let piece = vec![0x5A; size];
         // The last bytes of a block that is taken anyway are not worth a call each.
         for _ in 0..4096 {
-            if file
-                .write_all(&piece)
-                .and_then(|()| file.sync_data())
-                .is_err()
-            {
+            if file.write_all(&piece).and_then(|()| file.sync_data()).is_err() {
                 break;
             }
         }

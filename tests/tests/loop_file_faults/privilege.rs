@@ -42,31 +42,15 @@ fn foreign(pool: &PoolFolder) {
 /// State and pool belong to the user, the machine does not.
 fn own(pool: &PoolFolder) {
     let backend = pool.backend(Arc::new(Unchecked));
-    let _ = backend
-        .ensure_pool(&pool.spec())
-        .unwrap_or_else(|e| panic!("{}", e.report()));
-    let open = backend
-        .open_pool(&pool.id())
-        .unwrap_or_else(|e| panic!("{}", e.report()));
+    let _ = backend.ensure_pool(&pool.spec()).unwrap_or_else(|e| panic!("{}", e.report()));
+    let open = backend.open_pool(&pool.id()).unwrap_or_else(|e| panic!("{}", e.report()));
     let denied = ErrorKind::PermissionDenied;
     let spec = VolumeSpec::new(volume("new"), SIZE);
     // Whether it is published can't be seen, so that nothing is said of it.
     refused(open.ensure_volume(&spec), denied, &["loop devices"]);
-    let error = refused(
-        open.publish(&PublishSpec::new(volume("new"))),
-        denied,
-        &["loop devices"],
-    );
-    assert!(
-        error.remedy().unwrap().contains("root"),
-        "{:?}",
-        error.remedy()
-    );
-    refused(
-        open.remove_volume(&volume("new")),
-        denied,
-        &["loop devices"],
-    );
+    let error = refused(open.publish(&PublishSpec::new(volume("new"))), denied, &["loop devices"]);
+    assert!(error.remedy().unwrap().contains("root"), "{:?}", error.remedy());
+    refused(open.remove_volume(&volume("new")), denied, &["loop devices"]);
 }
 
 fn as_nobody(pool: &PoolFolder, task: &str) {

@@ -19,10 +19,7 @@ fn damages(good: &[u8]) -> Vec<(&'static str, Vec<u8>, ErrorKind)> {
     let newer = body.replacen(" 1\n", " 9\n", 1);
     assert_ne!(newer, body);
     let newer = format!("{newer}end {:08x}\n", crc32c(newer.as_bytes()));
-    let flipped = good
-        .iter()
-        .enumerate()
-        .map(|(at, b)| if at == 30 { b ^ 1 } else { *b });
+    let flipped = good.iter().enumerate().map(|(at, b)| if at == 30 { b ^ 1 } else { *b });
     vec![
         ("empty", Vec::new(), ErrorKind::Corrupt),
         ("cut", good[..good.len() / 2].to_vec(), ErrorKind::Corrupt),
@@ -52,11 +49,7 @@ fn check_damaged_volume(lab: &Lab, what: &str, kind: ErrorKind) {
     );
     let names = ["volume old"];
     refused(pool.volume(&volume("old")), kind, &names);
-    refused(
-        pool.ensure_volume(&VolumeSpec::new(volume("old"), SIZE)),
-        kind,
-        &names,
-    );
+    refused(pool.ensure_volume(&VolumeSpec::new(volume("old"), SIZE)), kind, &names);
     refused(pool.grow_volume(&volume("old"), SIZE), kind, &names);
     refused(pool.publish(&PublishSpec::new(old())), kind, &names);
     refused(pool.unpublish(&old()), kind, &names);
@@ -70,30 +63,12 @@ fn check_damaged_volume(lab: &Lab, what: &str, kind: ErrorKind) {
         kind,
         &names,
     );
-    refused(
-        snapshots.roll_back(&volume("old"), &snapshot("s")),
-        kind,
-        &names,
-    );
-    refused(
-        pool.require_format_tokens()
-            .unwrap()
-            .format_token(&volume("old")),
-        kind,
-        &names,
-    );
-    refused(
-        pool.require_format_tokens()
-            .unwrap()
-            .allow_format(&volume("old")),
-        kind,
-        &names,
-    );
+    refused(snapshots.roll_back(&volume("old"), &snapshot("s")), kind, &names);
+    refused(pool.require_format_tokens().unwrap().format_token(&volume("old")), kind, &names);
+    refused(pool.require_format_tokens().unwrap().allow_format(&volume("old")), kind, &names);
     // The others go on.
     lab.holds(&volume("sound").into(), 3);
-    let _ = pool
-        .ensure_volume(&VolumeSpec::new(volume("more"), SIZE))
-        .unwrap();
+    let _ = pool.ensure_volume(&VolumeSpec::new(volume("more"), SIZE)).unwrap();
     let _ = pool.remove_volume(&volume("more")).unwrap();
 }
 
@@ -102,12 +77,8 @@ fn a_damaged_record_of_a_volume_harms_that_volume_only() {
     let lab = Lab::new("damaged-volume");
     let pool = lab.open();
     let snapshots = pool.require_snapshots().unwrap();
-    let _ = snapshots
-        .ensure_snapshot(&SnapshotSpec::new(snapshot("s"), volume("old")))
-        .unwrap();
-    let _ = pool
-        .ensure_volume(&VolumeSpec::new(volume("sound"), SIZE))
-        .unwrap();
+    let _ = snapshots.ensure_snapshot(&SnapshotSpec::new(snapshot("s"), volume("old"))).unwrap();
+    let _ = pool.ensure_volume(&VolumeSpec::new(volume("sound"), SIZE)).unwrap();
     lab.fill(pool.as_ref(), &volume("sound").into(), 3);
     let path = lab.pool.join("volumes/old.meta");
     let good = fs::read(&path).unwrap();
@@ -128,24 +99,12 @@ fn a_damaged_record_of_a_volume_harms_that_volume_only() {
 #[test]
 fn a_record_damaged_while_published_keeps_the_device() {
     let lab = Lab::new("damaged-published");
-    let at = lab
-        .open()
-        .publish(&PublishSpec::new(old()))
-        .unwrap()
-        .into_inner();
+    let at = lab.open().publish(&PublishSpec::new(old())).unwrap().into_inner();
     let path = lab.pool.join("volumes/old.meta");
     let good = fs::read(&path).unwrap();
     fs::write(&path, b"garbage").unwrap();
-    refused(
-        lab.open().unpublish(&old()),
-        ErrorKind::Corrupt,
-        &["volume old"],
-    );
-    refused(
-        lab.open().remove_volume(&volume("old")),
-        ErrorKind::Corrupt,
-        &["volume old"],
-    );
+    refused(lab.open().unpublish(&old()), ErrorKind::Corrupt, &["volume old"]);
+    refused(lab.open().remove_volume(&volume("old")), ErrorKind::Corrupt, &["volume old"]);
     assert_eq!(lab.pool.devices(), std::slice::from_ref(&at.device));
     fs::write(&path, &good).unwrap();
     assert_eq!(lab.old().attachment, Some(at));
@@ -165,18 +124,11 @@ fn a_damaged_record_of_a_snapshot_harms_that_snapshot_only() {
     for (what, bad, kind) in damages(&good) {
         fs::write(&path, &bad).unwrap();
         let listed = snapshots.list_snapshots(None).unwrap();
-        assert!(
-            listed.len() == 1 && failed(&listed[0].health),
-            "{what}: {listed:?}"
-        );
+        assert!(listed.len() == 1 && failed(&listed[0].health), "{what}: {listed:?}");
         let names = ["snapshot s"];
         refused(snapshots.ensure_snapshot(&spec), kind, &names);
         refused(snapshots.remove_snapshot(&snapshot("s")), kind, &names);
-        refused(
-            snapshots.roll_back(&volume("old"), &snapshot("s")),
-            kind,
-            &names,
-        );
+        refused(snapshots.roll_back(&volume("old"), &snapshot("s")), kind, &names);
         let source = VolumeSource::Snapshot(snapshot("s"));
         let restore = VolumeSpec::new(volume("new"), SIZE).from_source(source);
         refused(pool.ensure_volume(&restore), kind, &names);
@@ -192,10 +144,7 @@ fn a_damaged_record_of_a_snapshot_harms_that_snapshot_only() {
 fn check_damaged_pool(lab: &Lab, held: &dyn Pool, what: &str, kind: ErrorKind) {
     let backend = lab.pool.backend(Arc::new(Unchecked));
     let listed = backend.list_pools().unwrap();
-    assert!(
-        listed.len() == 1 && failed(&listed[0].health),
-        "{what}: {listed:?}"
-    );
+    assert!(listed.len() == 1 && failed(&listed[0].health), "{what}: {listed:?}");
     let names = ["pool"];
     refused(backend.open_pool(&lab.pool.id()), kind, &names);
     refused(backend.ensure_pool(&lab.pool.spec()), kind, &names);
@@ -204,11 +153,7 @@ fn check_damaged_pool(lab: &Lab, held: &dyn Pool, what: &str, kind: ErrorKind) {
     refused(backend.ensure_pool(&other.spec()), kind, &names);
     // One who has it open makes nothing new in it.
     refused(held.info(), kind, &names);
-    refused(
-        held.ensure_volume(&VolumeSpec::new(volume("new"), SIZE)),
-        kind,
-        &names,
-    );
+    refused(held.ensure_volume(&VolumeSpec::new(volume("new"), SIZE)), kind, &names);
 }
 
 #[test]
@@ -246,20 +191,14 @@ fn a_damaged_registration_loses_no_pool() {
     for (what, bad, kind) in damages(&good) {
         fs::write(&path, &bad).unwrap();
         let listed = backend.list_pools().unwrap();
-        assert!(
-            listed.len() == 1 && failed(&listed[0].health),
-            "{what}: {listed:?}"
-        );
+        assert!(listed.len() == 1 && failed(&listed[0].health), "{what}: {listed:?}");
         let error = refused(backend.open_pool(&lab.pool.id()), kind, &["pool"]);
         assert!(error.remedy().unwrap().contains(path.to_str().unwrap()));
         refused(backend.ensure_pool(&lab.pool.spec()), kind, &["pool"]);
         refused(backend.remove_pool(&lab.pool.id()), kind, &["pool"]);
         // The remedy it names: without it the pool is taken as it is.
         remove(&path);
-        assert!(
-            !backend.ensure_pool(&lab.pool.spec()).unwrap().changed(),
-            "{what}"
-        );
+        assert!(!backend.ensure_pool(&lab.pool.spec()).unwrap().changed(), "{what}");
         lab.intact();
     }
 }

@@ -20,11 +20,7 @@ fn full_during(lab: &Lab, step: &'static str, name: &str, act: fn(&dyn Pool) -> 
     let pool = lab.open_with(&fault);
     let error = refused(act(pool.as_ref()), ErrorKind::OutOfSpace, &[name]);
     assert!(fault.happened(), "no step is called {step:?}");
-    assert!(
-        error.remedy().unwrap().contains("room"),
-        "{:?}",
-        error.remedy()
-    );
+    assert!(error.remedy().unwrap().contains("room"), "{:?}", error.remedy());
     still_works(lab);
     lab.free_disk();
     lab.intact();
@@ -52,14 +48,12 @@ fn thick(pool: &dyn Pool) -> Result<()> {
 }
 
 fn thin(pool: &dyn Pool) -> Result<()> {
-    pool.ensure_volume(&VolumeSpec::new(volume("new"), SIZE))
-        .map(drop)
+    pool.ensure_volume(&VolumeSpec::new(volume("new"), SIZE)).map(drop)
 }
 
 fn clone(pool: &dyn Pool) -> Result<()> {
     let source = VolumeSource::Volume(volume("old"));
-    pool.ensure_volume(&VolumeSpec::new(volume("new"), SIZE).from_source(source))
-        .map(drop)
+    pool.ensure_volume(&VolumeSpec::new(volume("new"), SIZE).from_source(source)).map(drop)
 }
 
 fn take(pool: &dyn Pool) -> Result<()> {
@@ -69,9 +63,7 @@ fn take(pool: &dyn Pool) -> Result<()> {
 
 fn back(pool: &dyn Pool) -> Result<()> {
     let snapshots = pool.require_snapshots()?;
-    snapshots
-        .roll_back(&volume("old"), &snapshot("s"))
-        .map(drop)
+    snapshots.roll_back(&volume("old"), &snapshot("s")).map(drop)
 }
 
 #[test]
@@ -126,16 +118,9 @@ fn full_while_a_volume_grows() {
     let lab = Lab::new("full-growth");
     let grow = |pool: &dyn Pool| pool.grow_volume(&volume("old"), LARGE).map(drop);
     let fault = lab.fill_before("as growing");
-    let error = refused(
-        grow(lab.open_with(&fault).as_ref()),
-        ErrorKind::OutOfSpace,
-        &["volume old"],
-    );
-    assert!(
-        error.remedy().unwrap().contains("room"),
-        "{:?}",
-        error.remedy()
-    );
+    let error =
+        refused(grow(lab.open_with(&fault).as_ref()), ErrorKind::OutOfSpace, &["volume old"]);
+    assert!(error.remedy().unwrap().contains("room"), "{:?}", error.remedy());
     assert_eq!(lab.old().size, SIZE);
     still_works(&lab);
     lab.free_disk();
@@ -169,11 +154,7 @@ fn full_while_a_thick_volume_grows() {
 #[test]
 fn full_while_the_growth_of_a_published_volume_is_recorded() {
     let lab = Lab::new("full-online-growth");
-    let at = lab
-        .open()
-        .publish(&PublishSpec::new(old()))
-        .unwrap()
-        .into_inner();
+    let at = lab.open().publish(&PublishSpec::new(old())).unwrap().into_inner();
     let fault = lab.fill_before("as ready");
     let pool = lab.open_with(&fault);
     let grown = pool.grow_volume(&volume("old"), LARGE);
@@ -187,10 +168,7 @@ fn full_while_the_growth_of_a_published_volume_is_recorded() {
     assert_eq!(last, [0; 4096]);
     drop(device);
     lab.free_disk();
-    assert_eq!(
-        pool.grow_volume(&volume("old"), LARGE).unwrap().get().size,
-        LARGE
-    );
+    assert_eq!(pool.grow_volume(&volume("old"), LARGE).unwrap().get().size, LARGE);
     assert!(pool.unpublish(&old()).unwrap().changed());
 }
 
@@ -203,16 +181,10 @@ fn what_fills_the_disk_can_be_removed() {
         let pool = lab.open();
         let snapshots = pool.require_snapshots().unwrap();
         let gone = snapshots.remove_snapshot(&snapshot("s"));
-        assert!(
-            gone.unwrap_or_else(|e| panic!("{kind}: {}", e.report()))
-                .changed()
-        );
+        assert!(gone.unwrap_or_else(|e| panic!("{kind}: {}", e.report())).changed());
         lab.fill_disk();
         let gone = pool.remove_volume(&volume("old"));
-        assert!(
-            gone.unwrap_or_else(|e| panic!("{kind}: {}", e.report()))
-                .changed()
-        );
+        assert!(gone.unwrap_or_else(|e| panic!("{kind}: {}", e.report())).changed());
         assert!(pool.volumes().unwrap().is_empty());
         let leaks = lab.pool.leaks().unwrap();
         assert!(leaks.is_empty(), "{kind}: {leaks:?}");

@@ -134,11 +134,7 @@ pub(crate) const CHANGES: &[Change] = &[
     Change {
         name: "unpublish",
         before: Before::Published,
-        act: |pool, steps| {
-            open(pool, steps)?
-                .unpublish(&volume("old").into())
-                .map(drop)
-        },
+        act: |pool, steps| open(pool, steps)?.unpublish(&volume("old").into()).map(drop),
     },
     Change {
         name: "snapshot",
@@ -164,9 +160,7 @@ pub(crate) const CHANGES: &[Change] = &[
         act: |pool, steps| {
             let open = open(pool, steps)?;
             let snapshots = open.require_snapshots()?;
-            snapshots
-                .roll_back(&volume("old"), &snapshot("ones"))
-                .map(drop)
+            snapshots.roll_back(&volume("old"), &snapshot("ones")).map(drop)
         },
     },
     Change {
@@ -204,9 +198,7 @@ pub(crate) const CHANGES: &[Change] = &[
         before: Before::Blank,
         act: |pool, steps| {
             let open = open(pool, steps.clone())?;
-            let at = open
-                .publish(&PublishSpec::new(volume("blank")))?
-                .into_inner();
+            let at = open.publish(&PublishSpec::new(volume("blank")))?.into_inner();
             let spec = FormatSpec::new(FsKind::Ext4);
             let tokens = open.require_format_tokens()?;
             let filesystems = pool.filesystems(steps);

@@ -5,12 +5,7 @@
 //! as the next start of a program would, looks whether anything old is lost or anything new is
 //! half-made, makes the same call and compares with the outcome of a call that nobody cut.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod changes;
 
@@ -85,16 +80,10 @@ impl Lab {
         self.pool.clear().unwrap();
         let pool = self.pool.ensure().unwrap();
         let old = Source::Volume(volume("old"));
-        let _ = pool
-            .ensure_volume(&VolumeSpec::new(volume("old"), SIZE))
-            .unwrap();
+        let _ = pool.ensure_volume(&VolumeSpec::new(volume("old"), SIZE)).unwrap();
         self.fill(pool.as_ref(), &old, 1);
         let ones = SnapshotSpec::new(snapshot("ones"), volume("old"));
-        let _ = pool
-            .require_snapshots()
-            .unwrap()
-            .ensure_snapshot(&ones)
-            .unwrap();
+        let _ = pool.require_snapshots().unwrap().ensure_snapshot(&ones).unwrap();
         self.fill(pool.as_ref(), &old, 2);
         match before {
             Before::Unpublished => {}
@@ -110,38 +99,22 @@ impl Lab {
     }
 
     fn fill(&self, pool: &dyn Pool, source: &Source, byte: u8) {
-        let at = pool
-            .publish(&PublishSpec::new(source.clone()))
-            .unwrap()
-            .into_inner();
+        let at = pool.publish(&PublishSpec::new(source.clone())).unwrap().into_inner();
         let device = SystemFiles.open(&at.device, OpenMode::ReadWrite).unwrap();
-        device
-            .write_at(0, &vec![byte; SIZE.to_usize().unwrap()])
-            .unwrap();
+        device.write_at(0, &vec![byte; SIZE.to_usize().unwrap()]).unwrap();
         device.flush().unwrap();
         drop(device);
         let _ = pool.unpublish(source).unwrap();
     }
 
     fn mount(&self, pool: &dyn Pool, kind: FsKind) {
-        let size = if kind == FsKind::Xfs {
-            XFS_SIZE
-        } else {
-            EXT4_SIZE
-        };
-        let _ = pool
-            .ensure_volume(&VolumeSpec::new(volume("mounted"), size))
-            .unwrap();
-        let at = pool
-            .publish(&PublishSpec::new(volume("mounted")))
-            .unwrap()
-            .into_inner();
+        let size = if kind == FsKind::Xfs { XFS_SIZE } else { EXT4_SIZE };
+        let _ = pool.ensure_volume(&VolumeSpec::new(volume("mounted"), size)).unwrap();
+        let at = pool.publish(&PublishSpec::new(volume("mounted"))).unwrap().into_inner();
         let filesystems = self.pool.filesystems(Arc::new(Unchecked));
         let (tokens, id) = (pool.require_format_tokens().unwrap(), volume("mounted"));
         let spec = FormatSpec::new(kind);
-        let _ = filesystems
-            .ensure_formatted(tokens, &id, &at, &spec)
-            .unwrap();
+        let _ = filesystems.ensure_formatted(tokens, &id, &at, &spec).unwrap();
         let spec = MountSpec::new(&at.device, target(&self.pool));
         let _ = filesystems.ensure_mounted(&spec).unwrap();
         fs::write(target(&self.pool).join("precious"), PRECIOUS).unwrap();
@@ -158,11 +131,7 @@ impl Lab {
             return ended.number_after("steps ");
         }
         let signal = ended.signal();
-        assert_eq!(
-            signal,
-            Some(9),
-            "{name}, killed before step {kill_at}: {ended:?}"
-        );
+        assert_eq!(signal, Some(9), "{name}, killed before step {kill_at}: {ended:?}");
         None
     }
 
@@ -207,10 +176,7 @@ impl Lab {
         let target = target(&self.pool);
         let touch = Invocation::new("/usr/bin/touch").arg(target.join("touched"));
         let ended = child::run(&touch.with_deadline(WRITE_WAIT), &[]);
-        assert!(
-            ended.success(),
-            "{context}: writing to the mount: {ended:?}"
-        );
+        assert!(ended.success(), "{context}: writing to the mount: {ended:?}");
         let kept = fs::read(target.join("precious")).unwrap();
         assert_eq!(kept, PRECIOUS, "{context}");
     }
@@ -220,9 +186,7 @@ impl Lab {
         let mut lines = Vec::new();
         for info in pool.volumes().unwrap() {
             let tokens = pool.require_format_tokens().unwrap();
-            let token = tokens
-                .format_token(&info.id)
-                .map(|t| t == FormatToken::Spent);
+            let token = tokens.format_token(&info.id).map(|t| t == FormatToken::Spent);
             let content = self.plain(pool, &info.id.clone().into());
             lines.push(format!(
                 "{} {} {} {} {} formatted {} published {} {content:?}",
@@ -235,11 +199,7 @@ impl Lab {
                 info.attachment.is_some()
             ));
         }
-        let snapshots = pool
-            .require_snapshots()
-            .unwrap()
-            .list_snapshots(None)
-            .unwrap();
+        let snapshots = pool.require_snapshots().unwrap().list_snapshots(None).unwrap();
         for info in snapshots {
             let content = self.plain(pool, &info.id.clone().into());
             lines.push(format!(
@@ -263,10 +223,7 @@ impl Lab {
 
     /// What must hold after a kill, before the call is made again.
     fn check_untouched(&self, change: &Change, context: &str) {
-        let pool = self
-            .pool
-            .open()
-            .unwrap_or_else(|e| panic!("{context}: {}", e.report()));
+        let pool = self.pool.open().unwrap_or_else(|e| panic!("{context}: {}", e.report()));
         if change.is_mounted() {
             assert!(!self.is_frozen(), "{context}: still frozen");
             self.check_mount(context);
@@ -338,11 +295,7 @@ impl Lab {
     fn kill_everywhere(&self, change: &Change) -> (u64, u64) {
         self.prepare(change.before);
         let steps = self.child(change.name, 0).unwrap();
-        assert!(
-            (1..=MOST_STEPS).contains(&steps),
-            "{}: {steps} steps",
-            change.name
-        );
+        assert!((1..=MOST_STEPS).contains(&steps), "{}: {steps} steps", change.name);
         self.check_end(change, change.name);
         let wanted = self.state(self.pool.open().unwrap().as_ref());
         let mut frozen = 0;
@@ -371,10 +324,7 @@ fn kill_all(kind: &str) {
     let mut total = 0;
     for change in CHANGES {
         let (kills, frozen) = lab.kill_everywhere(change);
-        println!(
-            "{kind}: {}: {kills} kills, {frozen} left it frozen",
-            change.name
-        );
+        println!("{kind}: {}: {kills} kills, {frozen} left it frozen", change.name);
         let freezes = matches!(change.name, "snapshot_mounted" | "clone_mounted");
         assert_eq!(frozen > 0, freezes, "{}", change.name);
         total += kills;

@@ -28,9 +28,7 @@ fn first_runs(bench: &Bench, invocation: Invocation) -> open_local_core::Error {
     let mut host = bench.scratch.host();
     host.programs = Arc::new(Instead(Mutex::new(Some(invocation))));
     let fs = bench.fs_of(host);
-    let error = bench
-        .format_with(&fs, &FormatSpec::new(FsKind::Xfs))
-        .unwrap_err();
+    let error = bench.format_with(&fs, &FormatSpec::new(FsKind::Xfs)).unwrap_err();
     assert!(matches!(bench.token_now(), FormatToken::Started { .. }));
     error
 }
@@ -82,9 +80,8 @@ fn a_missing_program_is_named_with_its_package() {
     impl ProgramRunner for NoPrograms {
         fn run(&self, invocation: &Invocation) -> Result<Output> {
             let missing = std::path::Path::new("/nonexistent");
-            SystemRunner.run(&Invocation::new(
-                missing.join(invocation.program.strip_prefix("/").unwrap()),
-            ))
+            SystemRunner
+                .run(&Invocation::new(missing.join(invocation.program.strip_prefix("/").unwrap())))
         }
     }
     let bench = Bench::new("missing", FsKind::Ext4);
@@ -98,9 +95,7 @@ fn a_missing_program_is_named_with_its_package() {
 #[test]
 fn options_that_are_not_the_callers_change_nothing() {
     let bench = Bench::new("options", FsKind::Ext4);
-    let spec = FormatSpec::new(FsKind::Ext4)
-        .with_option("-U")
-        .with_option("random");
+    let spec = FormatSpec::new(FsKind::Ext4).with_option("-U").with_option("random");
     let error = bench.format_with(&bench.fs(), &spec).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert_eq!(bench.token_now(), FormatToken::Unused);

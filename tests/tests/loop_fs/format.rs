@@ -22,10 +22,7 @@ fn a_foreign_signature_is_refused_until_it_is_given_up_by_name() {
     let said = error.report().to_string();
     assert!(said.contains("--replace \"swap\""), "{said}");
     assert_eq!(bench.token_now(), FormatToken::Unused);
-    assert!(
-        before == fs::read(&bench.disk.file).unwrap(),
-        "the device was written"
-    );
+    assert!(before == fs::read(&bench.disk.file).unwrap(), "the device was written");
     let spec = FormatSpec::new(FsKind::Ext4).replacing("swap");
     assert!(bench.format_with(&bench.fs(), &spec).unwrap().changed());
 }
@@ -33,10 +30,7 @@ fn a_foreign_signature_is_refused_until_it_is_given_up_by_name() {
 #[test]
 fn a_partition_table_given_up_by_name_goes_with_its_backup() {
     let bench = Bench::new("gpt", FsKind::Ext4);
-    let device = fs::OpenOptions::new()
-        .write(true)
-        .open(bench.disk.path())
-        .unwrap();
+    let device = fs::OpenOptions::new().write(true).open(bench.disk.path()).unwrap();
     device.write_all_at(b"EFI PART", 512).unwrap();
     device.write_all_at(b"EFI PART", (64 << 20) - 512).unwrap();
     drop(device);
@@ -70,17 +64,11 @@ fn cut_before_every_step_the_next_call_finishes() {
     let bench = Bench::new("count", FsKind::Ext4);
     let host = bench.scratch.host().with_checkpoints(counter.clone());
     assert!(
-        bench
-            .format_with(&bench.fs_of(host), &FormatSpec::new(FsKind::Ext4))
-            .unwrap()
-            .changed()
+        bench.format_with(&bench.fs_of(host), &FormatSpec::new(FsKind::Ext4)).unwrap().changed()
     );
     for at in 1..=counter.steps() {
         let bench = Bench::new("cut", FsKind::Ext4);
-        let host = bench
-            .scratch
-            .host()
-            .with_checkpoints(Arc::new(StopAt::new(at)));
+        let host = bench.scratch.host().with_checkpoints(Arc::new(StopAt::new(at)));
         let cut = bench.format_with(&bench.fs_of(host), &FormatSpec::new(FsKind::Ext4));
         assert_eq!(cut.unwrap_err().kind(), ErrorKind::Indeterminate);
         assert!(bench.format(FsKind::Ext4).unwrap().changed(), "cut at {at}");
@@ -117,10 +105,7 @@ fn a_device_that_is_not_the_one_handed_out_is_not_written() {
     device.number = DeviceNumber::new(7, 1_000_000);
     let spec = FormatSpec::new(FsKind::Ext4);
     let volume = "v".parse().unwrap();
-    let error = bench
-        .fs()
-        .ensure_formatted(&bench.token, &volume, &device, &spec)
-        .unwrap_err();
+    let error = bench.fs().ensure_formatted(&bench.token, &volume, &device, &spec).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused, "{}", error.report());
     assert_eq!(bench.fs().probe(bench.disk.path()).unwrap(), Probe::Blank);
 }
@@ -134,9 +119,7 @@ fn a_number_that_was_given_to_another_device_is_not_formatted() {
     let stale = then.with_sequence(Some(sequence - 1));
     let volume = "v".parse().unwrap();
     let spec = FormatSpec::new(FsKind::Ext4);
-    let formatted = bench
-        .fs()
-        .ensure_formatted(&bench.token, &volume, &stale, &spec);
+    let formatted = bench.fs().ensure_formatted(&bench.token, &volume, &stale, &spec);
     let error = formatted.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused, "{}", error.report());
     assert_eq!(bench.token_now(), FormatToken::Unused);
@@ -169,10 +152,7 @@ fn a_mounted_or_claimed_device_is_not_written() {
 fn a_snapshot_of_a_volume_under_format_is_not_formatted_again() {
     // A copy of the device, with the token as it was when the volume was half-way.
     let bench = Bench::formatted("foreign-uuid", FsKind::Ext4);
-    let token = FormatToken::Started {
-        kind: FsKind::Ext4,
-        uuid: Uuid::from_bytes([9; 16]),
-    };
+    let token = FormatToken::Started { kind: FsKind::Ext4, uuid: Uuid::from_bytes([9; 16]) };
     *bench.token.0.lock().unwrap() = token;
     let error = bench.format(FsKind::Ext4).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
@@ -180,43 +160,26 @@ fn a_snapshot_of_a_volume_under_format_is_not_formatted_again() {
 }
 
 #[test]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "stands for a mkfs whose caller was killed"
-)]
+#[expect(clippy::disallowed_methods, reason = "stands for a mkfs whose caller was killed")]
 fn a_device_that_somebody_still_writes_is_not_formatted() {
     use std::io::Read;
     let bench = Bench::new("writer", FsKind::Btrfs);
     // By a node of its own, as volumes are handed on to pods and guests.
     let node = bench.scratch.join("node");
-    let (major, minor) = (
-        bench.disk.device.number.major(),
-        bench.disk.device.number.minor(),
-    );
-    tool(
-        "mknod",
-        &[&node, &"b", &major.to_string(), &minor.to_string()],
-    );
+    let (major, minor) = (bench.disk.device.number.major(), bench.disk.device.number.minor());
+    tool("mknod", &[&node, &"b", &major.to_string(), &minor.to_string()]);
     let script = format!("exec 3<>{}; echo open; exec sleep 300", node.display());
     let mut writer = std::process::Command::new("/bin/sh")
         .args(["-c", &script])
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    writer
-        .stdout
-        .take()
-        .unwrap()
-        .read_exact(&mut [0; 4])
-        .unwrap();
+    writer.stdout.take().unwrap().read_exact(&mut [0; 4]).unwrap();
     let refused = bench.format(FsKind::Btrfs);
     writer.kill().unwrap();
     writer.wait().unwrap();
     let error = refused.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy, "{}", error.report());
-    assert!(
-        error.message().contains(&writer.id().to_string()),
-        "{error}"
-    );
+    assert!(error.message().contains(&writer.id().to_string()), "{error}");
     assert!(bench.format(FsKind::Btrfs).unwrap().changed());
 }

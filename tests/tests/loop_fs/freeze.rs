@@ -160,9 +160,7 @@ fn a_freeze_that_takes_too_long_is_undone_when_it_comes_about() {
     assert!(bench.fs().ensure_mounted(&bench.mount()).unwrap().changed());
     let slow = Arc::new(Slow(Duration::from_millis(500)));
     let fs = HostFilesystems::new(bench.scratch.host(), slow);
-    let error = fs
-        .freeze_device(&bench.device(), Duration::from_millis(50))
-        .unwrap_err();
+    let error = fs.freeze_device(&bench.device(), Duration::from_millis(50)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert_eq!(intents(&bench), 1);
     let clock = bench.scratch.host().clock;
@@ -208,11 +206,7 @@ fn killed_at(bench: &Bench, step: u64) {
         .stdout(std::process::Stdio::null())
         .status()
         .unwrap();
-    assert_eq!(
-        status.code(),
-        None,
-        "the child was not killed at step {step}"
-    );
+    assert_eq!(status.code(), None, "the child was not killed at step {step}");
 }
 
 #[test]
@@ -256,19 +250,10 @@ fn intents_of_another_boot_are_forgotten() {
     assert!(fs.ensure_mounted(&bench.mount()).unwrap().changed());
     killed_at(&bench, 3);
     let folder = bench.scratch.join("run/frozen");
-    let name = fs::read_dir(&folder)
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
+    let name = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
     let record = open_local_core::state::Record::parse(&fs::read(&name).unwrap(), "frozen", 1);
     let files = open_local_core::host::SystemFiles;
-    record
-        .unwrap()
-        .with("boot", "another")
-        .store(&files, &name)
-        .unwrap();
+    record.unwrap().with("boot", "another").store(&files, &name).unwrap();
     assert!(fs.sweep().unwrap().is_empty());
     assert_eq!(intents(&bench), 0);
     assert!(is_frozen(&bench.target()));

@@ -16,29 +16,14 @@ fn whole_life(kind: FsKind) {
     assert!(made.changed());
     assert_eq!(bench.token_now(), FormatToken::Spent);
     let identity = made.into_inner();
-    assert_eq!(
-        bench.format(kind).unwrap(),
-        Ensured::Unchanged(identity.clone())
-    );
-    assert_eq!(
-        fs.probe(bench.disk.path()).unwrap(),
-        Probe::Filesystem(identity)
-    );
+    assert_eq!(bench.format(kind).unwrap(), Ensured::Unchanged(identity.clone()));
+    assert_eq!(fs.probe(bench.disk.path()).unwrap(), Probe::Filesystem(identity));
 
-    let mounted = fs
-        .ensure_mounted(&bench.mount().with_option("noatime"))
-        .unwrap();
+    let mounted = fs.ensure_mounted(&bench.mount().with_option("noatime")).unwrap();
     assert!(mounted.changed());
     let mounted = mounted.into_inner();
-    assert_eq!(
-        (mounted.kind.as_str(), mounted.read_only),
-        (kind.as_str(), false)
-    );
-    assert!(
-        mounted.options.iter().any(|o| o == "noatime"),
-        "{:?}",
-        mounted.options
-    );
+    assert_eq!((mounted.kind.as_str(), mounted.read_only), (kind.as_str(), false));
+    assert!(mounted.options.iter().any(|o| o == "noatime"), "{:?}", mounted.options);
     assert!(!fs.ensure_mounted(&bench.mount()).unwrap().changed());
     let file = bench.target().join("file");
     fs::write(&file, vec![7; 1 << 20]).unwrap();
@@ -52,14 +37,8 @@ fn whole_life(kind: FsKind) {
     fs::remove_file(&file).unwrap();
     assert!(fs.trim(&bench.target()).unwrap() > Bytes::new(0));
 
-    assert!(matches!(
-        fs.ensure_unmounted(&bench.target()).unwrap(),
-        Removed::Removed(_)
-    ));
-    assert_eq!(
-        fs.ensure_unmounted(&bench.target()).unwrap(),
-        Removed::WasAbsent
-    );
+    assert!(matches!(fs.ensure_unmounted(&bench.target()).unwrap(), Removed::Removed(_)));
+    assert_eq!(fs.ensure_unmounted(&bench.target()).unwrap(), Removed::WasAbsent);
     let checked = fs.check(bench.disk.path(), CheckPolicy::ReadOnly).unwrap();
     assert_eq!(checked, CheckOutcome::Clean);
     let preened = fs.check(bench.disk.path(), CheckPolicy::Preen).unwrap();
@@ -73,10 +52,7 @@ fn whole_life(kind: FsKind) {
 /// Whether this process has `CAP_SYS_RESOURCE`, which some containers take away.
 fn may_resize_ext4() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let set = status
-        .lines()
-        .find_map(|l| l.strip_prefix("CapEff:"))
-        .unwrap();
+    let set = status.lines().find_map(|l| l.strip_prefix("CapEff:")).unwrap();
     u64::from_str_radix(set.trim(), 16).unwrap() & (1 << 24) != 0
 }
 
@@ -88,14 +64,8 @@ fn grows(bench: &Bench, kind: FsKind) {
     if kind != FsKind::Btrfs {
         assert!(before.inodes > 0 && before.inodes_used > 0, "{before:?}");
     }
-    assert!(matches!(
-        fs.grow(&bench.target()).unwrap(),
-        Grown::AlreadyLarge(_)
-    ));
-    let backing = fs::OpenOptions::new()
-        .write(true)
-        .open(&bench.disk.file)
-        .unwrap();
+    assert!(matches!(fs.grow(&bench.target()).unwrap(), Grown::AlreadyLarge(_)));
+    let backing = fs::OpenOptions::new().write(true).open(&bench.disk.file).unwrap();
     backing.set_len(size_for(kind).get() * 2).unwrap();
     SystemLoops::default().resize(&bench.disk.device).unwrap();
     let grown = fs.grow(&bench.target());
@@ -103,20 +73,13 @@ fn grows(bench: &Bench, kind: FsKind) {
         // The kernel refuses a mounted ext4 to any process without this capability, root or not.
         let error = grown.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-        assert!(
-            error.remedy().unwrap().contains("CAP_SYS_RESOURCE"),
-            "{}",
-            error.report()
-        );
+        assert!(error.remedy().unwrap().contains("CAP_SYS_RESOURCE"), "{}", error.report());
         return;
     }
     let Grown::Grew(after) = grown.unwrap() else {
         panic!("it did not grow");
     };
-    assert!(
-        after.total.get() > before.total.get() * 3 / 2,
-        "{before:?} {after:?}"
-    );
+    assert!(after.total.get() > before.total.get() * 3 / 2, "{before:?} {after:?}");
 }
 
 #[test]

@@ -66,11 +66,7 @@ impl Bench {
     pub(crate) fn new(test: &str, kind: FsKind) -> Self {
         let scratch = Scratch::new(&format!("{test}-{kind}"));
         let disk = scratch.loop_device("disk", size_for(kind));
-        Self {
-            scratch,
-            disk,
-            token: Token(Mutex::new(FormatToken::Unused)),
-        }
+        Self { scratch, disk, token: Token(Mutex::new(FormatToken::Unused)) }
     }
 
     /// With a file system.

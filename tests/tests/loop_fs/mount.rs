@@ -22,16 +22,10 @@ fn a_target_that_is_a_file_or_a_link_is_refused() {
     let error = fs.ensure_mounted(&bench.mount()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(error.message().contains("link"), "{error}");
-    assert_eq!(
-        fs.ensure_unmounted(&bench.target()).unwrap_err().kind(),
-        ErrorKind::Refused
-    );
+    assert_eq!(fs.ensure_unmounted(&bench.target()).unwrap_err().kind(), ErrorKind::Refused);
     for bad in ["relative", "/", "/a/../b"] {
         let spec = MountSpec::new(bench.disk.path(), bad);
-        assert_eq!(
-            fs.ensure_mounted(&spec).unwrap_err().kind(),
-            ErrorKind::InvalidArgument
-        );
+        assert_eq!(fs.ensure_mounted(&spec).unwrap_err().kind(), ErrorKind::InvalidArgument);
     }
 }
 
@@ -61,10 +55,7 @@ fn something_else_or_another_mode_at_the_target_is_a_conflict() {
     let error = fs.ensure_mounted(&bench.mount().read_only()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     let kind = other.mount().with_kind(FsKind::Xfs);
-    assert_eq!(
-        fs.ensure_mounted(&kind).unwrap_err().kind(),
-        ErrorKind::Conflict
-    );
+    assert_eq!(fs.ensure_mounted(&kind).unwrap_err().kind(), ErrorKind::Conflict);
 }
 
 #[test]
@@ -78,15 +69,9 @@ fn a_blank_or_foreign_device_is_not_mounted() {
     let error = fs.ensure_mounted(&bench.mount()).unwrap_err();
     assert!(error.message().contains("swap"), "{error}");
     let missing = MountSpec::new("/dev/loop-that-is-not", bench.target());
-    assert_eq!(
-        fs.ensure_mounted(&missing).unwrap_err().kind(),
-        ErrorKind::NotFound
-    );
+    assert_eq!(fs.ensure_mounted(&missing).unwrap_err().kind(), ErrorKind::NotFound);
     let file = MountSpec::new(&bench.disk.file, bench.target());
-    assert_eq!(
-        fs.ensure_mounted(&file).unwrap_err().kind(),
-        ErrorKind::InvalidArgument
-    );
+    assert_eq!(fs.ensure_mounted(&file).unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
 
 #[test]
@@ -110,10 +95,7 @@ fn stacked_mounts_are_all_taken_away() {
     let fs = bench.fs();
     assert!(fs.ensure_mounted(&bench.mount()).unwrap().changed());
     tool("mount", &[&"-t", &"tmpfs", &"tmpfs", &bench.target()]);
-    assert_eq!(
-        fs.ensure_mounted(&bench.mount()).unwrap_err().kind(),
-        ErrorKind::Conflict
-    );
+    assert_eq!(fs.ensure_mounted(&bench.mount()).unwrap_err().kind(), ErrorKind::Conflict);
     let Removed::Removed(top) = fs.ensure_unmounted(&bench.target()).unwrap() else {
         panic!("nothing was unmounted");
     };
@@ -138,15 +120,9 @@ fn a_folder_is_bound_read_only_from_the_first_moment() {
     fs::write(bench.target().join("x"), b"seen").unwrap();
     assert_eq!(fs::read(second.join("x")).unwrap(), b"seen");
     let writable = BindSpec::new(bench.target(), &second);
-    assert_eq!(
-        fs.ensure_bound(&writable).unwrap_err().kind(),
-        ErrorKind::Conflict
-    );
+    assert_eq!(fs.ensure_bound(&writable).unwrap_err().kind(), ErrorKind::Conflict);
     let elsewhere = BindSpec::new(bench.scratch.path(), &second).read_only();
-    assert_eq!(
-        fs.ensure_bound(&elsewhere).unwrap_err().kind(),
-        ErrorKind::Conflict
-    );
+    assert_eq!(fs.ensure_bound(&elsewhere).unwrap_err().kind(), ErrorKind::Conflict);
     assert!(fs.ensure_unmounted(&second).unwrap().changed());
 }
 
@@ -164,10 +140,7 @@ fn a_device_node_is_bound_to_a_file() {
     assert!(fs.ensure_unmounted(&target).unwrap().changed());
     fs::remove_file(&target).unwrap();
     fs::create_dir(&target).unwrap();
-    assert_eq!(
-        fs.ensure_bound(&spec).unwrap_err().kind(),
-        ErrorKind::Refused
-    );
+    assert_eq!(fs.ensure_bound(&spec).unwrap_err().kind(), ErrorKind::Refused);
 }
 
 #[test]
@@ -178,9 +151,7 @@ fn a_copy_is_mounted_beside_its_original() {
         assert!(fs.ensure_mounted(&bench.mount()).unwrap().changed());
         fs::write(bench.target().join("x"), b"old").unwrap();
         let device = bench.device();
-        let frozen = fs
-            .freeze_device(&device, std::time::Duration::from_secs(20))
-            .unwrap();
+        let frozen = fs.freeze_device(&device, std::time::Duration::from_secs(20)).unwrap();
         let writable = copy(&bench, "writable", false);
         let read_only = copy(&bench, "read-only", true);
         fs.thaw(&frozen).unwrap();
@@ -190,10 +161,7 @@ fn a_copy_is_mounted_beside_its_original() {
             let mut spec = MountSpec::new(disk.path(), &target);
             spec.read_only = name == "r";
             let mounted = fs.ensure_mounted(&spec).unwrap().into_inner();
-            assert_eq!(
-                mounted.options.iter().any(|o| o == "nouuid"),
-                kind == FsKind::Xfs
-            );
+            assert_eq!(mounted.options.iter().any(|o| o == "nouuid"), kind == FsKind::Xfs);
             assert_eq!(fs::read(target.join("x")).unwrap(), b"old", "{kind} {name}");
             assert!(!fs.ensure_mounted(&spec).unwrap().changed());
         }
@@ -202,11 +170,7 @@ fn a_copy_is_mounted_beside_its_original() {
         let error = fs.ensure_mounted(&spec).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Refused, "{}", error.report());
         for name in ["w", "r"] {
-            assert!(
-                fs.ensure_unmounted(&bench.scratch.join(name))
-                    .unwrap()
-                    .changed()
-            );
+            assert!(fs.ensure_unmounted(&bench.scratch.join(name)).unwrap().changed());
         }
         let proof = open_local_core::raw::prove_writable(
             &bench.scratch.host(),
@@ -225,26 +189,12 @@ fn fsck_repairs_what_is_safe_and_refuses_the_rest() {
     let bench = Bench::formatted("fsck", FsKind::Ext4);
     let fs = bench.fs();
     // A wrong count of free blocks is what preen corrects.
-    tool(
-        "debugfs",
-        &[
-            &"-w",
-            &"-R",
-            &"set_super_value free_blocks_count 1",
-            &bench.disk.path(),
-        ],
-    );
-    tool(
-        "debugfs",
-        &[&"-w", &"-R", &"set_super_value state 2", &bench.disk.path()],
-    );
+    tool("debugfs", &[&"-w", &"-R", &"set_super_value free_blocks_count 1", &bench.disk.path()]);
+    tool("debugfs", &[&"-w", &"-R", &"set_super_value state 2", &bench.disk.path()]);
     let found = fs.check(bench.disk.path(), CheckPolicy::Preen).unwrap();
     assert_eq!(found, open_local_core::fs::CheckOutcome::Repaired);
     tool("debugfs", &[&"-w", &"-R", &"clri <2>", &bench.disk.path()]);
-    tool(
-        "debugfs",
-        &[&"-w", &"-R", &"set_super_value state 2", &bench.disk.path()],
-    );
+    tool("debugfs", &[&"-w", &"-R", &"set_super_value state 2", &bench.disk.path()]);
     let error = fs.ensure_mounted(&bench.mount()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", error.report());
     assert_eq!(mounts_at(&bench.target()), 0);

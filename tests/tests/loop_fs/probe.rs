@@ -11,25 +11,12 @@ const UUID: &str = "01234567-89ab-4def-8123-456789abcdef";
 #[test]
 fn uuid_and_label_are_those_the_programs_wrote() {
     let cases: [(FsKind, &[&str]); 3] = [
-        (
-            FsKind::Ext4,
-            &["mkfs.ext4", "-q", "-U", UUID, "-L", "my data"],
-        ),
+        (FsKind::Ext4, &["mkfs.ext4", "-q", "-U", UUID, "-L", "my data"]),
         (
             FsKind::Xfs,
-            &[
-                "mkfs.xfs",
-                "-q",
-                "-m",
-                "uuid=01234567-89ab-4def-8123-456789abcdef",
-                "-L",
-                "my data",
-            ],
+            &["mkfs.xfs", "-q", "-m", "uuid=01234567-89ab-4def-8123-456789abcdef", "-L", "my data"],
         ),
-        (
-            FsKind::Btrfs,
-            &["mkfs.btrfs", "-q", "-U", UUID, "-L", "my data"],
-        ),
+        (FsKind::Btrfs, &["mkfs.btrfs", "-q", "-U", UUID, "-L", "my data"]),
     ];
     for (kind, command) in cases {
         let bench = Bench::new("probe", kind);
@@ -61,10 +48,7 @@ fn what_is_not_ours_is_named() {
         ("swap", &["mkswap"]),
         ("ext2", &["mkfs.ext2", "-q", "-F"]),
         ("ext3", &["mkfs.ext3", "-q", "-F"]),
-        (
-            "ext4 journal device",
-            &["mke2fs", "-q", "-F", "-O", "journal_dev"],
-        ),
+        ("ext4 journal device", &["mke2fs", "-q", "-F", "-O", "journal_dev"]),
     ];
     for (name, command) in cases {
         tool("wipefs", &[&"-a", &disk.path()]);

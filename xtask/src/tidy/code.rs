@@ -7,11 +7,7 @@ pub(crate) fn only_code(text: &str) -> String {
     let mut rest = text;
     let mut after_word = false;
     while let Some(first) = rest.chars().next() {
-        let length = if after_word && !matches!(first, '"' | '/') {
-            None
-        } else {
-            not_code(rest)
-        };
+        let length = if after_word && !matches!(first, '"' | '/') { None } else { not_code(rest) };
         let (head, tail) = rest.split_at(length.unwrap_or(first.len_utf8()));
         if length.is_some() {
             out.extend(head.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
@@ -36,11 +32,7 @@ fn not_code(text: &str) -> Option<usize> {
     let unprefixed = text.strip_prefix(['b', 'c']).unwrap_or(text);
     let prefix = text.len().saturating_sub(unprefixed.len());
     let literal = raw_string(unprefixed)
-        .or_else(|| {
-            unprefixed
-                .strip_prefix('"')
-                .map(|body| quoted(body, '"').saturating_add(1))
-        })
+        .or_else(|| unprefixed.strip_prefix('"').map(|body| quoted(body, '"').saturating_add(1)))
         .or_else(|| character(unprefixed))?;
     Some(prefix.saturating_add(literal))
 }
@@ -73,9 +65,7 @@ fn raw_string(text: &str) -> Option<usize> {
     let start = hashes.saturating_add(2);
     let end = format!("\"{}", "#".repeat(hashes));
     let found = text.get(start..)?.find(&end);
-    Some(found.map_or(text.len(), |at| {
-        start.saturating_add(at).saturating_add(end.len())
-    }))
+    Some(found.map_or(text.len(), |at| start.saturating_add(at).saturating_add(end.len())))
 }
 
 /// The length of a quoted body with its closing quote.
@@ -108,9 +98,7 @@ pub(crate) fn has_word(line: &str, word: &str) -> bool {
     let part = |c: char| c.is_alphanumeric() || c == '_';
     line.match_indices(word).any(|(at, _)| {
         let before = line.get(..at).and_then(|s| s.chars().next_back());
-        let after = line
-            .get(at.saturating_add(word.len())..)
-            .and_then(|s| s.chars().next());
+        let after = line.get(at.saturating_add(word.len())..).and_then(|s| s.chars().next());
         !before.is_some_and(part) && !after.is_some_and(part)
     })
 }

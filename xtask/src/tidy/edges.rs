@@ -42,16 +42,8 @@ const RULES: [Rule; 5] = [
         never: &["tonic", "kube", "k8s-openapi"],
         not_by_default: &[],
     },
-    Rule {
-        package: "open-local-csi",
-        never: &["kube", "k8s-openapi"],
-        not_by_default: &[],
-    },
-    Rule {
-        package: "open-local-k8s",
-        never: &["tonic", "prost"],
-        not_by_default: &[],
-    },
+    Rule { package: "open-local-csi", never: &["kube", "k8s-openapi"], not_by_default: &[] },
+    Rule { package: "open-local-k8s", never: &["tonic", "prost"], not_by_default: &[] },
 ];
 
 /// The only published crate others may depend on.
@@ -64,22 +56,13 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
         let text =
             fs::read_to_string(&manifest).map_err(|e| format!("{}: {e}", manifest.display()))?;
         let file = relative(workspace, &manifest);
-        findings.extend(members(
-            workspace,
-            &package.name,
-            &package.dependencies,
-            &file,
-            &text,
-        ));
+        findings.extend(members(workspace, &package.name, &package.dependencies, &file, &text));
         let rule = RULES.iter().find(|rule| rule.package == package.name);
         let Some(rule) = rule else {
             findings.push(Finding::new(
                 &file,
                 1,
-                format!(
-                    "the published crate {} has no dependency rule",
-                    package.name
-                ),
+                format!("the published crate {} has no dependency rule", package.name),
                 "add one to RULES in xtask/src/tidy/edges.rs",
             ));
             continue;
@@ -92,9 +75,7 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
 }
 
 fn relative(workspace: &Workspace, path: &Path) -> PathBuf {
-    path.strip_prefix(&workspace.root)
-        .unwrap_or(path)
-        .to_path_buf()
+    path.strip_prefix(&workspace.root).unwrap_or(path).to_path_buf()
 }
 
 /// Names of all crates that are linked in.
@@ -107,9 +88,7 @@ fn tree(workspace: &Workspace, package: &str, more: &[&str]) -> Result<BTreeSet<
 
 /// The first word of each line of `cargo tree --prefix none`.
 fn names(tree: &str) -> BTreeSet<String> {
-    let words = tree
-        .lines()
-        .filter_map(|line| line.split_whitespace().next());
+    let words = tree.lines().filter_map(|line| line.split_whitespace().next());
     words.map(str::to_owned).collect()
 }
 
@@ -147,10 +126,8 @@ fn reached(
         found
             .map(|name| {
                 let what = format!("{} reaches {name} {how}", rule.package);
-                let remedy = format!(
-                    "{remedy}; `cargo tree -p {} -i {name}` shows the way",
-                    rule.package
-                );
+                let remedy =
+                    format!("{remedy}; `cargo tree -p {} -i {name}` shows the way", rule.package);
                 Finding::new(file, line_of(manifest, name), what, remedy)
             })
             .collect::<Vec<_>>()
@@ -171,65 +148,33 @@ mod tests {
     use super::*;
     use crate::workspace::Package;
 
-    const RULE: Rule = Rule {
-        package: "a",
-        never: &["kube"],
-        not_by_default: &["tokio"],
-    };
+    const RULE: Rule = Rule { package: "a", never: &["kube"], not_by_default: &["tokio"] };
 
     fn what(default: &str, all: &str) -> Vec<String> {
         let manifest = "[dependencies]\ntokio = \"1\"\n";
-        let found = reached(
-            &RULE,
-            &names(default),
-            &names(all),
-            Path::new("a"),
-            manifest,
-        );
-        found
-            .iter()
-            .map(|f| format!("{}: {}", f.line, f.what))
-            .collect()
+        let found = reached(&RULE, &names(default), &names(all), Path::new("a"), manifest);
+        found.iter().map(|f| format!("{}: {}", f.line, f.what)).collect()
     }
 
     #[test]
     fn a_forbidden_crate_far_down_is_found_once_per_tree() {
         assert!(what("a v0\nnix v1", "a v0\ntokio v1 (*)").is_empty());
-        assert_eq!(
-            what("a v0\ntokio v1", "a v0\ntokio v1"),
-            ["2: a reaches tokio by default"]
-        );
-        assert_eq!(
-            what("a v0", "a v0\nkube v3"),
-            ["1: a reaches kube with some feature"]
-        );
+        assert_eq!(what("a v0\ntokio v1", "a v0\ntokio v1"), ["2: a reaches tokio by default"]);
+        assert_eq!(what("a v0", "a v0\nkube v3"), ["1: a reaches kube with some feature"]);
     }
 
     #[test]
     fn sideways_edges_are_found() {
-        let member = |name: &str| Package {
-            name: name.to_owned(),
-            ..Package::default()
-        };
+        let member = |name: &str| Package { name: name.to_owned(), ..Package::default() };
         let workspace = Workspace {
             root: "/w".into(),
             target: "/w/target".into(),
-            members: vec![
-                member(CORE),
-                member("open-local-lvm"),
-                member("open-local-csi"),
-            ],
+            members: vec![member(CORE), member("open-local-lvm"), member("open-local-csi")],
             licences: Vec::new(),
         };
         let found = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
-            members(
-                &workspace,
-                "open-local-csi",
-                &names,
-                Path::new("c"),
-                "x\nopen-local-lvm = 1",
-            )
+            members(&workspace, "open-local-csi", &names, Path::new("c"), "x\nopen-local-lvm = 1")
         };
         assert!(found(&[CORE, "nix"]).is_empty());
         let findings = found(&[CORE, "open-local-lvm"]);

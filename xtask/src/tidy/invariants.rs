@@ -17,21 +17,14 @@ pub(super) fn check(workspace: &Workspace, tree: &Tree) -> Vec<Finding> {
 
 /// Whether such a test exists: in the file that is named, where one is.
 fn is_test(tree: &Tree, guard: &Guard) -> bool {
-    let in_file = |path: &Path| {
-        guard
-            .file
-            .as_ref()
-            .is_none_or(|file| path == Path::new(file))
-    };
+    let in_file = |path: &Path| guard.file.as_ref().is_none_or(|file| path == Path::new(file));
     let of_file = tree.sources.iter().filter(|s| in_file(&s.path));
-    of_file
-        .map(|s| s.code.lines().collect())
-        .any(|lines: Vec<_>| {
-            // A macro that makes a test of each name it is given: `fn $test()`.
-            let listed = format!("{},", guard.name);
-            defines_test(&lines, &format!("fn {}", guard.name))
-                || (lines.iter().any(|line| line.trim() == listed) && defines_test(&lines, "fn $"))
-        })
+    of_file.map(|s| s.code.lines().collect()).any(|lines: Vec<_>| {
+        // A macro that makes a test of each name it is given: `fn $test()`.
+        let listed = format!("{},", guard.name);
+        defines_test(&lines, &format!("fn {}", guard.name))
+            || (lines.iter().any(|line| line.trim() == listed) && defines_test(&lines, "fn $"))
+    })
 }
 
 /// Whether the function stands below `#[test]`, with attributes and comments at most between.
@@ -94,12 +87,7 @@ fn judge(text: &str, defined: impl Fn(&Guard) -> bool) -> Vec<Finding> {
     if seen.is_empty() {
         let remedy =
             "write them as rows of a table: | I1 | what always holds | `path::test_name` |";
-        findings.push(Finding::new(
-            file,
-            1,
-            "there is no table of numbered invariants",
-            remedy,
-        ));
+        findings.push(Finding::new(file, 1, "there is no table of numbered invariants", remedy));
     }
     findings
 }
@@ -107,11 +95,7 @@ fn judge(text: &str, defined: impl Fn(&Guard) -> bool) -> Vec<Finding> {
 /// The number and the guards of a row of the table, if it is one.
 fn invariant(row: &str) -> Option<(String, Vec<Guard>)> {
     let row = row.trim().strip_prefix('|')?;
-    let cells: Vec<&str> = row
-        .trim_end_matches('|')
-        .split('|')
-        .map(str::trim)
-        .collect();
+    let cells: Vec<&str> = row.trim_end_matches('|').split('|').map(str::trim).collect();
     let number = cells.first()?.trim_matches(['*', '`']);
     let digits = number.strip_prefix('I')?;
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -144,10 +128,7 @@ mod tests {
     fn what(text: &str) -> Vec<String> {
         let known = ["formats_once", "sizes_round"];
         let found = judge(text, |guard| known.contains(&guard.name.as_str()));
-        found
-            .iter()
-            .map(|f| format!("{}: {}", f.line, f.what))
-            .collect()
+        found.iter().map(|f| format!("{}: {}", f.line, f.what)).collect()
     }
 
     #[test]
@@ -176,24 +157,12 @@ mod tests {
         let source = |path: &str, text: &str| Source::new(Path::new(path), text);
         let tree = Tree {
             sources: vec![
-                source(
-                    "a.rs",
-                    "#[test]\n// Why.\n#[should_panic]\nfn one() {}\nfn helper() {}",
-                ),
-                source(
-                    "b.rs",
-                    "/// #[test]\nfn two() {}\n#[test]\nfn other() {}\nfn three() {}",
-                ),
+                source("a.rs", "#[test]\n// Why.\n#[should_panic]\nfn one() {}\nfn helper() {}"),
+                source("b.rs", "/// #[test]\nfn two() {}\n#[test]\nfn other() {}\nfn three() {}"),
             ],
         };
         let found = |quoted: &str| is_test(&tree, &function(quoted).unwrap());
-        for good in [
-            "a.rs: one",
-            "one",
-            "x::one",
-            "b.rs: other",
-            "b.rs: x::other",
-        ] {
+        for good in ["a.rs: one", "one", "x::one", "b.rs: other", "b.rs: x::other"] {
             assert!(found(good), "{good}");
         }
         for bad in ["b.rs: one", "c.rs: one", "helper", "two", "three", "on"] {

@@ -48,20 +48,14 @@ fn judge(packages: &[Licensed], file: &Path) -> Vec<Finding> {
             None => Some(format!("has a licence that can't be read: {text:?}")),
         },
     };
-    let bad = packages
-        .iter()
-        .filter_map(|p| Some((p, complaint(p.licence.as_deref())?)));
-    bad.map(|(p, what)| Finding::new(file, 1, format!("{} {what}", p.package), remedy))
-        .collect()
+    let bad = packages.iter().filter_map(|p| Some((p, complaint(p.licence.as_deref())?)));
+    bad.map(|(p, what)| Finding::new(file, 1, format!("{} {what}", p.package), remedy)).collect()
 }
 
 /// Whether an SPDX expression can be met with allowed licences; `None` where it is none. The
 /// slash of old manifests means OR.
 fn acceptable(expression: &str) -> Option<bool> {
-    let spaced = expression
-        .replace('/', " OR ")
-        .replace('(', " ( ")
-        .replace(')', " ) ");
+    let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
     let (value, rest) = either(&words, DEPTH)?;
     rest.is_empty().then_some(value)

@@ -11,10 +11,7 @@ use crate::workspace::Workspace;
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for package in &workspace.members {
-        let dir = package
-            .dir
-            .strip_prefix(&workspace.root)
-            .unwrap_or(&package.dir);
+        let dir = package.dir.strip_prefix(&workspace.root).unwrap_or(&package.dir);
         let read = |name: &str| {
             let path = package.dir.join(name);
             fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))
@@ -44,19 +41,13 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
 fn section<'a>(manifest: &'a str, name: &str) -> Vec<(usize, &'a str)> {
     let header = format!("[{name}]");
     let numbered = (1..).zip(manifest.lines());
-    let after = numbered
-        .skip_while(|(_, line)| line.trim() != header)
-        .skip(1);
-    after
-        .take_while(|(_, line)| !line.starts_with('['))
-        .collect()
+    let after = numbered.skip_while(|(_, line)| line.trim() != header).skip(1);
+    after.take_while(|(_, line)| !line.starts_with('[')).collect()
 }
 
 fn lints(file: &Path, manifest: &str) -> Option<Finding> {
     let inherited = section(manifest, "lints");
-    let inherited = inherited
-        .iter()
-        .any(|(_, line)| line.replace(' ', "") == "workspace=true");
+    let inherited = inherited.iter().any(|(_, line)| line.replace(' ', "") == "workspace=true");
     (!inherited).then(|| {
         Finding::new(
             file,
@@ -71,34 +62,28 @@ fn lints(file: &Path, manifest: &str) -> Option<Finding> {
 fn commented(file: &Path, manifest: &str, features: &[&str]) -> Vec<Finding> {
     let lines = section(manifest, "features");
     let above = |position: usize| position.checked_sub(1).and_then(|p| lines.get(p));
-    let missing = features
-        .iter()
-        .filter(|f| **f != "default")
-        .filter_map(|feature| {
-            let defines = |line: &str| {
-                let key = line.split('=').next().unwrap_or_default().trim();
-                line.contains('=') && key.trim_matches('"') == *feature
-            };
-            let position = lines.iter().position(|(_, line)| defines(line))?;
-            let explained =
-                above(position).is_some_and(|(_, line)| line.trim_start().starts_with("# "));
-            let (number, _) = lines.get(position).filter(|_| !explained)?;
-            Some(Finding::new(
-                file,
-                *number,
-                format!("the feature {feature} has no comment"),
-                "say on the line above it what it brings and what it needs",
-            ))
-        });
+    let missing = features.iter().filter(|f| **f != "default").filter_map(|feature| {
+        let defines = |line: &str| {
+            let key = line.split('=').next().unwrap_or_default().trim();
+            line.contains('=') && key.trim_matches('"') == *feature
+        };
+        let position = lines.iter().position(|(_, line)| defines(line))?;
+        let explained =
+            above(position).is_some_and(|(_, line)| line.trim_start().starts_with("# "));
+        let (number, _) = lines.get(position).filter(|_| !explained)?;
+        Some(Finding::new(
+            file,
+            *number,
+            format!("the feature {feature} has no comment"),
+            "say on the line above it what it brings and what it needs",
+        ))
+    });
     missing.collect()
 }
 
 /// Every feature has a row in a table of the front page.
 fn tabled(file: &Path, readme: &str, features: &[&str]) -> Vec<Finding> {
-    let rows: Vec<&str> = readme
-        .lines()
-        .filter(|l| l.trim_start().starts_with('|'))
-        .collect();
+    let rows: Vec<&str> = readme.lines().filter(|l| l.trim_start().starts_with('|')).collect();
     let missing = features
         .iter()
         .filter(|feature| **feature != "default")
@@ -139,11 +124,8 @@ workspace = true
     fn a_member_without_the_lints_is_found() {
         let path = Path::new("Cargo.toml");
         assert_eq!(lints(path, MANIFEST), None);
-        for bad in [
-            "[package]\nworkspace = true\n",
-            "[lints]\n",
-            "[lints.rust]\nworkspace = true",
-        ] {
+        for bad in ["[package]\nworkspace = true\n", "[lints]\n", "[lints.rust]\nworkspace = true"]
+        {
             assert!(lints(path, bad).is_some(), "{bad}");
         }
     }

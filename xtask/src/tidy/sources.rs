@@ -13,10 +13,7 @@ const LINES: usize = 600;
 /// Most files and folders that are looked at.
 const ENTRIES: usize = 100_000;
 /// The only files with unsafe code.
-const UNSAFE: [&str; 2] = [
-    "open-local-core/src/host/ioctl.rs",
-    "open-local-lvm/src/dm/ioctl.rs",
-];
+const UNSAFE: [&str; 2] = ["open-local-core/src/host/ioctl.rs", "open-local-lvm/src/dm/ioctl.rs"];
 /// The only sources of published crates that do something when a value goes: none of it on a
 /// device. A destructor can't report an error, runs at a panic too, and not at all at a kill.
 const DROPS: [&str; 4] = [
@@ -40,11 +37,7 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(path: &Path, text: &str) -> Self {
-        Self {
-            path: path.to_path_buf(),
-            text: text.to_owned(),
-            code: only_code(text),
-        }
+        Self { path: path.to_path_buf(), text: text.to_owned(), code: only_code(text) }
     }
 }
 
@@ -68,10 +61,7 @@ impl Tree {
                 let name = entry.file_name();
                 seen = seen.saturating_add(1);
                 if seen > ENTRIES {
-                    return Err(format!(
-                        "more than {ENTRIES} files below {}",
-                        root.display()
-                    ));
+                    return Err(format!("more than {ENTRIES} files below {}", root.display()));
                 }
                 if kind.is_dir() && !FOREIGN.iter().any(|f| name == *f) {
                     folders.push(path);
@@ -88,10 +78,8 @@ impl Tree {
 }
 
 pub(super) fn check(workspace: &Workspace, tree: &Tree) -> Vec<Finding> {
-    let dirs: Vec<&Path> = workspace
-        .published()
-        .filter_map(|p| p.dir.strip_prefix(&workspace.root).ok())
-        .collect();
+    let dirs: Vec<&Path> =
+        workspace.published().filter_map(|p| p.dir.strip_prefix(&workspace.root).ok()).collect();
     let findings = tree.sources.iter().flat_map(|source| {
         let published = dirs.iter().any(|dir| source.path.starts_with(dir));
         check_one(source, published)
@@ -116,9 +104,7 @@ fn check_one(source: &Source, published: bool) -> Vec<Finding> {
     }
     for (number, text) in (1..).zip(source.text.lines()) {
         let comment = text.trim_start();
-        let comment = comment
-            .strip_prefix("///")
-            .or_else(|| comment.strip_prefix("//!"));
+        let comment = comment.strip_prefix("///").or_else(|| comment.strip_prefix("//!"));
         if comment.is_some_and(|c| c.trim_start().starts_with("```ignore")) {
             findings.push(Finding::new(
                 &source.path,
@@ -132,9 +118,7 @@ fn check_one(source: &Source, published: bool) -> Vec<Finding> {
 }
 
 fn vague_name(path: &Path) -> Option<Finding> {
-    let names = path
-        .iter()
-        .filter_map(|name| Path::new(name).file_stem()?.to_str());
+    let names = path.iter().filter_map(|name| Path::new(name).file_stem()?.to_str());
     let vague = names.into_iter().find(|name| VAGUE.contains(name))?;
     Some(Finding::new(
         path,
@@ -147,9 +131,7 @@ fn vague_name(path: &Path) -> Option<Finding> {
 /// An implementation of `Drop` outside tests and the files that may have one.
 fn destructor(path: &Path, number: usize, code: &str) -> Option<Finding> {
     let is_one = has_word(code, "impl") && has_word(code, "Drop for");
-    let in_tests = path
-        .iter()
-        .any(|part| matches!(part.to_str(), Some("tests" | "tests.rs")));
+    let in_tests = path.iter().any(|part| matches!(part.to_str(), Some("tests" | "tests.rs")));
     let allowed = DROPS.iter().any(|allowed| path == Path::new(allowed));
     (is_one && !in_tests && !allowed).then(|| {
         Finding::new(
@@ -168,19 +150,13 @@ fn forbidden(path: &Path, number: usize, code: &str) -> Vec<Finding> {
         findings.push(Finding::new(path, number, what, remedy));
     };
     if has_word(code, "unsafe") && !UNSAFE.iter().any(|allowed| path == Path::new(allowed)) {
-        add(
-            "unsafe code",
-            &format!("use a safe wrapper, or put it in {}", UNSAFE.join(" or ")),
-        );
+        add("unsafe code", &format!("use a safe wrapper, or put it in {}", UNSAFE.join(" or ")));
     }
     let attribute = code.replace(' ', "");
     if attribute.contains("#[ignore")
         || (attribute.contains("cfg_attr(") && has_word(code, "ignore"))
     {
-        add(
-            "an ignored test",
-            "repair it, or gate its target by a tier's feature",
-        );
+        add("an ignored test", "repair it, or gate its target by a tier's feature");
     }
     for stub in ["todo", "unimplemented"] {
         if has_word(code, stub) && code.replace(' ', "").contains(&format!("{stub}!")) {
@@ -199,10 +175,7 @@ mod tests {
 
     fn what(path: &str, text: &str) -> Vec<String> {
         let found = check_one(&Source::new(Path::new(path), text), true);
-        found
-            .iter()
-            .map(|f| format!("{}: {}", f.line, f.what))
-            .collect()
+        found.iter().map(|f| format!("{}: {}", f.line, f.what)).collect()
     }
 
     #[test]
@@ -238,23 +211,14 @@ mod tests {
         let tree = Tree::read(&workspace.root).unwrap();
         let code = |path: &str| tree.sources.iter().find(|s| s.path == Path::new(path));
         for path in DROPS {
-            assert!(
-                code(path).is_some_and(|s| s.code.contains("Drop for")),
-                "{path}"
-            );
+            assert!(code(path).is_some_and(|s| s.code.contains("Drop for")), "{path}");
         }
     }
 
     #[test]
     fn ignored_tests_and_examples_are_found() {
-        assert_eq!(
-            what("a.rs", "\n#[ignore = \"slow\"]\nfn f() {}"),
-            ["2: an ignored test"]
-        );
-        assert_eq!(
-            what("a.rs", "#[cfg_attr(x, ignore)]\nfn f() {}"),
-            ["1: an ignored test"]
-        );
+        assert_eq!(what("a.rs", "\n#[ignore = \"slow\"]\nfn f() {}"), ["2: an ignored test"]);
+        assert_eq!(what("a.rs", "#[cfg_attr(x, ignore)]\nfn f() {}"), ["1: an ignored test"]);
         assert_eq!(
             what("a.rs", "/// ```ignore\n/// x\n/// ```\nfn f() {}"),
             ["1: an ignored example"]
@@ -264,14 +228,8 @@ mod tests {
 
     #[test]
     fn stubs_are_found() {
-        assert_eq!(
-            what("a.rs", "fn f() { todo!() }"),
-            ["1: todo! is unfinished work"]
-        );
-        assert_eq!(
-            what("a.rs", "unimplemented ! ()"),
-            ["1: unimplemented! is unfinished work"]
-        );
+        assert_eq!(what("a.rs", "fn f() { todo!() }"), ["1: todo! is unfinished work"]);
+        assert_eq!(what("a.rs", "unimplemented ! ()"), ["1: unimplemented! is unfinished work"]);
         assert!(what("a.rs", "// todo!\nlet todo = 1;").is_empty());
     }
 
@@ -285,12 +243,7 @@ mod tests {
 
     #[test]
     fn vague_names_are_found() {
-        for bad in [
-            "src/util.rs",
-            "tests/common/mod.rs",
-            "a/helpers/x.rs",
-            "misc.rs",
-        ] {
+        for bad in ["src/util.rs", "tests/common/mod.rs", "a/helpers/x.rs", "misc.rs"] {
             assert_eq!(what(bad, "").len(), 1, "{bad}");
         }
         assert!(what("src/utility_rates.rs", "").is_empty());

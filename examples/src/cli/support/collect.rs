@@ -113,9 +113,7 @@ impl Bag {
             for volume in found.unwrap_or_default() {
                 volumes.push(json!({ "pool": id.as_str(), "volume": view::volume::json(&volume) }));
             }
-            let found = pool
-                .require_snapshots()
-                .and_then(|s| s.list_snapshots(None));
+            let found = pool.require_snapshots().and_then(|s| s.list_snapshots(None));
             let found = self.keep(&format!("snapshots of {id}"), found);
             for snapshot in found.unwrap_or_default() {
                 snapshots.push(
@@ -183,8 +181,7 @@ impl Bag {
                 continue;
             };
             if self.items.len() >= MAX_RECORDS {
-                self.errors
-                    .push(format!("more than {MAX_RECORDS} files: {inner} left out"));
+                self.errors.push(format!("more than {MAX_RECORDS} files: {inner} left out"));
                 return;
             }
             if meta.is_dir() && depth > 0 {

@@ -33,10 +33,7 @@ pub(super) fn format(context: &Context, arguments: &Format) -> Result<Answer> {
     let device = device(pool.as_ref(), id, Op::Format)?;
     let tokens = pool.require_format_tokens()?;
     let steps = [
-        format!(
-            "probe {} and read the format token",
-            device.device.display()
-        ),
+        format!("probe {} and read the format token", device.device.display()),
         format!(
             "if the token is unused and the device is blank: write a UUID into the token, run mkfs for {kind}, probe, remove the token"
         ),
@@ -60,9 +57,7 @@ pub(super) fn format(context: &Context, arguments: &Format) -> Result<Answer> {
         let what = format!("this destroys what volume {id} holds if that is {names}");
         confirm::destruction(&context.globals, Op::Format, Subject::from(id), &what)?;
     }
-    let done = context
-        .filesystems()?
-        .ensure_formatted(tokens, id, &device, &spec)?;
+    let done = context.filesystems()?.ensure_formatted(tokens, id, &device, &spec)?;
     let (word, found) = (done.word(), done.get());
     Ok(Answer::new(
         json!({ "outcome": word, "filesystem": shown::identity_json(found) }),
@@ -79,10 +74,7 @@ pub(super) fn mount(context: &Context, arguments: &Mount) -> Result<Answer> {
     let target = absolute(&arguments.target)?;
     let device = device(context.pool()?.as_ref(), id, Op::Mount)?;
     let (from, at) = (device.device.display(), target.display());
-    let steps = [
-        format!("make {at} if it is missing"),
-        format!("mount {from} there"),
-    ];
+    let steps = [format!("make {at} if it is missing"), format!("mount {from} there")];
     if let Some(answer) = context.planned_steps(Subject::from(id), &steps) {
         return Ok(answer);
     }
@@ -120,10 +112,7 @@ pub(super) fn unmount(context: &Context, target: &Path) -> Result<Answer> {
     refuse_others(context, &target)?;
     let done = context.filesystems()?.ensure_unmounted(&target)?;
     let (word, last) = (done.word(), done.object().map(shown::mounted_json));
-    Ok(Answer::new(
-        json!({ "outcome": word, "mount": last }),
-        format!("{at}: mount {word}"),
-    ))
+    Ok(Answer::new(json!({ "outcome": word, "mount": last }), format!("{at}: mount {word}")))
 }
 
 /// Refuses to unmount what is mounted from no volume or snapshot of ours.
@@ -153,17 +142,9 @@ fn refuse_others(context: &Context, target: &Path) -> Result<()> {
         }
     }
     let source = mount.source.display();
-    let message = format!(
-        "{source} ({}) is mounted there, which is no volume",
-        mount.kind
-    );
-    Err(Error::new(
-        ErrorKind::Refused,
-        Op::Unmount,
-        Subject::path(target),
-        message,
-    )
-    .with_remedy("if it has to go all the same, use umount"))
+    let message = format!("{source} ({}) is mounted there, which is no volume", mount.kind);
+    Err(Error::new(ErrorKind::Refused, Op::Unmount, Subject::path(target), message)
+        .with_remedy("if it has to go all the same, use umount"))
 }
 
 /// Gives back the right to format.
@@ -213,10 +194,7 @@ pub(super) fn check(context: &Context, id: &VolumeId, policy: CheckPolicy) -> Re
         CheckOutcome::Repaired => "repaired",
         _ => "unknown",
     };
-    Ok(Answer::new(
-        json!({ "outcome": found }),
-        format!("volume {id}: {found}"),
-    ))
+    Ok(Answer::new(json!({ "outcome": found }), format!("volume {id}: {found}")))
 }
 
 /// Discards what a file system does not use.
@@ -232,10 +210,7 @@ pub(super) fn trim(context: &Context, target: &Path) -> Result<Answer> {
     context.machine.require_root(Op::Trim)?;
     let freed = context.filesystems()?.trim(&target)?;
     let (at, shown) = (target.display(), size::human(freed));
-    Ok(Answer::new(
-        json!({ "discarded": freed.get() }),
-        format!("{at}: {shown} discarded"),
-    ))
+    Ok(Answer::new(json!({ "discarded": freed.get() }), format!("{at}: {shown} discarded")))
 }
 
 /// Grows the file system that is mounted from a device, if one is, and adds it to the answer; if
@@ -261,18 +236,14 @@ pub(super) fn grow_mounted(
         Err(error) => {
             // The volume's part is done and is answered; the error is told after it.
             let at = target.display();
-            answer
-                .text
-                .push_str(&format!("\nfile system at {at}: not grown"));
+            answer.text.push_str(&format!("\nfile system at {at}: not grown"));
             answer.failure = Some(error);
             return Ok(());
         }
     };
     let (word, usage) = (done.word(), done.get());
     let (at, total) = (target.display(), size::human(usage.total));
-    answer
-        .text
-        .push_str(&format!("\nfile system at {at}: {word} ({total})"));
+    answer.text.push_str(&format!("\nfile system at {at}: {word} ({total})"));
     if let Some(object) = answer.json.as_object_mut() {
         let grown = json!({
             "outcome": word,

@@ -20,10 +20,7 @@ pub(super) const CASES: &[Case] = &[
         "What is promised is the sum of all sizes, and what is left is the rest.",
         figures_add_up,
     )
-    .rests_on(&[
-        "volumes/device_is_as_large_as_said",
-        "capacity/largest_is_the_limit",
-    ]),
+    .rests_on(&["volumes/device_is_as_large_as_said", "capacity/largest_is_the_limit"]),
     Case::new(
         "capacity/refusal_leaves_nothing",
         "A volume refused for lack of room leaves nothing behind.",
@@ -56,9 +53,7 @@ fn largest_is_the_limit(context: &Context<'_>) -> Checked {
     let lab = context.lab()?;
     lab.create("first", context.mib(16)?)?;
     let (largest, more) = edge(&lab)?;
-    let answer = lab
-        .pool()
-        .ensure_volume(&VolumeSpec::new(vol("more")?, more));
+    let answer = lab.pool().ensure_volume(&VolumeSpec::new(vol("more")?, more));
     refused(&format!("{more}"), answer, ErrorKind::OutOfSpace)?;
     let made = lab.create("most", largest)?;
     check!(made.size == largest, "{largest} became {}", made.size);
@@ -69,10 +64,7 @@ fn figures_add_up(context: &Context<'_>) -> Checked {
     let lab = context.lab()?;
     let empty = lab.capacity()?;
     check!(empty.promised.is_zero(), "an empty pool promised {empty:?}");
-    check!(
-        empty.total <= PoolWish::default().capacity,
-        "more than was wished for: {empty:?}"
-    );
+    check!(empty.total <= PoolWish::default().capacity, "more than was wished for: {empty:?}");
     let mut sum = Bytes::ZERO;
     for (name, mib) in [("a", 4), ("b", 16), ("c", 7)] {
         let size = lab.create(name, context.mib(mib)?)?.size;
@@ -81,19 +73,13 @@ fn figures_add_up(context: &Context<'_>) -> Checked {
         check!(room.total == empty.total, "the total changed: {room:?}");
         check!(room.promised == sum, "sizes add up to {sum}: {room:?}");
         let rest = empty.available.saturating_sub(sum);
-        check!(
-            room.available <= rest,
-            "{rest} should be left at most: {room:?}"
-        );
+        check!(room.available <= rest, "{rest} should be left at most: {room:?}");
         check!(room.largest <= room.available, "{room:?}");
         check!(room.used <= room.total, "{room:?}");
     }
     let listed = lab.pool().volumes()?;
     let shown = Bytes::checked_sum(listed.iter().map(|volume| volume.size));
-    check!(
-        shown == Some(sum),
-        "the list adds up to {shown:?}, not {sum}"
-    );
+    check!(shown == Some(sum), "the list adds up to {shown:?}, not {sum}");
     Ok(())
 }
 
@@ -103,9 +89,7 @@ fn refusal_leaves_nothing(context: &Context<'_>) -> Checked {
     let before = Observation::of(&lab)?;
     let (_, more) = edge(&lab)?;
     for attempt in 0..3 {
-        let answer = lab
-            .pool()
-            .ensure_volume(&VolumeSpec::new(vol("more")?, more));
+        let answer = lab.pool().ensure_volume(&VolumeSpec::new(vol("more")?, more));
         refused(&format!("attempt {attempt}"), answer, ErrorKind::OutOfSpace)?;
     }
     let after = Observation::of(&lab)?;
@@ -143,9 +127,7 @@ fn reserve_is_kept(context: &Context<'_>) -> Checked {
     check!(room.available <= rest, "{rest} at most: {room:?}");
     let (largest, more) = edge(&lab)?;
     check!(largest <= rest, "{rest} at most: {room:?}");
-    let answer = lab
-        .pool()
-        .ensure_volume(&VolumeSpec::new(vol("more")?, more));
+    let answer = lab.pool().ensure_volume(&VolumeSpec::new(vol("more")?, more));
     refused(&format!("{more}"), answer, ErrorKind::OutOfSpace)?;
     lab.create("most", largest)?;
     Ok(())

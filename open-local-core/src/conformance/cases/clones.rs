@@ -113,11 +113,7 @@ fn smaller_ones_are_refused(context: &Context<'_>) -> Checked {
     }
     let spec = copy("copy", smaller)?;
     let answer = lab.pool().ensure_volume(&spec);
-    refused(
-        &format!("{smaller} of {size}"),
-        answer,
-        ErrorKind::InvalidArgument,
-    )?;
+    refused(&format!("{smaller} of {size}"), answer, ErrorKind::InvalidArgument)?;
     check!(!lab.has("copy")?, "it was refused, yet it is listed");
     Ok(())
 }

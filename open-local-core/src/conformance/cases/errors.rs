@@ -22,19 +22,9 @@ pub(super) const CASES: &[Case] = &[Case::new(
 
 fn judge(what: &str, error: &Error, name: &str) -> Checked {
     let report = error.report();
-    check!(
-        error.message().trim().len() > 4,
-        "{what}: the message is {:?}",
-        error.message()
-    );
-    check!(
-        *error.subject() != Subject::Host,
-        "{what}: no subject in {report}"
-    );
-    check!(
-        report.to_string().contains(name),
-        "{what}: {name} is not named in {report}"
-    );
+    check!(error.message().trim().len() > 4, "{what}: the message is {:?}", error.message());
+    check!(*error.subject() != Subject::Host, "{what}: no subject in {report}");
+    check!(report.to_string().contains(name), "{what}: {name} is not named in {report}");
     check!(
         error.remedy().is_some_and(|remedy| remedy.trim().len() > 4),
         "{what}: no remedy in {report}"
@@ -55,9 +45,7 @@ fn name_the_thing_and_the_remedy(context: &Context<'_>) -> Checked {
     let on = PublishSpec::new(volume_source("taken")?);
     let _ = pool.publish(&on)?;
     let ensure = |name: &str, size: Bytes| -> Checked<Result<(), Error>> {
-        Ok(pool
-            .ensure_volume(&VolumeSpec::new(vol(name)?, size))
-            .map(drop))
+        Ok(pool.ensure_volume(&VolumeSpec::new(vol(name)?, size)).map(drop))
     };
     let unknown = PublishSpec::new(volume_source("unknown")?);
     let taken = vol("taken")?;
@@ -67,11 +55,7 @@ fn name_the_thing_and_the_remedy(context: &Context<'_>) -> Checked {
         ("1 PiB", ensure("huge", Bytes::new(1 << 50))?, "huge"),
         ("other size", ensure("taken", context.mib(8)?)?, "taken"),
         ("unknown", pool.publish(&unknown).map(drop), "unknown"),
-        (
-            "other mode",
-            pool.publish(&on.clone().read_only()).map(drop),
-            "taken",
-        ),
+        ("other mode", pool.publish(&on.clone().read_only()).map(drop), "taken"),
         ("published", pool.remove_volume(&taken).map(drop), "taken"),
     ];
     let kinds = [

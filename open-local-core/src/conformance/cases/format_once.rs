@@ -24,10 +24,7 @@ pub(super) const CASES: &[Case] = &[
         started_is_finished,
     )
     .needs(&[Need::FormatTokens, Need::Filesystems])
-    .rests_on(&[
-        "tokens/chosen_uuid_is_remembered",
-        "tokens/spent_stays_spent",
-    ]),
+    .rests_on(&["tokens/chosen_uuid_is_remembered", "tokens/spent_stays_spent"]),
     Case::new(
         "format_once/spent_and_blank_is_refused",
         "A volume without token and without file system is never formatted.",
@@ -92,10 +89,7 @@ fn second_time_is_unchanged(context: &Context<'_>) -> Checked {
     let token = lab.pool().require_format_tokens()?.format_token(&id)?;
     check!(token == FormatToken::Spent, "its token is {token:?}");
     let found = filesystems(context)?.probe(&device.device)?;
-    check!(
-        found == Probe::Filesystem(first.clone()),
-        "probed {found:?}"
-    );
+    check!(found == Probe::Filesystem(first.clone()), "probed {found:?}");
     let lab = lab.reopen()?;
     let device = published(&lab, "data")?;
     let again = format(&lab, "data", &device)??;
@@ -170,10 +164,7 @@ fn present_is_refused_unless_named(context: &Context<'_>) -> Checked {
     let answer = format(&lab, "data", &device)?;
     refused("format over ext4", answer, ErrorKind::Refused)?;
     let found = filesystems(context)?.probe(&device.device)?;
-    check!(
-        found == Probe::Filesystem(first.clone()),
-        "refused, yet there is {found:?}"
-    );
+    check!(found == Probe::Filesystem(first.clone()), "refused, yet there is {found:?}");
     let named = FormatSpec::new(FsKind::Ext4).replacing(FsKind::Ext4.as_str());
     let tokens = lab.pool().require_format_tokens()?;
     let again = filesystems(context)?.ensure_formatted(tokens, &id, &device, &named)?;

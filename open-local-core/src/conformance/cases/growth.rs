@@ -15,10 +15,7 @@ pub(super) const CASES: &[Case] = &[
         keeps_content_and_adds_zeroes,
     )
     .needs(&[Need::GrowOffline])
-    .rests_on(&[
-        "volumes/device_is_as_large_as_said",
-        "capacity/figures_add_up",
-    ]),
+    .rests_on(&["volumes/device_is_as_large_as_said", "capacity/figures_add_up"]),
     Case::new(
         "growth/never_shrinks",
         "A size that is reached already answers AlreadyLarge and changes nothing.",
@@ -62,10 +59,7 @@ fn keeps_content_and_adds_zeroes(context: &Context<'_>) -> Checked {
     );
     let spec = PublishSpec::new(volume_source("data")?);
     let device = lab.device(&spec, |io| during("ask for the size", io.size()))?;
-    check!(
-        device == size,
-        "shown with {size}, but the device has {device}"
-    );
+    check!(device == size, "shown with {size}, but the device has {device}");
     lab.holds("data", 31, small)?;
     lab.zero_from("data", small)
 }
@@ -102,11 +96,7 @@ fn online_is_seen_by_the_device(context: &Context<'_>) -> Checked {
         volume.attachment
     );
     let seen = during("ask for the size", io.size())?;
-    check!(
-        seen == volume.size,
-        "the open device has {seen}, not {}",
-        volume.size
-    );
+    check!(seen == volume.size, "the open device has {seen}, not {}", volume.size);
     pattern::verify(io.as_ref(), 33, 0, small.get())?;
     pattern::zeroes(io.as_ref(), small.get(), volume.size.get())?;
     pattern::stamp(io.as_ref(), 34, small.get(), volume.size.get())?;

@@ -48,10 +48,7 @@ fn same_again_is_unchanged(context: &Context<'_>) -> Checked {
         let again = lab.ensure(&spec)?;
         check!(!again.changed(), "attempt {attempt} answered Created");
         let again = again.into_inner();
-        check!(
-            again == first,
-            "first {first:?}, attempt {attempt} {again:?}"
-        );
+        check!(again == first, "first {first:?}, attempt {attempt} {again:?}");
     }
     let count = lab.pool().volumes()?.len();
     check!(count == 1, "{count} volumes are listed");
@@ -66,11 +63,7 @@ fn same_again_after_growth(context: &Context<'_>) -> Checked {
     let size = grown.get().size;
     let again = lab.ensure(&spec)?;
     check!(!again.changed(), "the same again answered Created");
-    check!(
-        again.get().size == size,
-        "it had {size} and has {} now",
-        again.get().size
-    );
+    check!(again.get().size == size, "it had {size} and has {} now", again.get().size);
     Ok(())
 }
 
@@ -135,10 +128,6 @@ fn name_is_free_after_removal(context: &Context<'_>) -> Checked {
     lab.create("data", context.mib(4)?)?;
     lab.remove("data")?;
     let second = lab.create("data", context.mib(8)?)?;
-    check!(
-        second.size >= context.mib(8)?,
-        "the second one has {}",
-        second.size
-    );
+    check!(second.size >= context.mib(8)?, "the second one has {}", second.size);
     Ok(())
 }

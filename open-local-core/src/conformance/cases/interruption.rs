@@ -16,10 +16,7 @@ pub(super) const CASES: &[Case] = &[
         "Creating a volume, cut before any step, is finished by the same call.",
         |context| at_every_step(context, CREATE),
     )
-    .rests_on(&[
-        "restart/volumes_are_remembered",
-        "content/fresh_reads_as_zeroes",
-    ]),
+    .rests_on(&["restart/volumes_are_remembered", "content/fresh_reads_as_zeroes"]),
     Case::new(
         "interruption/clone",
         "Cloning a volume, cut before any step, is finished by the same call.",
@@ -51,10 +48,7 @@ pub(super) const CASES: &[Case] = &[
         "Removing a volume, cut before any step, is finished by the same call.",
         |context| at_every_step(context, REMOVE),
     )
-    .rests_on(&[
-        "restart/volumes_are_remembered",
-        "capacity/removal_gives_room_back",
-    ]),
+    .rests_on(&["restart/volumes_are_remembered", "capacity/removal_gives_room_back"]),
     Case::new(
         "interruption/cut_again",
         "An operation cut in its second attempt as well is finished by the third.",
@@ -84,10 +78,7 @@ pub(super) const CASES: &[Case] = &[
         |context| at_every_step(context, with_snapshots::ROLL_BACK),
     )
     .needs(&[Need::Snapshots, Need::RollBack])
-    .rests_on(&[
-        "restart/volumes_are_remembered",
-        "roll_back/restores_content",
-    ]),
+    .rests_on(&["restart/volumes_are_remembered", "roll_back/restores_content"]),
     #[cfg(feature = "snapshot")]
     Case::new(
         "interruption/remove_snapshot",
@@ -101,10 +92,7 @@ pub(super) const CASES: &[Case] = &[
 const RESTART: &[&str] = &["restart/volumes_are_remembered"];
 
 #[cfg(feature = "snapshot")]
-const FROZEN: &[&str] = &[
-    "restart/volumes_are_remembered",
-    "snapshots/keep_their_content",
-];
+const FROZEN: &[&str] = &["restart/volumes_are_remembered", "snapshots/keep_their_content"];
 
 /// What is asked for is a whole number of MiB, whatever the unit: an operation is a plain function.
 const SMALL: Bytes = Bytes::new(4 << 20);
@@ -267,9 +255,7 @@ mod with_snapshots {
         },
         act: |pool| {
             let snapshots = pool.require_snapshots()?;
-            snapshots
-                .roll_back(&"data".parse()?, &"s".parse()?)
-                .map(drop)
+            snapshots.roll_back(&"data".parse()?, &"s".parse()?).map(drop)
         },
         done: |lab| {
             lab.kept("s", 143)?;

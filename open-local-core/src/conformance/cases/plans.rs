@@ -70,9 +70,7 @@ fn changes<'a>(context: &'a Context<'_>) -> Checked<(Lab<'a>, Vec<Change>)> {
     let size = context.mib(4)?;
     lab.filled("old", 110)?;
     lab.create("on", size)?;
-    let _ = lab
-        .pool()
-        .publish(&PublishSpec::new(volume_source("on")?))?;
+    let _ = lab.pool().publish(&PublishSpec::new(volume_source("on")?))?;
     let mut changes = vec![Change::EnsureVolume(VolumeSpec::new(vol("new")?, size))];
     if context.can.grow_offline {
         changes.push(Change::GrowVolume(vol("old")?, context.mib(8)?));
@@ -96,24 +94,15 @@ fn announce_and_change_nothing(context: &Context<'_>) -> Checked {
     for change in &changes {
         let before = Observation::of(&lab)?;
         let plan = lab.pool().plan(change)?;
-        check!(
-            !plan.is_empty(),
-            "there is no step in the plan of {change:?}"
-        );
+        check!(!plan.is_empty(), "there is no step in the plan of {change:?}");
         check!(
             plan.steps().iter().all(|step| !step.trim().is_empty()),
             "a step of {plan} says nothing"
         );
         let (wanted, named) = (change.subject(), plan.subject());
-        check!(
-            *named == wanted,
-            "it is about {wanted}, the plan about {named}"
-        );
+        check!(*named == wanted, "it is about {wanted}, the plan about {named}");
         let after = Observation::of(&lab)?;
-        check!(
-            after == before,
-            "planning {change:?} changed {before:?} to {after:?}"
-        );
+        check!(after == before, "planning {change:?} changed {before:?} to {after:?}");
         make(lab.pool(), change)?;
         lab.settle()?;
     }
@@ -170,21 +159,10 @@ fn fail_as_the_change_would(context: &Context<'_>) -> Checked {
         let Err(error) = make(lab.pool(), change) else {
             return Err(format!("{change:?} succeeded").into());
         };
-        refused(
-            &format!("the plan of {change:?}"),
-            lab.pool().plan(change),
-            error.kind(),
-        )?;
-        check!(
-            *error.subject() != Subject::Host,
-            "the error names no subject: {}",
-            error.report()
-        );
+        refused(&format!("the plan of {change:?}"), lab.pool().plan(change), error.kind())?;
+        check!(*error.subject() != Subject::Host, "the error names no subject: {}", error.report());
         let after = Observation::of(&lab)?;
-        check!(
-            after == before,
-            "refusing {change:?} changed {before:?} to {after:?}"
-        );
+        check!(after == before, "refusing {change:?} changed {before:?} to {after:?}");
     }
     let _ = lab.pool().unpublish(&volume_source("on")?)?;
     Ok(())

@@ -83,11 +83,7 @@ fn again_is_the_same_device(context: &Context<'_>) -> Checked {
     let first = lab.pool().publish(&spec)?.into_inner();
     let again = lab.pool().publish(&spec)?;
     check!(!again.changed(), "publishing again answered Created");
-    check!(
-        *again.get() == first,
-        "first {first:?}, again {:?}",
-        again.get()
-    );
+    check!(*again.get() == first, "first {first:?}, again {:?}", again.get());
     let _ = lab.pool().unpublish(&spec.source)?;
     Ok(())
 }
@@ -159,16 +155,9 @@ fn open_device_stays_published(context: &Context<'_>) -> Checked {
     let spec = PublishSpec::new(volume_source("data")?);
     let device = lab.pool().publish(&spec)?.into_inner();
     let io = during("open it", context.fixture.open(&device))?;
-    refused(
-        "unpublish it",
-        lab.pool().unpublish(&spec.source),
-        ErrorKind::Busy,
-    )?;
+    refused("unpublish it", lab.pool().unpublish(&spec.source), ErrorKind::Busy)?;
     let shown = lab.pool().volume(&vol("data")?)?.attachment;
-    check!(
-        shown.as_ref() == Some(&device),
-        "refused, it shows {shown:?}"
-    );
+    check!(shown.as_ref() == Some(&device), "refused, it shows {shown:?}");
     crate::conformance::pattern::verify(io.as_ref(), 13, 0, size.get())?;
     drop(io);
     let gone = lab.pool().unpublish(&spec.source)?;
@@ -184,10 +173,7 @@ fn published_is_not_removed(context: &Context<'_>) -> Checked {
     let device = lab.pool().publish(&spec)?.into_inner();
     refused("remove it", lab.pool().remove_volume(&id), ErrorKind::Busy)?;
     let shown = lab.pool().volume(&id)?;
-    check!(
-        shown.attachment.as_ref() == Some(&device),
-        "after the refusal it is {shown:?}"
-    );
+    check!(shown.attachment.as_ref() == Some(&device), "after the refusal it is {shown:?}");
     let _ = lab.pool().unpublish(&spec.source)?;
     lab.holds("data", 11, size)?;
     lab.remove("data")

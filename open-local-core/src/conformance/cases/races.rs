@@ -84,10 +84,7 @@ fn one_creates(context: &Context<'_>, means: Means) -> Checked {
     let lab = context.lab()?;
     let names: Vec<String> = (0..12).map(|n| format!("v{n}")).collect();
     let size = context.mib(1)?;
-    let script: String = names
-        .iter()
-        .map(|n| format!("create {n} {size}\n"))
-        .collect();
+    let script: String = names.iter().map(|n| format!("create {n} {size}\n")).collect();
     let events = race(&lab, means, &vec![script; means.actors()])?;
     only(&events, &["created", "unchanged"])?;
     for name in &names {
@@ -129,15 +126,9 @@ fn creation_and_removal_balance(context: &Context<'_>, means: Means) -> Checked 
     let line = format!("create v {}\nremove v\n", context.mib(1)?);
     let events = race(&lab, means, &vec![line.repeat(20); means.actors()])?;
     // A volume being erased or made by another may be Busy for a moment.
-    only(
-        &events,
-        &["created", "unchanged", "removed", "absent", "busy"],
-    )?;
+    only(&events, &["created", "unchanged", "removed", "absent", "busy"])?;
     lab.settle()?;
-    let (made, gone) = (
-        count(&events, None, "created"),
-        count(&events, None, "removed"),
-    );
+    let (made, gone) = (count(&events, None, "created"), count(&events, None, "removed"));
     let left = usize::from(lab.has("v")?);
     check!(
         made == gone.saturating_add(left),
@@ -160,11 +151,7 @@ fn never_promise_too_much(context: &Context<'_>, means: Means) -> Checked {
     let fifth = Bytes::new(room.available.get() / 5);
     let size = fifth.round_down_to(context.unit).unwrap_or(fifth);
     let scripts: Vec<String> = (0..means.actors())
-        .map(|actor| {
-            (0..5)
-                .map(|n| format!("create v{actor}-{n} {size}\n"))
-                .collect()
-        })
+        .map(|actor| (0..5).map(|n| format!("create v{actor}-{n} {size}\n")).collect())
         .collect();
     let events = race(&lab, means, &scripts)?;
     only(&events, &["created", "out-of-space"])?;
@@ -198,10 +185,7 @@ fn killed_one_harms_nobody(context: &Context<'_>) -> Checked {
         let script = format!("create victim {size}\nremove victim\n");
         let output = second(&lab, &script, Some(step))?;
         if output.success() {
-            check!(
-                step > 2,
-                "it was not killed: open its pool with worker_checkpoints"
-            );
+            check!(step > 2, "it was not killed: open its pool with worker_checkpoints");
             return Ok(());
         }
         check!(output.code.is_none(), "{}", ended_badly(&output));

@@ -22,10 +22,7 @@ pub(super) const CASES: &[Case] = &[
         "A published volume stays published on the same device and is not removed.",
         published_stays_published,
     )
-    .rests_on(&[
-        "restart/volumes_are_remembered",
-        "publishing/published_is_not_removed",
-    ]),
+    .rests_on(&["restart/volumes_are_remembered", "publishing/published_is_not_removed"]),
 ];
 
 fn volumes_are_remembered(context: &Context<'_>) -> Checked {
@@ -44,10 +41,7 @@ fn volumes_are_remembered(context: &Context<'_>) -> Checked {
         (now.total, now.promised, now.available) == (room.total, room.promised, room.available),
         "the room was {room:?} and is {now:?}"
     );
-    check!(
-        !lab.ensure(&spec)?.changed(),
-        "the same again after a restart answered Created"
-    );
+    check!(!lab.ensure(&spec)?.changed(), "the same again after a restart answered Created");
     Ok(())
 }
 
@@ -69,10 +63,7 @@ fn published_stays_published(context: &Context<'_>) -> Checked {
     drop(io);
     let lab = lab.reopen()?;
     let shown = lab.pool().volume(&vol("data")?)?.attachment;
-    check!(
-        shown.as_ref() == Some(&device),
-        "it was on {device:?} and is on {shown:?}"
-    );
+    check!(shown.as_ref() == Some(&device), "it was on {device:?} and is on {shown:?}");
     check!(
         lab.pool().remove_volume(&vol("data")?).is_err(),
         "a published volume was removed after a restart"

@@ -37,10 +37,7 @@ fn malformed_are_refused(context: &Context<'_>) -> Checked {
         let spec = VolumeSpec::new(vol("data")?, Bytes::new(size));
         let answer = lab.pool().ensure_volume(&spec);
         refused(&format!("size {size}"), answer, ErrorKind::InvalidArgument)?;
-        check!(
-            !lab.has("data")?,
-            "size {size} was refused, yet it is listed"
-        );
+        check!(!lab.has("data")?, "size {size} was refused, yet it is listed");
     }
     Ok(())
 }
@@ -68,11 +65,7 @@ fn limit_is_respected(context: &Context<'_>) -> Checked {
     let limit = unit.saturating_add(unit);
     let rounded = VolumeSpec::new(vol("rounded")?, over).with_limit(limit);
     let made = lab.ensure(&rounded)?.into_inner();
-    check!(
-        made.size >= over && made.size <= limit,
-        "{over} to {limit} became {}",
-        made.size
-    );
+    check!(made.size >= over && made.size <= limit, "{over} to {limit} became {}", made.size);
     if unit > SECTOR_SIZE {
         let tight = VolumeSpec::new(vol("tight")?, over).with_limit(over);
         let answer = lab.pool().ensure_volume(&tight);

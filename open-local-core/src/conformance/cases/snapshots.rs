@@ -76,11 +76,7 @@ fn created_is_observed(context: &Context<'_>) -> Checked {
     for info in [&made, &seen] {
         check!(info.id == spec.id, "it is shown as {}", info.id);
         check!(info.volume == spec.volume, "it is of {}", info.volume);
-        check!(
-            info.size == size,
-            "the volume has {size}, not {}",
-            info.size
-        );
+        check!(info.size == size, "the volume has {size}, not {}", info.size);
         check!(!info.writable, "it is writable");
         check!(info.tags == spec.tags, "its tags are {:?}", info.tags);
         check!(info.phase == Phase::Ready, "it is {}", info.phase);
@@ -88,10 +84,7 @@ fn created_is_observed(context: &Context<'_>) -> Checked {
         check!(info.attachment.is_none(), "it is published");
     }
     let volumes = lab.pool().volumes()?.len();
-    check!(
-        volumes == 1,
-        "{volumes} volumes are listed after a snapshot"
-    );
+    check!(volumes == 1, "{volumes} volumes are listed after a snapshot");
     Ok(())
 }
 
@@ -170,11 +163,7 @@ fn unknown_is_not_found(context: &Context<'_>) -> Checked {
     let snapshots = lab.snapshots()?;
     refused("show", snapshots.snapshot(&id), ErrorKind::NotFound)?;
     let spec = SnapshotSpec::new(id.clone(), vol("never-made")?);
-    refused(
-        "of an unknown volume",
-        snapshots.ensure_snapshot(&spec),
-        ErrorKind::NotFound,
-    )?;
+    refused("of an unknown volume", snapshots.ensure_snapshot(&spec), ErrorKind::NotFound)?;
     let publish = PublishSpec::new(id.clone()).read_only();
     refused("publish", lab.pool().publish(&publish), ErrorKind::NotFound)?;
     let gone = snapshots.remove_snapshot(&id)?;
@@ -222,10 +211,7 @@ fn only_writable_are_promised(context: &Context<'_>) -> Checked {
         lab.take(&SnapshotSpec::new(snap("w")?, vol("data")?).writable())?;
         let after = promised(&lab)?;
         let wanted = before.saturating_add(size);
-        check!(
-            after == wanted,
-            "writable: {before} became {after}, not {wanted}"
-        );
+        check!(after == wanted, "writable: {before} became {after}, not {wanted}");
         let _ = lab.snapshots()?.remove_snapshot(&snap("w")?)?;
         let after = promised(&lab)?;
         check!(after == before, "removed: {before} became {after}");

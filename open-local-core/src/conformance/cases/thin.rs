@@ -60,9 +60,7 @@ fn promises_keep_the_ratio(context: &Context<'_>) -> Checked {
         .with_overcommit(Ratio::from_percent(200));
     let lab = context.lab_with(&wish)?;
     let room = lab.capacity()?;
-    let limit = wish
-        .overcommit
-        .floor_of(room.total.saturating_sub(room.reserved));
+    let limit = wish.overcommit.floor_of(room.total.saturating_sub(room.reserved));
     let mut sum = Bytes::ZERO;
     for number in 0..16 {
         let now = lab.capacity()?;
@@ -75,10 +73,7 @@ fn promises_keep_the_ratio(context: &Context<'_>) -> Checked {
         sum = sum.saturating_add(made.get().size);
     }
     let least = limit.saturating_sub(context.unit);
-    check!(
-        sum <= limit && sum > least,
-        "{sum} were promised where {limit} may be ({room:?})"
-    );
+    check!(sum <= limit && sum > least, "{sum} were promised where {limit} may be ({room:?})");
     let more = limit
         .saturating_sub(sum)
         .saturating_add(context.unit)
@@ -99,11 +94,7 @@ fn thick_is_never_overcommitted(context: &Context<'_>) -> Checked {
     let more = total.saturating_sub(half).saturating_add(context.unit);
     let more = more.round_up_to(context.unit).unwrap_or(total);
     let answer = lab.pool().ensure_volume(&thick("more", more)?);
-    refused(
-        &format!("{half} and {more} of {total}"),
-        answer,
-        ErrorKind::OutOfSpace,
-    )?;
+    refused(&format!("{half} and {more} of {total}"), answer, ErrorKind::OutOfSpace)?;
     check!(!lab.has("more")?, "it was refused, yet it is listed");
     Ok(())
 }
@@ -119,10 +110,7 @@ fn largest_thick_is_the_limit(context: &Context<'_>) -> Checked {
         "the pool makes both kinds, but shows no room for thick ones: {room:?}"
     );
     let largest = room.largest_for(Provisioning::Thick);
-    check!(
-        largest <= room.available_for(Provisioning::Thick) && largest <= room.total,
-        "{room:?}"
-    );
+    check!(largest <= room.available_for(Provisioning::Thick) && largest <= room.total, "{room:?}");
     let whole = largest.round_down_to(context.unit).unwrap_or(Bytes::ZERO);
     check!(whole >= context.unit, "no room for a thick one: {room:?}");
     let more = whole.saturating_add(context.unit);
@@ -140,11 +128,7 @@ fn provisioning<'a>(
     lab: &'a crate::conformance::lab::Lab<'_>,
 ) -> Checked<&'a dyn crate::ThinProvisioning> {
     let thin = lab.pool().thin();
-    thin.ok_or_else(|| {
-        "the pool says thin, but has no ThinProvisioning"
-            .to_owned()
-            .into()
-    })
+    thin.ok_or_else(|| "the pool says thin, but has no ThinProvisioning".to_owned().into())
 }
 
 #[cfg(feature = "thin")]
@@ -154,16 +138,8 @@ fn usage_shows_what_is_promised(context: &Context<'_>) -> Checked {
     let size = lab.ensure(&thin("data", context.mib(8)?)?)?.get().size;
     let after = provisioning(&lab)?.thin_usage()?;
     let wanted = before.promised.saturating_add(size);
-    check!(
-        after.promised == wanted,
-        "{} became {}, not {wanted}",
-        before.promised,
-        after.promised
-    );
-    check!(
-        after.data_used <= after.data_total && !after.data_total.is_zero(),
-        "{after:?}"
-    );
+    check!(after.promised == wanted, "{} became {}, not {wanted}", before.promised, after.promised);
+    check!(after.data_used <= after.data_total && !after.data_total.is_zero(), "{after:?}");
     lab.stamp("data", 120)?;
     let written = provisioning(&lab)?.thin_usage()?;
     check!(
@@ -179,9 +155,7 @@ fn policy_is_kept(context: &Context<'_>) -> Checked {
 
     let lab = context.lab()?;
     let old = provisioning(&lab)?.thin_policy()?;
-    let new = old
-        .with_overcommit(Ratio::from_percent(150))
-        .with_stop_at(Ratio::from_percent(70));
+    let new = old.with_overcommit(Ratio::from_percent(150)).with_stop_at(Ratio::from_percent(70));
     for _ in 0..2 {
         provisioning(&lab)?.set_thin_policy(&new)?;
     }

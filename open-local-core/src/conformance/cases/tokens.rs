@@ -76,10 +76,7 @@ fn expect(lab: &Lab<'_>, name: &str, wanted: FormatToken) -> Checked {
 }
 
 const fn started() -> FormatToken {
-    FormatToken::Started {
-        kind: FsKind::Xfs,
-        uuid: Uuid::from_bytes(*b"conformance-uuid"),
-    }
+    FormatToken::Started { kind: FsKind::Xfs, uuid: Uuid::from_bytes(*b"conformance-uuid") }
 }
 
 fn new_volume_may_be_formatted(context: &Context<'_>) -> Checked {
@@ -154,11 +151,7 @@ fn name_used_again_is_a_new_volume(context: &Context<'_>) -> Checked {
     let id = lab.create("data", context.mib(4)?)?.id;
     tokens(&lab)?.set_format_token(&id, FormatToken::Spent)?;
     lab.remove("data")?;
-    refused(
-        "removed",
-        tokens(&lab)?.format_token(&id),
-        ErrorKind::NotFound,
-    )?;
+    refused("removed", tokens(&lab)?.format_token(&id), ErrorKind::NotFound)?;
     lab.create("data", context.mib(4)?)?;
     expect(&lab, "data", FormatToken::Unused)
 }
@@ -189,10 +182,9 @@ fn restores_inherit(context: &Context<'_>) -> Checked {
     tokens(&lab)?.set_format_token(&vol("data")?, FormatToken::Spent)?;
     lab.freeze("late", "data")?;
     let lab = lab.reopen()?;
-    for (name, of, wanted) in [
-        ("before", "early", FormatToken::Unused),
-        ("after", "late", FormatToken::Spent),
-    ] {
+    for (name, of, wanted) in
+        [("before", "early", FormatToken::Unused), ("after", "late", FormatToken::Spent)]
+    {
         let source = VolumeSource::Snapshot(crate::conformance::lab::snap(of)?);
         let _ = lab.ensure(&VolumeSpec::new(vol(name)?, size).from_source(source))?;
         expect(&lab, name, wanted)?;

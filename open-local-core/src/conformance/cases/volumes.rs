@@ -25,11 +25,7 @@ pub(super) const CASES: &[Case] = &[
         "The device of a volume has exactly the size the volume is shown with.",
         device_is_as_large_as_said,
     ),
-    Case::new(
-        "volumes/found_by_tag",
-        "Volumes are found by tag and value.",
-        found_by_tag,
-    ),
+    Case::new("volumes/found_by_tag", "Volumes are found by tag and value.", found_by_tag),
     Case::new(
         "volumes/removed_is_gone",
         "A removed volume is not shown any more; its last state is the answer.",
@@ -57,11 +53,7 @@ fn created_is_observed(context: &Context<'_>) -> Checked {
     let seen = lab.pool().volume(&spec.id)?;
     for info in [&made, &seen] {
         check!(info.id == spec.id, "it is shown as {}", info.id);
-        check!(
-            info.size >= size,
-            "{size} were asked for, not {}",
-            info.size
-        );
+        check!(info.size >= size, "{size} were asked for, not {}", info.size);
         check!(info.requested == size, "requested is {}", info.requested);
         check!(info.phase == Phase::Ready, "it is {}", info.phase);
         check!(info.health == Health::Healthy, "it is {}", info.health);
@@ -80,10 +72,7 @@ fn list_is_complete_and_sorted(context: &Context<'_>) -> Checked {
     }
     let listed = lab.pool().volumes()?;
     let names: Vec<&str> = listed.iter().map(|volume| volume.id.as_str()).collect();
-    check!(
-        names == ["B", "a", "a.1", "mid", "z-9"],
-        "listed: {names:?}"
-    );
+    check!(names == ["B", "a", "a.1", "mid", "z-9"], "listed: {names:?}");
     for volume in &listed {
         let alone = lab.pool().volume(&volume.id)?;
         check!(alone == *volume, "listed {volume:?}, shown {alone:?}");
@@ -104,10 +93,7 @@ fn device_is_as_large_as_said(context: &Context<'_>) -> Checked {
         );
         let spec = PublishSpec::new(volume_source(name)?);
         let device = lab.device(&spec, |io| during("ask for the size", io.size()))?;
-        check!(
-            device == size,
-            "shown with {size}, but the device has {device}"
-        );
+        check!(device == size, "shown with {size}, but the device has {device}");
     }
     Ok(())
 }
@@ -121,10 +107,7 @@ fn found_by_tag(context: &Context<'_>) -> Checked {
     let found = lab.pool().find_by_tag("colour", "red")?;
     let names: Vec<&str> = found.iter().map(|volume| volume.id.as_str()).collect();
     check!(names == ["a", "b"], "red are {names:?}");
-    check!(
-        lab.pool().find_by_tag("colour", "green")?.is_empty(),
-        "a green one is found"
-    );
+    check!(lab.pool().find_by_tag("colour", "green")?.is_empty(), "a green one is found");
     let odd = lab.pool().find_by_tag("odd", "a=b; \"c\" \\ #d é")?;
     check!(odd.len() == 3, "a tag with odd text is changed: {odd:?}");
     Ok(())
@@ -137,18 +120,13 @@ fn removed_is_gone(context: &Context<'_>) -> Checked {
     let id = vol("data")?;
     let gone = lab.pool().remove_volume(&id)?;
     let Removed::Removed(last) = &gone else {
-        return Err("removing an existing volume answered WasAbsent"
-            .to_owned()
-            .into());
+        return Err("removing an existing volume answered WasAbsent".to_owned().into());
     };
     check!(last.id == id && last.size == size, "the answer is {last:?}");
     lab.settle()?;
     refused("show it", lab.pool().volume(&id), ErrorKind::NotFound)?;
     let left = lab.pool().volumes()?;
-    check!(
-        left.len() == 1 && lab.has("other")?,
-        "left in the list: {left:?}"
-    );
+    check!(left.len() == 1 && lab.has("other")?, "left in the list: {left:?}");
     Ok(())
 }
 
@@ -168,18 +146,11 @@ fn unknown_is_not_found(context: &Context<'_>) -> Checked {
     let lab = context.lab()?;
     let id = vol("never-made")?;
     refused("show", lab.pool().volume(&id), ErrorKind::NotFound)?;
-    refused(
-        "publish",
-        lab.pool().publish(&PublishSpec::new(id.clone())),
-        ErrorKind::NotFound,
-    )?;
+    refused("publish", lab.pool().publish(&PublishSpec::new(id.clone())), ErrorKind::NotFound)?;
     if context.can.grow_offline {
         let grown = lab.pool().grow_volume(&id, context.mib(4)?);
         refused("grow", grown, ErrorKind::NotFound)?;
     }
-    check!(
-        lab.pool().find_volume(&id)?.is_none(),
-        "looking for it made it"
-    );
+    check!(lab.pool().find_volume(&id)?.is_none(), "looking for it made it");
     Ok(())
 }

@@ -17,22 +17,14 @@ pub(in crate::file) fn publish(spec: &PublishSpec, seen: &Seen) -> Result<Option
     match &seen.device {
         Some(device) if device.read_only != spec.read_only => {
             let mode = |read_only| if read_only { "read-only" } else { "read-write" };
-            Err(conflict(
-                op,
-                key,
-                "mode",
-                mode(device.read_only),
-                mode(spec.read_only),
-            )
-            .with_remedy("unpublish it first"))
+            Err(conflict(op, key, "mode", mode(device.read_only), mode(spec.read_only))
+                .with_remedy("unpublish it first"))
         }
         Some(_) => Ok(None),
         None => {
             refuse_other(op, key, seen)?;
-            let attach = Step::Attach {
-                record: Box::new(record.clone()),
-                read_only: spec.read_only,
-            };
+            let attach =
+                Step::Attach { record: Box::new(record.clone()), read_only: spec.read_only };
             Ok(Some(Work::new(op, key, vec![attach])))
         }
     }

@@ -54,11 +54,7 @@ pub(in crate::file) fn recover(key: &Source, seen: &Seen) -> Option<Work> {
             usable(Op::Recover, key, seen).ok()?;
             let thick = record.provisioning == Provisioning::Thick;
             let target = Target::Image(key.clone());
-            steps.push(Step::Extend {
-                target,
-                size: record.size,
-                thick,
-            });
+            steps.push(Step::Extend { target, size: record.size, thick });
             steps.extend(seen.device.clone().map(Step::Resize));
             steps.push(Step::Record(Box::new(record.with_stage(Stage::Ready))));
             undo = undo_growth(key, record, seen);

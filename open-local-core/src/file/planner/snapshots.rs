@@ -63,55 +63,25 @@ pub(in crate::file) fn ensure_snapshot(
     let promising = steps.len().saturating_add(1);
     steps.push(Step::Record(Box::new(record.clone())));
     if !facts.reflink {
-        steps.push(Step::Make {
-            target: image.clone(),
-            size,
-            thick: false,
-        });
+        steps.push(Step::Make { target: image.clone(), size, thick: false });
     }
     // No progress is marked: the volume may change before a second try, which starts anew.
-    steps.extend(fill(
-        op,
-        (&volume_key, volume),
-        &image,
-        None,
-        Bytes::ZERO,
-        facts,
-    )?);
+    steps.extend(fill(op, (&volume_key, volume), &image, None, Bytes::ZERO, facts)?);
     steps.push(Step::Record(Box::new(record.with_stage(Stage::Ready))));
     let undo = vec![Step::Drop(image), Step::Forget(key.clone())];
-    Ok(Some(
-        Work::new(op, &key, steps)
-            .promising(promising)
-            .undone_by(undo),
-    ))
+    Ok(Some(Work::new(op, &key, steps).promising(promising).undone_by(undo)))
 }
 
 fn same_snapshot(record: &ObjectRecord, spec: &SnapshotSpec) -> Result<()> {
     let op = Op::EnsureSnapshot;
     let wanted = VolumeSource::Volume(spec.volume.clone());
     if record.origin.as_ref() != Some(&wanted) {
-        let has = record
-            .origin
-            .as_ref()
-            .map_or("unknown".into(), ToString::to_string);
-        return Err(conflict(
-            op,
-            &record.key,
-            "volume",
-            &has,
-            &wanted.to_string(),
-        ));
+        let has = record.origin.as_ref().map_or("unknown".into(), ToString::to_string);
+        return Err(conflict(op, &record.key, "volume", &has, &wanted.to_string()));
     }
     if record.writable != spec.writable {
         let mode = |writable| if writable { "writable" } else { "read-only" };
-        return Err(conflict(
-            op,
-            &record.key,
-            "mode",
-            mode(record.writable),
-            mode(spec.writable),
-        ));
+        return Err(conflict(op, &record.key, "mode", mode(record.writable), mode(spec.writable)));
     }
     if record.tags != spec.tags {
         return Err(other_tags(op, &record.key, &record.tags, &spec.tags));
@@ -129,13 +99,7 @@ fn check_snapshot_room(
     let taken = volume.image.map_or(Bytes::ZERO, |image| image.allocated);
     let copied = if facts.reflink { Bytes::ZERO } else { taken };
     if room.is_stopped() || copied > room.copy_available() {
-        return Err(out_of_space(
-            op,
-            &record.key,
-            copied,
-            room.copy_available(),
-            room,
-        ));
+        return Err(out_of_space(op, &record.key, copied, room.copy_available(), room));
     }
     let available = room.thin_available();
     if record.is_promised() && record.size > available {
@@ -154,10 +118,8 @@ fn same_content(
     let op = Op::RollBack;
     if from.made_from.is_some_and(|uuid| uuid != record.uuid) {
         let earlier = format!("an earlier {key}");
-        return Err(
-            conflict(op, snapshot_key, "volume", &earlier, &key.to_string())
-                .with_remedy("make a new volume from the snapshot"),
-        );
+        return Err(conflict(op, snapshot_key, "volume", &earlier, &key.to_string())
+            .with_remedy("make a new volume from the snapshot"));
     }
     let size = from.usable_size();
     if size > record.size {
@@ -181,21 +143,14 @@ pub(in crate::file) fn roll_back(
     let record = usable(op, key, seen)?;
     let from = usable(op, snapshot_key, snapshot)?;
     if from.origin.as_ref().map(source_key).as_ref() != Some(key) {
-        let has = from
-            .origin
-            .as_ref()
-            .map_or("nothing".into(), ToString::to_string);
+        let has = from.origin.as_ref().map_or("nothing".into(), ToString::to_string);
         return Err(conflict(op, snapshot_key, "volume", &has, &key.to_string())
             .with_remedy("name a snapshot of this volume"));
     }
     same_content(key, record, snapshot_key, from)?;
     refuse_other(op, key, seen)?;
     for (key, seen) in [(key, seen), (snapshot_key, snapshot)] {
-        if let Some(device) = seen
-            .device
-            .as_ref()
-            .filter(|d| !d.read_only || key == &record.key)
-        {
+        if let Some(device) = seen.device.as_ref().filter(|d| !d.read_only || key == &record.key) {
             return Err(busy(
                 op,
                 key,
@@ -215,32 +170,15 @@ pub(in crate::file) fn roll_back(
         steps.push(Step::Drop(spare.clone()));
     }
     if !facts.reflink {
-        steps.push(Step::Make {
-            target: spare.clone(),
-            size: record.size,
-            thick,
-        });
+        steps.push(Step::Make { target: spare.clone(), size: record.size, thick });
     }
-    steps.extend(fill(
-        op,
-        (snapshot_key, snapshot),
-        &spare,
-        None,
-        Bytes::ZERO,
-        facts,
-    )?);
+    steps.extend(fill(op, (snapshot_key, snapshot), &spare, None, Bytes::ZERO, facts)?);
     if facts.reflink {
-        steps.push(Step::Extend {
-            target: spare.clone(),
-            size: record.size,
-            thick,
-        });
+        steps.push(Step::Extend { target: spare.clone(), size: record.size, thick });
     }
     // The token follows the content. Spent comes first: in between, formatting is refused.
     if record.token != from.token && record.token != FormatToken::Spent {
-        steps.push(Step::Record(Box::new(
-            record.with_token(FormatToken::Spent),
-        )));
+        steps.push(Step::Record(Box::new(record.with_token(FormatToken::Spent))));
     }
     steps.push(Step::Swap(key.clone()));
     let ready = record.with_stage(Stage::Ready).with_token(from.token);

@@ -14,21 +14,12 @@ use crate::units::Bytes;
 fn same_volume(record: &ObjectRecord, spec: &VolumeSpec) -> Result<()> {
     let op = Op::EnsureVolume;
     let differs = |field, has: &dyn ToString, wanted: &dyn ToString| {
-        Err(conflict(
-            op,
-            &record.key,
-            field,
-            &has.to_string(),
-            &wanted.to_string(),
-        ))
+        Err(conflict(op, &record.key, field, &has.to_string(), &wanted.to_string()))
     };
     if !spec.size.accepts(record.requested, record.usable_size()) {
         return differs("size", &record.usable_size(), &spec.size.required());
     }
-    if spec
-        .provisioning
-        .is_some_and(|wanted| wanted != record.provisioning)
-    {
+    if spec.provisioning.is_some_and(|wanted| wanted != record.provisioning) {
         let wanted = spec.provisioning.map_or("", Provisioning::as_str);
         return differs("provisioning", &record.provisioning, &wanted);
     }
@@ -62,11 +53,7 @@ fn begin(
     facts: &Facts,
 ) -> Result<Option<Beginning>> {
     let op = Op::EnsureVolume;
-    let mut beginning = Beginning {
-        steps: Vec::new(),
-        record: None,
-        start: Bytes::ZERO,
-    };
+    let mut beginning = Beginning { steps: Vec::new(), record: None, start: Bytes::ZERO };
     let Some(record) = &seen.record else {
         refuse_stray(op, key, seen)?;
         return Ok(Some(beginning));
@@ -108,9 +95,7 @@ pub(in crate::file) fn ensure_volume(
     let Some(beginning) = begin(spec, &key, seen, recorded, facts)? else {
         return Ok(None);
     };
-    let source_record = source
-        .map(|(key, seen)| usable(op, key, seen))
-        .transpose()?;
+    let source_record = source.map(|(key, seen)| usable(op, key, seen)).transpose()?;
     if let Some(of) = source_record.filter(|of| of.usable_size() > size) {
         let of = of.usable_size();
         let why = format!("the size {size} is smaller than its source's {of}");
@@ -135,21 +120,12 @@ pub(in crate::file) fn ensure_volume(
     };
     let mut steps = beginning.steps;
     let promising = steps.len().saturating_add(1);
-    let filling = record.with_stage(Stage::Filling {
-        done: beginning.start,
-    });
+    let filling = record.with_stage(Stage::Filling { done: beginning.start });
     steps.push(Step::Record(Box::new(filling.clone())));
     steps.extend(making(&filling, beginning.start, source, facts)?);
     steps.push(Step::Record(Box::new(record.with_stage(Stage::Ready))));
-    let undo = vec![
-        Step::Drop(Target::Image(key.clone())),
-        Step::Forget(key.clone()),
-    ];
-    Ok(Some(
-        Work::new(op, &key, steps)
-            .promising(promising)
-            .undone_by(undo),
-    ))
+    let undo = vec![Step::Drop(Target::Image(key.clone())), Step::Forget(key.clone())];
+    Ok(Some(Work::new(op, &key, steps).promising(promising).undone_by(undo)))
 }
 
 /// The steps that make a volume's image, from `start` on.
@@ -161,11 +137,7 @@ fn making(
 ) -> Result<Vec<Step>> {
     let target = Target::Image(record.key.clone());
     let thick = record.provisioning == Provisioning::Thick;
-    let make = Step::Make {
-        target: target.clone(),
-        size: record.size,
-        thick,
-    };
+    let make = Step::Make { target: target.clone(), size: record.size, thick };
     let Some(from) = source else {
         return Ok(vec![make]);
     };
@@ -173,20 +145,9 @@ fn making(
     if !facts.reflink && start.is_zero() {
         steps.push(make);
     }
-    steps.extend(fill(
-        Op::EnsureVolume,
-        from,
-        &target,
-        Some(record),
-        start,
-        facts,
-    )?);
+    steps.extend(fill(Op::EnsureVolume, from, &target, Some(record), start, facts)?);
     if facts.reflink {
-        steps.push(Step::Extend {
-            target,
-            size: record.size,
-            thick,
-        });
+        steps.push(Step::Extend { target, size: record.size, thick });
     }
     Ok(steps)
 }
@@ -241,29 +202,18 @@ pub(in crate::file) fn grow(
     if size <= record.usable_size() && !unfinished {
         return Ok(None);
     }
-    let goal = if size > record.size {
-        size
-    } else {
-        record.size
-    };
+    let goal = if size > record.size { size } else { record.size };
     let from = record.usable_size();
     let extra = goal.saturating_sub(record.size);
     let available = room.available(record.provisioning);
     if extra > available {
         return Err(out_of_space(op, key, extra, available, room));
     }
-    let growing = ObjectRecord {
-        size: goal,
-        ..record.with_stage(Stage::Growing { from })
-    };
+    let growing = ObjectRecord { size: goal, ..record.with_stage(Stage::Growing { from }) };
     let thick = record.provisioning == Provisioning::Thick;
     let mut steps = vec![
         Step::Record(Box::new(growing.clone())),
-        Step::Extend {
-            target: Target::Image(key.clone()),
-            size: goal,
-            thick,
-        },
+        Step::Extend { target: Target::Image(key.clone()), size: goal, thick },
     ];
     steps.extend(seen.device.clone().map(Step::Resize));
     steps.push(Step::Record(Box::new(growing.with_stage(Stage::Ready))));
@@ -274,17 +224,10 @@ pub(in crate::file) fn grow(
 /// The steps that take a growth back; none once users of the device have seen the larger size.
 pub(super) fn undo_growth(key: &Source, record: &ObjectRecord, seen: &Seen) -> Vec<Step> {
     let size = record.usable_size();
-    if seen
-        .device
-        .as_ref()
-        .is_some_and(|device| device.size > size)
-    {
+    if seen.device.as_ref().is_some_and(|device| device.size > size) {
         return Vec::new();
     }
-    let old = ObjectRecord {
-        size,
-        ..record.with_stage(Stage::Ready)
-    };
+    let old = ObjectRecord { size, ..record.with_stage(Stage::Ready) };
     let key = key.clone();
     // Only what this growth or its cut beginning added is taken back: an image that is larger than
     // its record says, as after the record was restored from an old copy, may hold data there.

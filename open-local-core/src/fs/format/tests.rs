@@ -35,9 +35,7 @@ impl Target for Fake {
     fn make(&self, kind: FsKind, uuid: Uuid) -> Result<()> {
         let mut holds = self.holds.lock().unwrap();
         assert!(
-            holds
-                .iter()
-                .all(|s| s.kind == Some(kind) && (s.unfinished || s.uuid.is_none())),
+            holds.iter().all(|s| s.kind == Some(kind) && (s.unfinished || s.uuid.is_none())),
             "mkfs over {holds:?}"
         );
         let mut killed = self.killed.lock().unwrap();
@@ -48,12 +46,7 @@ impl Target for Fake {
                 left.uuid = Some(uuid);
             }
             let subject = Subject::Program("mkfs".into());
-            return Err(Error::new(
-                ErrorKind::Indeterminate,
-                Op::RunProgram,
-                subject,
-                "killed",
-            ));
+            return Err(Error::new(ErrorKind::Indeterminate, Op::RunProgram, subject, "killed"));
         }
         *self.mkfs_ended.lock().unwrap() += 1;
         *holds = vec![whole(kind, uuid)];
@@ -85,9 +78,7 @@ fn name(kind: FsKind) -> &'static str {
 }
 
 fn whole(kind: FsKind, uuid: Uuid) -> Signature {
-    Signature::new(name(kind), 0)
-        .with_kind(kind)
-        .with_uuid(Some(uuid))
+    Signature::new(name(kind), 0).with_kind(kind).with_uuid(Some(uuid))
 }
 
 fn unfinished(kind: FsKind) -> Signature {
@@ -103,10 +94,7 @@ fn call(host: &Host, token: &Token, fake: &Fake, spec: &FormatSpec) -> Result<En
 }
 
 fn holding(holds: Vec<Signature>) -> Fake {
-    Fake {
-        holds: Mutex::new(holds),
-        ..Fake::default()
-    }
+    Fake { holds: Mutex::new(holds), ..Fake::default() }
 }
 
 fn outcome(
@@ -123,21 +111,14 @@ fn outcome(
 /// Cuts the first call before every step, lets the second through, and looks at the end.
 #[test]
 fn cut_before_any_step_exactly_one_mkfs_ends() {
-    let spec = FormatSpec::new(FsKind::Xfs)
-        .replacing("swap")
-        .replacing("ext4");
-    let starts: [fn() -> Vec<Signature>; 2] = [Vec::new, || {
-        vec![Signature::new("swap", 4086), whole(FsKind::Ext4, uuid(1))]
-    }];
+    let spec = FormatSpec::new(FsKind::Xfs).replacing("swap").replacing("ext4");
+    let starts: [fn() -> Vec<Signature>; 2] =
+        [Vec::new, || vec![Signature::new("swap", 4086), whole(FsKind::Ext4, uuid(1))]];
     for start in starts {
         let counter = Arc::new(CountSteps::default());
         let host = Host::system().with_checkpoints(counter.clone());
         let token = Token(Mutex::new(FormatToken::Unused));
-        assert!(
-            call(&host, &token, &holding(start()), &spec)
-                .unwrap()
-                .changed()
-        );
+        assert!(call(&host, &token, &holding(start()), &spec).unwrap().changed());
         assert!(counter.steps() >= 3);
         for at in 1..=counter.steps() {
             let (token, fake) = (Token(Mutex::new(FormatToken::Unused)), holding(start()));
@@ -160,29 +141,20 @@ fn a_killed_mkfs_is_repeated_with_the_same_uuid() {
     let no_uuid = Signature::new("xfs", 0).with_kind(FsKind::Xfs);
     for left in [vec![], vec![unfinished(FsKind::Xfs)], vec![no_uuid]] {
         let token = Token(Mutex::new(FormatToken::Unused));
-        let fake = Fake {
-            killed: Mutex::new(2),
-            left,
-            ..Fake::default()
-        };
+        let fake = Fake { killed: Mutex::new(2), left, ..Fake::default() };
         let first = call(&Host::system(), &token, &fake, &spec).unwrap_err();
         assert_eq!(first.kind(), ErrorKind::Indeterminate);
         let started = *token.0.lock().unwrap();
         assert!(call(&Host::system(), &token, &fake, &spec).is_err());
         assert_eq!(*token.0.lock().unwrap(), started);
-        let done = call(&Host::system(), &token, &fake, &spec)
-            .unwrap()
-            .into_inner();
+        let done = call(&Host::system(), &token, &fake, &spec).unwrap().into_inner();
         assert!(matches!(started, FormatToken::Started { uuid, .. } if uuid == done.uuid));
     }
 }
 
 #[test]
 fn a_half_made_file_system_of_another_kind_is_a_conflict_and_a_blank_one_is_not() {
-    let started = FormatToken::Started {
-        kind: FsKind::Ext4,
-        uuid: uuid(1),
-    };
+    let started = FormatToken::Started { kind: FsKind::Ext4, uuid: uuid(1) };
     let spec = FormatSpec::new(FsKind::Xfs);
     let begun = Signature::new("ext4", 1080).with_kind(FsKind::Ext4);
     let (result, fake, _) = outcome(started, vec![begun], &spec);
@@ -197,24 +169,13 @@ fn a_half_made_file_system_of_another_kind_is_a_conflict_and_a_blank_one_is_not(
 fn what_is_refused_names_what_is_there_and_the_way_out() {
     let spec = FormatSpec::new(FsKind::Ext4);
     let foreign = || vec![Signature::new("LUKS2 volume", 0)];
-    let mine = FormatToken::Started {
-        kind: FsKind::Ext4,
-        uuid: uuid(1),
-    };
+    let mine = FormatToken::Started { kind: FsKind::Ext4, uuid: uuid(1) };
     let cases = [
         (FormatToken::Unused, foreign(), "LUKS2 volume"),
-        (
-            FormatToken::Unused,
-            vec![whole(FsKind::Ext4, uuid(2))],
-            "ext4",
-        ),
+        (FormatToken::Unused, vec![whole(FsKind::Ext4, uuid(2))], "ext4"),
         (mine, foreign(), "LUKS2 volume"),
         (mine, vec![whole(FsKind::Ext4, uuid(2))], "ext4"),
-        (
-            mine,
-            vec![unfinished(FsKind::Ext4).with_uuid(Some(uuid(2)))],
-            "unfinished",
-        ),
+        (mine, vec![unfinished(FsKind::Ext4).with_uuid(Some(uuid(2)))], "unfinished"),
         (FormatToken::Spent, vec![], "gone"),
         (FormatToken::Spent, foreign(), "LUKS2 volume"),
     ];
@@ -229,10 +190,7 @@ fn what_is_refused_names_what_is_there_and_the_way_out() {
         let allow = "open-local volume allow-format v";
         assert_eq!(remedy.contains(allow), allowed, "{remedy}");
         for signature in &holds {
-            let by_name = format!(
-                "open-local volume format v --replace \"{}\"",
-                signature.name
-            );
+            let by_name = format!("open-local volume format v --replace \"{}\"", signature.name);
             assert!(remedy.contains(&by_name), "{remedy}");
         }
         assert_eq!((after, fake.look().unwrap()), (token, holds));
@@ -257,10 +215,7 @@ fn another_kind_on_a_formatted_volume_is_a_conflict() {
     let (result, ..) = outcome(FormatToken::Spent, vec![whole(FsKind::Xfs, uuid(1))], &spec);
     let error = result.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
-    assert!(
-        error.message().contains("xfs") && error.message().contains("ext4"),
-        "{error}"
-    );
+    assert!(error.message().contains("xfs") && error.message().contains("ext4"), "{error}");
 }
 
 fn any_signature() -> impl Strategy<Value = Signature> {
@@ -277,12 +232,8 @@ fn any_token() -> impl Strategy<Value = FormatToken> {
     prop_oneof![
         Just(FormatToken::Unused),
         Just(FormatToken::Spent),
-        (prop::sample::select(&FsKind::ALL[..]), 0u8..3).prop_map(|(kind, n)| {
-            FormatToken::Started {
-                kind,
-                uuid: uuid(n),
-            }
-        }),
+        (prop::sample::select(&FsKind::ALL[..]), 0u8..3)
+            .prop_map(|(kind, n)| { FormatToken::Started { kind, uuid: uuid(n) } }),
     ]
 }
 
@@ -318,9 +269,7 @@ fn the_token_of_one_volume_is_none_for_another() {
     for device in [of(other.into()), of(snapshot.into())] {
         let token = Token(Mutex::new(FormatToken::Unused));
         let spec = FormatSpec::new(FsKind::Ext4);
-        let error = fs
-            .ensure_formatted(&token, &volume, &device, &spec)
-            .unwrap_err();
+        let error = fs.ensure_formatted(&token, &volume, &device, &spec).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
         assert!(error.message().contains(&device.source.to_string()));
         assert_eq!(*token.0.lock().unwrap(), FormatToken::Unused);

@@ -105,10 +105,7 @@ impl ProgramRunner for Mkfs {
         let uuid: Uuid = uuid.parse().unwrap();
         self.0.content.write_at(0, b"XFSB").unwrap();
         self.0.content.write_at(32, uuid.as_bytes()).unwrap();
-        Ok(Output {
-            code: Some(0),
-            ..Output::default()
-        })
+        Ok(Output { code: Some(0), ..Output::default() })
     }
 }
 
@@ -225,10 +222,7 @@ fn the_token_comes_before_mkfs_and_is_spent_after_a_flush() {
         return;
     }
     assert!(lab.format(5).unwrap().changed());
-    assert_eq!(
-        lab.disk.done(),
-        ["started", "mkfs", "flush", "drop cache", "spent"]
-    );
+    assert_eq!(lab.disk.done(), ["started", "mkfs", "flush", "drop cache", "spent"]);
 }
 
 #[test]

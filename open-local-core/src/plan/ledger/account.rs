@@ -39,10 +39,8 @@ impl Account {
         counted: impl IntoIterator<Item = Volume>,
         holds: &BTreeMap<ClaimUid, Hold>,
     ) {
-        self.counted = counted
-            .into_iter()
-            .map(|volume| (volume.uid, (volume.place, volume.size)))
-            .collect();
+        self.counted =
+            counted.into_iter().map(|volume| (volume.uid, (volume.place, volume.size))).collect();
         self.node = node.map(|mut node| {
             // What a caller hands in may itself be a view.
             if node.pools.iter().any(|pool| !pool.held.is_nothing()) {
@@ -51,9 +49,7 @@ impl Account {
             }
             for list in [&mut node.devices, &mut node.mount_points] {
                 if list.iter().any(|one| one.holders > 0) {
-                    Arc::make_mut(list)
-                        .iter_mut()
-                        .for_each(|one| one.holders = 0);
+                    Arc::make_mut(list).iter_mut().for_each(|one| one.holders = 0);
                 }
             }
             node
@@ -115,9 +111,7 @@ impl Account {
     /// Whether a place keeps its promises with this hold, which is in it already.
     pub(super) fn check(&self, uid: &ClaimUid, hold: &Hold) -> Result<(), Refusal> {
         let Some(node) = &self.node else {
-            return Err(Refusal::UnknownNode {
-                node: hold.node.clone(),
-            });
+            return Err(Refusal::UnknownNode { node: hold.node.clone() });
         };
         let judged = match &hold.place {
             Place::Pool(name) => self.check_pool(node, name, uid, hold),
@@ -127,10 +121,7 @@ impl Account {
             }
             Place::Present => Ok(()),
         };
-        judged.map_err(|reason| Refusal::Unfit {
-            node: hold.node.clone(),
-            reason,
-        })
+        judged.map_err(|reason| Refusal::Unfit { node: hold.node.clone(), reason })
     }
 
     fn check_pool(
@@ -152,11 +143,7 @@ impl Account {
         let load = extra(pool, hold, self.seen(uid, &hold.place));
         let mut without = pool.clone();
         without.held = without.held.minus(load);
-        if without.accepts(load) {
-            Ok(())
-        } else {
-            Err(too_small(&without, load))
-        }
+        if without.accepts(load) { Ok(()) } else { Err(too_small(&without, load)) }
     }
 
     fn check_whole(
@@ -168,10 +155,7 @@ impl Account {
         hold: &Hold,
     ) -> Result<(), Reason> {
         let Some(one) = all.iter().find(|one| one.name == *name) else {
-            return Err(Reason::NoSuchDevice {
-                whole,
-                name: name.clone(),
-            });
+            return Err(Reason::NoSuchDevice { whole, name: name.clone() });
         };
         if one.size < hold.charged() {
             return Err(Reason::DevicesTooSmall {
@@ -181,15 +165,9 @@ impl Account {
                 largest: one.size,
             });
         }
-        let own = self
-            .counted
-            .get(uid)
-            .is_some_and(|(at, _)| *at == hold.place);
+        let own = self.counted.get(uid).is_some_and(|(at, _)| *at == hold.place);
         if one.holders > 1 || !(one.free || own) {
-            return Err(Reason::Taken {
-                whole,
-                name: name.clone(),
-            });
+            return Err(Reason::Taken { whole, name: name.clone() });
         }
         Ok(())
     }
@@ -233,11 +211,7 @@ mod tests {
         account.give(&uid, &hold);
         account.replace(node(0), [], &holds);
         assert_eq!(thick(&account), gib(6));
-        let counted = Volume {
-            uid: uid.clone(),
-            place,
-            size: gib(5),
-        };
+        let counted = Volume { uid: uid.clone(), place, size: gib(5) };
         account.replace(node(5), [counted.clone()], &holds);
         assert_eq!(thick(&account), gib(6));
         account.replace(node(5), [], &holds);

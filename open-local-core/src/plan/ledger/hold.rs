@@ -28,13 +28,7 @@ impl Booking {
     /// A thick volume, a device or a mount point.
     #[must_use]
     pub const fn new(uid: ClaimUid, node: Name, place: Place, size: Bytes) -> Self {
-        Self {
-            uid,
-            node,
-            place,
-            provisioning: Provisioning::Thick,
-            size,
-        }
+        Self { uid, node, place, provisioning: Provisioning::Thick, size }
     }
 
     /// The same, thin.
@@ -116,18 +110,12 @@ impl Hold {
     }
 
     pub(super) fn without_wish(&self) -> Option<Self> {
-        let left = Self {
-            wish: None,
-            ..self.clone()
-        };
+        let left = Self { wish: None, ..self.clone() };
         left.bound.is_some().then_some(left)
     }
 
     pub(super) fn without_bound(&self) -> Option<Self> {
-        let left = Self {
-            bound: None,
-            ..self.clone()
-        };
+        let left = Self { bound: None, ..self.clone() };
         left.wish.is_some().then_some(left)
     }
 }

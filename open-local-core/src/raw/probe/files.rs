@@ -13,13 +13,7 @@ struct Fixed {
 }
 
 const fn fixed(name: &'static str, offset: u64, magic: &'static [u8]) -> Fixed {
-    Fixed {
-        name,
-        offset,
-        magic,
-        uuid: None,
-        label: None,
-    }
+    Fixed { name, offset, magic, uuid: None, label: None }
 }
 
 impl Fixed {
@@ -62,14 +56,10 @@ const FIXED: &[Fixed] = &[
     fixed("UDF", 32_769, b"BEA01"),
     fixed("UDF", 34_817, b"NSR0"),
     fixed("UFS2", 65_536 + 1372, &[0x19, 0x01, 0x54, 0x19]),
-    fixed("bcachefs", 4120, &BCACHEFS)
-        .uuid(4096 + 56)
-        .label(4096 + 72, 32),
+    fixed("bcachefs", 4120, &BCACHEFS).uuid(4096 + 56).label(4096 + 72, 32),
     fixed("cramfs", 0, &[0x45, 0x3D, 0xCD, 0x28]),
     fixed("cramfs", 0, &[0x28, 0xCD, 0x3D, 0x45]),
-    fixed("erofs", 1024, &[0xE2, 0xE1, 0xF5, 0xE0])
-        .uuid(1072)
-        .label(1088, 16),
+    fixed("erofs", 1024, &[0xE2, 0xE1, 0xF5, 0xE0]).uuid(1072).label(1088, 16),
     fixed("exFAT", 3, b"EXFAT   "),
     fixed("f2fs", 1024, &[0x10, 0x20, 0xF5, 0xF2]).uuid(1024 + 108),
     fixed("f2fs", 5120, &[0x10, 0x20, 0xF5, 0xF2]).uuid(5120 + 108),
@@ -87,14 +77,8 @@ const BCACHEFS: [u8; 16] = [
 const PAGES: [u64; 5] = [4096, 8192, 16_384, 32_768, 65_536];
 
 /// Magic numbers of swap areas, the later ones of hibernated systems.
-const SWAP: [&[u8]; 6] = [
-    b"SWAPSPACE2",
-    b"SWAP-SPACE",
-    b"S1SUSPEND",
-    b"S2SUSPEND",
-    b"ULSUSPEND",
-    b"LINHIB0001",
-];
+const SWAP: [&[u8]; 6] =
+    [b"SWAPSPACE2", b"SWAP-SPACE", b"S1SUSPEND", b"S2SUSPEND", b"ULSUSPEND", b"LINHIB0001"];
 
 /// Copies of a ZFS label; two at the start, two at the end.
 const ZFS_LABEL: u64 = 256 << 10;
@@ -114,23 +98,16 @@ pub(super) fn find(view: &View, found: &mut Vec<Signature>) {
 
 fn swap(view: &View) -> Option<Signature> {
     let places = PAGES.iter().map(|page| page - 10);
-    let at = places
-        .filter(|at| SWAP.iter().any(|magic| view.has(*at, magic)))
-        .min()?;
-    let signature = Signature::new("swap", at)
-        .with_uuid(view.uuid(1036))
-        .with_label(view.text(1052, 16));
+    let at = places.filter(|at| SWAP.iter().any(|magic| view.has(*at, magic))).min()?;
+    let signature =
+        Signature::new("swap", at).with_uuid(view.uuid(1036)).with_label(view.text(1052, 16));
     Some(signature)
 }
 
 fn zfs(view: &View) -> Option<Signature> {
     let end = view.size() / ZFS_LABEL * ZFS_LABEL;
-    let labels = [
-        Some(0),
-        Some(ZFS_LABEL),
-        end.checked_sub(2 * ZFS_LABEL),
-        end.checked_sub(ZFS_LABEL),
-    ];
+    let labels =
+        [Some(0), Some(ZFS_LABEL), end.checked_sub(2 * ZFS_LABEL), end.checked_sub(ZFS_LABEL)];
     labels
         .into_iter()
         .flatten()

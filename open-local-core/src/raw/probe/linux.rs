@@ -18,10 +18,7 @@ fn territory(view: &View, signature: &Signature) -> Option<Territory> {
         FsKind::Xfs => (0..512, view.be64(8)?.checked_mul(view.be32(4)?.into())),
         FsKind::Btrfs => (BTRFS..BTRFS + 4096, view.le64(BTRFS + 0x70)),
     };
-    Some(Territory {
-        superblock,
-        end: end.unwrap_or(0),
-    })
+    Some(Territory { superblock, end: end.unwrap_or(0) })
 }
 
 fn ext_size(view: &View) -> Option<u64> {
@@ -116,9 +113,5 @@ fn btrfs(view: &View) -> Option<Signature> {
         .with_uuid(view.uuid(BTRFS + 0x20))
         .with_label(view.text(BTRFS + 0x12B, 256))
         .with_kind(FsKind::Btrfs);
-    Some(if made {
-        signature
-    } else {
-        signature.unfinished()
-    })
+    Some(if made { signature } else { signature.unfinished() })
 }

@@ -33,16 +33,8 @@ const FIXED: &[(&str, u64, &[u8])] = &[
     ("dm-verity hash device", 0, b"verity\0\0"),
     ("Stratis device", 516, b"!Stra0tis\x86\xff\x02^\x41rh"),
     ("VDO device", 0, b"dmvdo001"),
-    (
-        "thin-pool metadata",
-        32,
-        &[0xD6, 0x9B, 0x9D, 0x01, 0, 0, 0, 0],
-    ),
-    (
-        "dm-cache metadata",
-        32,
-        &[0x91, 0x96, 0x5F, 0x00, 0, 0, 0, 0],
-    ),
+    ("thin-pool metadata", 32, &[0xD6, 0x9B, 0x9D, 0x01, 0, 0, 0, 0]),
+    ("dm-cache metadata", 32, &[0x91, 0x96, 0x5F, 0x00, 0, 0, 0, 0]),
 ];
 
 fn lvm2(view: &View) -> Option<Signature> {

@@ -135,15 +135,10 @@ fn boot_sectors_are_no_partition_tables() {
     assert_eq!(names(MIB, &[(3, b"NTFS    "), mark]), ["NTFS"]);
     assert_eq!(names(MIB, &[(3, b"EXFAT   "), mark]), ["exFAT"]);
     assert_eq!(names(MIB, &[(82, b"FAT32   "), mark]), ["FAT"]);
-    let bpb = [
-        0xEB, 0x3C, 0x90, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 4, 1, 0, 2, 0, 2, 0, 0, 0xF8,
-    ];
+    let bpb = [0xEB, 0x3C, 0x90, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 4, 1, 0, 2, 0, 2, 0, 0, 0xF8];
     assert_eq!(names(MIB, &[(0, &bpb), mark]), ["FAT"]);
     let partition = [0x80, 0, 2, 0, 0x83];
-    assert_eq!(
-        names(MIB, &[(446, &partition), mark]),
-        ["DOS partition table"]
-    );
+    assert_eq!(names(MIB, &[(446, &partition), mark]), ["DOS partition table"]);
 }
 
 #[test]

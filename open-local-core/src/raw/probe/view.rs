@@ -94,9 +94,7 @@ impl View {
 
     /// The UUID there; `None` for one of zeroes only.
     pub(super) fn uuid(&self, offset: u64) -> Option<Uuid> {
-        self.array(offset)
-            .filter(|bytes| *bytes != [0; 16])
-            .map(Uuid::from_bytes)
+        self.array(offset).filter(|bytes| *bytes != [0; 16]).map(Uuid::from_bytes)
     }
 
     /// The text there up to a NUL; `None` for an empty one.

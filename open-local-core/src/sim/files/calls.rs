@@ -155,11 +155,7 @@ impl Files for SimFiles {
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         self.shared.change(|machine, pass| {
-            let dots = if path.parent().is_none() {
-                libc::EBUSY
-            } else {
-                libc::ENOTEMPTY
-            };
+            let dots = if path.parent().is_none() { libc::EBUSY } else { libc::ENOTEMPTY };
             let place = machine.tree.place(path, dots)?;
             machine.check_writable()?;
             if pass.applies() {
@@ -200,9 +196,7 @@ impl Files for SimFiles {
             let place = machine.tree.place(path, libc::EISDIR)?;
             machine.tree.at(&place)
         };
-        let is_there = self
-            .shared
-            .look(|machine| Ok(existing(machine)?.is_some()))?;
+        let is_there = self.shared.look(|machine| Ok(existing(machine)?.is_some()))?;
         // Kept until the lock is held: its drop locks the machine, and without it the number of a
         // file that somebody else removes meanwhile would be free.
         let made = if is_there {

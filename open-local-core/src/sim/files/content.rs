@@ -28,11 +28,7 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) const fn new(id: u64, taken: Arc<Taken>) -> Self {
-        Self {
-            id,
-            taken: Some(taken),
-            page: None,
-        }
+        Self { id, taken: Some(taken), page: None }
     }
 
     /// What two files that share the block have in common.
@@ -42,17 +38,11 @@ impl Slot {
     }
 
     fn is_shared(&self) -> bool {
-        self.taken
-            .as_ref()
-            .is_some_and(|taken| Arc::strong_count(taken) > 1)
+        self.taken.as_ref().is_some_and(|taken| Arc::strong_count(taken) > 1)
     }
 
     fn on_disk(&self) -> Self {
-        Self {
-            id: self.id,
-            taken: None,
-            page: self.page.clone(),
-        }
+        Self { id: self.id, taken: None, page: self.page.clone() }
     }
 
     fn bytes_mut(&mut self) -> &mut Page {
@@ -98,11 +88,8 @@ fn pieces(offset: u64, len: usize) -> impl Iterator<Item = Piece> {
         let at = offset.checked_add(u64::try_from(done).ok()?)?;
         let start = usize::try_from(at % BLOCK).ok()?;
         let count = (4096 - start).min(len - done);
-        let piece = Piece {
-            block: at / BLOCK,
-            within: start..start + count,
-            buffer: done..done + count,
-        };
+        let piece =
+            Piece { block: at / BLOCK, within: start..start + count, buffer: done..done + count };
         done += count;
         Some(piece)
     })
@@ -132,10 +119,7 @@ impl Content {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         for piece in pieces(offset, buf.len()) {
-            let page = self
-                .blocks
-                .get(&piece.block)
-                .and_then(|slot| slot.page.as_ref());
+            let page = self.blocks.get(&piece.block).and_then(|slot| slot.page.as_ref());
             let Some(target) = buf.get_mut(piece.buffer) else {
                 continue;
             };
@@ -166,10 +150,7 @@ impl Content {
     fn own(&mut self, room: &mut Room, block: u64) -> io::Result<&mut Slot> {
         let slot = match self.blocks.remove(&block) {
             Some(slot) if slot.is_shared() => match room.take() {
-                Ok(fresh) => Slot {
-                    page: slot.page,
-                    ..fresh
-                },
+                Ok(fresh) => Slot { page: slot.page, ..fresh },
                 Err(error) => {
                     self.blocks.insert(block, slot);
                     return Err(error);

@@ -39,18 +39,14 @@ struct Touched<'a> {
 impl<'a> Touched<'a> {
     fn add(&mut self, change: &'a Pending) {
         self.any = true;
-        self.places
-            .extend(change.entries.iter().map(|(place, _)| place));
+        self.places.extend(change.entries.iter().map(|(place, _)| place));
         self.inodes.extend(&change.inodes);
     }
 
     fn meets(&self, change: &Pending) -> bool {
         let mut places = change.entries.iter().map(|(place, _)| place);
         places.any(|place| self.places.contains(place))
-            || change
-                .inodes
-                .iter()
-                .any(|inode| self.inodes.contains(inode))
+            || change.inodes.iter().any(|inode| self.inodes.contains(inode))
     }
 }
 
@@ -145,10 +141,8 @@ impl Tree {
     /// Drops nodes that nothing uses and that no power cut can bring back.
     fn forget_unreachable(&mut self) {
         let changes = self.pending.iter().flat_map(|change| &change.entries);
-        let mut todo: Vec<Key> = changes
-            .flat_map(|((folder, _), target)| [Some(*folder), *target])
-            .flatten()
-            .collect();
+        let mut todo: Vec<Key> =
+            changes.flat_map(|((folder, _), target)| [Some(*folder), *target]).flatten().collect();
         todo.push(ROOT);
         let in_use = |node: &Node| node.links > 0 || node.opens > 0 || node.pins > 0;
         let used = self.nodes.iter().filter(|(_, node)| in_use(node));

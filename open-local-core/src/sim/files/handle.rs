@@ -20,11 +20,7 @@ impl Open {
     /// Call it with the machine that `shared` locks.
     pub(super) fn new(shared: &Shared, machine: &mut Machine, key: Key) -> io::Result<Self> {
         machine.open(key)?;
-        Ok(Self {
-            shared: shared.clone(),
-            key,
-            process: machine.process(),
-        })
+        Ok(Self { shared: shared.clone(), key, process: machine.process() })
     }
 }
 
@@ -109,11 +105,7 @@ impl FileIo for SimFile {
             }
             machine.check_writable()?;
             if pass.applies() {
-                machine
-                    .tree
-                    .content_mut(self.open.key)?
-                    .0
-                    .set_len(size.get())?;
+                machine.tree.content_mut(self.open.key)?.0.set_len(size.get())?;
             }
             Ok(())
         })
@@ -132,10 +124,7 @@ impl FileIo for SimFile {
                 return Err(errno(libc::EBADF));
             }
             machine.check_writable()?;
-            let part = pass
-                .steps(len.div_ceil(BLOCK))
-                .saturating_mul(BLOCK)
-                .min(len);
+            let part = pass.steps(len.div_ceil(BLOCK)).saturating_mul(BLOCK).min(len);
             if part == 0 {
                 return Ok(());
             }

@@ -99,19 +99,11 @@ impl Machine {
 
     /// Whether what this process opened is still open.
     pub(in crate::sim) fn check_process(&self, process: u64) -> io::Result<()> {
-        if process == self.faults.process {
-            Ok(())
-        } else {
-            Err(killed())
-        }
+        if process == self.faults.process { Ok(()) } else { Err(killed()) }
     }
 
     pub(super) fn check_writable(&self) -> io::Result<()> {
-        if self.read_only {
-            Err(errno(libc::EROFS))
-        } else {
-            Ok(())
-        }
+        if self.read_only { Err(errno(libc::EROFS)) } else { Ok(()) }
     }
 
     /// Closes what the process had open and releases its locks.

@@ -32,11 +32,7 @@ pub(super) struct Room {
 
 impl Room {
     pub(super) fn new(total: u64) -> Self {
-        Self {
-            used: Arc::new(AtomicU64::new(0)),
-            total: total / BLOCK,
-            next_slot: 0,
-        }
+        Self { used: Arc::new(AtomicU64::new(0)), total: total / BLOCK, next_slot: 0 }
     }
 
     pub(super) const fn set_total(&mut self, total: u64) {
@@ -71,10 +67,7 @@ impl Room {
 
     /// The same with nothing taken.
     pub(super) fn empty(&self) -> Self {
-        Self {
-            used: Arc::new(AtomicU64::new(0)),
-            ..*self
-        }
+        Self { used: Arc::new(AtomicU64::new(0)), ..*self }
     }
 
     /// Takes a block as it is taken elsewhere; once for all that share it there.

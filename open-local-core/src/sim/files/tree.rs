@@ -217,19 +217,13 @@ impl Tree {
 
     /// What a path names.
     pub(super) fn find(&self, path: &Path, follow_last: bool) -> io::Result<Key> {
-        Ok(self
-            .walk(path, follow_last)?
-            .last()
-            .copied()
-            .unwrap_or(ROOT))
+        Ok(self.walk(path, follow_last)?.last().copied().unwrap_or(ROOT))
     }
 
     /// The folder a path lies in.
     pub(super) fn parent(&self, path: &Path) -> io::Result<Key> {
         check(path)?;
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let key = self.find(parent.unwrap_or(Path::new("/")), true)?;
         self.folder(key).map(|_| key)
     }
@@ -275,14 +269,7 @@ impl Tree {
             self.next_inode += 1;
             self.next_inode - 1
         });
-        let node = Node {
-            inode,
-            links: 0,
-            opens: 0,
-            pins: 0,
-            locked: false,
-            body,
-        };
+        let node = Node { inode, links: 0, opens: 0, pins: 0, locked: false, body };
         self.nodes.insert(key, node);
         key
     }

@@ -47,17 +47,9 @@ impl SimLoop {
         let opener = Arc::new(());
         let process = machine.process();
         let attached = machine.loops.get_mut(number.minor())?;
-        attached
-            .openers
-            .retain(|(_, opener)| opener.strong_count() > 0);
+        attached.openers.retain(|(_, opener)| opener.strong_count() > 0);
         attached.openers.push((process, Arc::downgrade(&opener)));
-        Ok(Self {
-            shared: shared.clone(),
-            index: number.minor(),
-            process,
-            writable,
-            opener,
-        })
+        Ok(Self { shared: shared.clone(), index: number.minor(), process, writable, opener })
     }
 
     /// What this descriptor is open on; `ENXIO` once the device was detached or stolen.
@@ -65,11 +57,7 @@ impl SimLoop {
         machine.check_process(self.process)?;
         let attached = machine.loops.get(self.index)?;
         let mine = |(_, opener): &(u64, Weak<()>)| opener.as_ptr() == Arc::as_ptr(&self.opener);
-        if attached.openers.iter().any(mine) {
-            Ok(attached)
-        } else {
-            Err(errno(libc::ENXIO))
-        }
+        if attached.openers.iter().any(mine) { Ok(attached) } else { Err(errno(libc::ENXIO)) }
     }
 }
 
@@ -121,8 +109,7 @@ impl BlockIo for SimLoop {
     }
 
     fn size(&self) -> io::Result<Bytes> {
-        self.shared
-            .look(|machine| Ok(self.attached(machine)?.device.size))
+        self.shared.look(|machine| Ok(self.attached(machine)?.device.size))
     }
 }
 

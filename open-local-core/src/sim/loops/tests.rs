@@ -33,10 +33,7 @@ fn a_device_shows_its_file_at_the_size_it_had() {
     let (files, loops) = machine();
     let device = loops.attach(&spec(FILE)).unwrap();
     assert_eq!(device.size, Bytes::new(9728), "whole sectors only");
-    assert_eq!(
-        device.file_inode,
-        files.stat(Path::new(FILE)).unwrap().inode
-    );
+    assert_eq!(device.file_inode, files.stat(Path::new(FILE)).unwrap().inode);
     assert_eq!(loops.list().unwrap(), std::slice::from_ref(&device));
     let node = files.stat(&device.path).unwrap();
     assert_eq!(node.stands_for, Some(device.number));
@@ -114,16 +111,10 @@ fn devices_run_out_and_bad_wishes_are_refused() {
     assert!(!loops.attach(&spec(FILE)).unwrap().direct_io);
     assert_eq!(number(loops.attach(&spec("/pool/b"))), Some(libc::ENOSPC));
     loops.set_devices(2).unwrap();
-    let bad_block = LoopSpec {
-        block_size: Bytes::new(1000),
-        ..spec(FILE)
-    };
+    let bad_block = LoopSpec { block_size: Bytes::new(1000), ..spec(FILE) };
     assert_eq!(number(loops.attach(&bad_block)), Some(libc::EINVAL));
     let tag = "t".repeat(64);
-    let bad_tag = LoopSpec {
-        tag: &tag,
-        ..spec(FILE)
-    };
+    let bad_tag = LoopSpec { tag: &tag, ..spec(FILE) };
     assert_eq!(number(loops.attach(&bad_tag)), Some(libc::EINVAL));
     assert_eq!(number(loops.attach(&spec("/none"))), Some(libc::ENOENT));
     files.add_symlink("/pool/l", "a").unwrap();
@@ -133,10 +124,7 @@ fn devices_run_out_and_bad_wishes_are_refused() {
 #[test]
 fn a_read_only_device_refuses_writes() {
     let (files, loops) = machine();
-    let read_only = LoopSpec {
-        read_only: true,
-        ..spec(FILE)
-    };
+    let read_only = LoopSpec { read_only: true, ..spec(FILE) };
     let device = loops.attach(&read_only).unwrap();
     let open = loops.open(device.number).unwrap();
     assert_eq!(number(open.write_at(0, &[1; 512])), Some(libc::EPERM));

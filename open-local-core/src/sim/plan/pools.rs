@@ -36,10 +36,7 @@ pub(in crate::sim) fn ensure_pool(world: &World, spec: &PoolSpec) -> Result<Vec<
     if spec.capacity.is_some_and(|capacity| capacity > world.disk) {
         return refuse(
             ErrorKind::OutOfSpace,
-            format!(
-                "the disk has {}, less than the capacity asked for",
-                world.disk
-            ),
+            format!("the disk has {}, less than the capacity asked for", world.disk),
             "lower the capacity or leave it out",
         );
     }
@@ -61,11 +58,7 @@ fn same_pool(there: &PoolSpec, wanted: &PoolSpec) -> Result<()> {
         ("location", text(&there.location), text(&wanted.location)),
         ("capacity", text(&there.capacity), text(&wanted.capacity)),
         ("reserve", text(&there.reserve), text(&wanted.reserve)),
-        (
-            "overcommit",
-            text(&there.overcommit),
-            text(&wanted.overcommit),
-        ),
+        ("overcommit", text(&there.overcommit), text(&wanted.overcommit)),
     ];
     match fields.into_iter().find(|(_, a, b)| a != b) {
         Some((field, a, b)) => Err(conflict(Op::EnsurePool, &wanted.id, field, a, b)),
@@ -92,10 +85,7 @@ fn remove_steps(pool: &PoolState) -> Vec<Step> {
     let id = &pool.spec.id;
     match pool.stage {
         Stage::Erasing => vec![Step::ForgetPool(id.clone())],
-        _ => vec![
-            Step::MarkPoolRemoving(id.clone()),
-            Step::ForgetPool(id.clone()),
-        ],
+        _ => vec![Step::MarkPoolRemoving(id.clone()), Step::ForgetPool(id.clone())],
     }
 }
 

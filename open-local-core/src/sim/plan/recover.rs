@@ -50,16 +50,10 @@ fn volume(view: View<'_>, id: &VolumeId, volume: &VolumeState) -> Vec<Step> {
         steps.push(Step::FinishRollBack(id.clone()));
     }
     if volume.promised != volume.size {
-        steps.push(Step::Promise {
-            volume: id.clone(),
-            to: volume.size,
-        });
+        steps.push(Step::Promise { volume: id.clone(), to: volume.size });
     }
     if let Some(device) = view.device(&this).filter(|d| d.size != volume.size) {
-        steps.push(Step::ShowSize {
-            index: device.attachment.number.minor(),
-            to: volume.size,
-        });
+        steps.push(Step::ShowSize { index: device.attachment.number.minor(), to: volume.size });
     }
     steps
 }

@@ -39,10 +39,7 @@ pub(super) fn ensure(view: View<'_>, spec: &SnapshotSpec) -> Result<Vec<Step>> {
         let request = snapshot_request(spec, size, cost);
         room::admit(view.world, view.pool, request, op, &spec.id)?;
     }
-    steps.push(Step::RecordSnapshot {
-        spec: spec.clone(),
-        size,
-    });
+    steps.push(Step::RecordSnapshot { spec: spec.clone(), size });
     steps.push(Step::Fill(this.clone()));
     steps.push(Step::Finish(this));
     Ok(steps)
@@ -55,23 +52,14 @@ fn source_size(view: View<'_>, spec: &SnapshotSpec) -> Result<(Bytes, Bytes)> {
         let source = Source::Volume(spec.volume.clone());
         return Err(not_ready(Op::EnsureSnapshot, &source));
     }
-    let cost = volume
-        .content
-        .as_ref()
-        .map_or(Bytes::ZERO, Content::cost_of_copy);
+    let cost = volume.content.as_ref().map_or(Bytes::ZERO, Content::cost_of_copy);
     Ok((volume.size, cost))
 }
 
 fn same(there: &SnapshotState, spec: &SnapshotSpec) -> Result<()> {
     let op = Op::EnsureSnapshot;
     if there.volume != spec.volume {
-        return Err(conflict(
-            op,
-            &spec.id,
-            "volume",
-            &there.volume,
-            &spec.volume,
-        ));
+        return Err(conflict(op, &spec.id, "volume", &there.volume, &spec.volume));
     }
     if there.writable != spec.writable {
         let (a, b) = (there.writable, spec.writable);

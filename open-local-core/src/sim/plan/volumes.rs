@@ -42,11 +42,7 @@ pub(super) fn ensure(view: View<'_>, spec: &VolumeSpec) -> Result<Vec<Step>> {
         let request = Request::volume(size, provisioning);
         room::admit(view.world, view.pool, request, op, &spec.id)?;
     }
-    steps.push(Step::RecordVolume {
-        spec: spec.clone(),
-        size,
-        provisioning,
-    });
+    steps.push(Step::RecordVolume { spec: spec.clone(), size, provisioning });
     if spec.source.is_some() {
         steps.push(Step::Fill(this.clone()));
     }
@@ -58,9 +54,7 @@ fn same(there: &VolumeState, spec: &VolumeSpec, provisioning: Provisioning) -> R
     let differs =
         |field: &str, a: String, b: String| Err(conflict(Op::EnsureVolume, &spec.id, field, a, b));
     let name = |source: &Option<VolumeSource>| {
-        source
-            .as_ref()
-            .map_or_else(|| "none".to_owned(), ToString::to_string)
+        source.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)
     };
     if !spec.size.accepts(there.requested, there.size) {
         let wanted = spec.size.required();
@@ -99,10 +93,8 @@ fn source_fits(
     }
     if size < least {
         let message = format!("the size {size} is less than the {least} of its source, {source}");
-        return Err(
-            Error::new(ErrorKind::InvalidArgument, op, &spec.id, message)
-                .with_remedy(format!("ask for at least {least}")),
-        );
+        return Err(Error::new(ErrorKind::InvalidArgument, op, &spec.id, message)
+            .with_remedy(format!("ask for at least {least}")));
     }
     Ok(())
 }
@@ -131,21 +123,12 @@ pub(super) fn grow(view: View<'_>, id: &VolumeId, size: Bytes) -> Result<Vec<Ste
             if !more.is_zero() {
                 room::admit(view.world, view.pool, request, op, id)?;
             }
-            steps.push(Step::Promise {
-                volume: id.clone(),
-                to,
-            });
+            steps.push(Step::Promise { volume: id.clone(), to });
         }
-        steps.push(Step::Resize {
-            volume: id.clone(),
-            to,
-        });
+        steps.push(Step::Resize { volume: id.clone(), to });
     }
     if let Some(device) = view.device(&this).filter(|device| device.size != to) {
-        steps.push(Step::ShowSize {
-            index: device.attachment.number.minor(),
-            to,
-        });
+        steps.push(Step::ShowSize { index: device.attachment.number.minor(), to });
     }
     Ok(steps)
 }
@@ -182,11 +165,7 @@ pub(super) fn publish(view: View<'_>, spec: &PublishSpec) -> Result<Vec<Step>> {
     let there = device.attachment.read_only;
     if there != spec.read_only {
         let mode = |read_only| if read_only { "read-only" } else { "read-write" };
-        let message = format!(
-            "it is published {}, not {}",
-            mode(there),
-            mode(spec.read_only)
-        );
+        let message = format!("it is published {}, not {}", mode(there), mode(spec.read_only));
         return Err(Error::new(ErrorKind::Conflict, op, &spec.source, message)
             .with_remedy("unpublish it first"));
     }
@@ -198,10 +177,7 @@ pub(super) fn unpublish(view: View<'_>, source: &Source) -> Result<Vec<Step>> {
         return Ok(Vec::new());
     };
     refuse_in_use(view.world, Op::Unpublish, source, device)?;
-    Ok(vec![Step::Detach {
-        source: source.clone(),
-        index: device.attachment.number.minor(),
-    }])
+    Ok(vec![Step::Detach { source: source.clone(), index: device.attachment.number.minor() }])
 }
 
 pub(super) fn remove(view: View<'_>, id: &VolumeId) -> Result<Vec<Step>> {
@@ -216,9 +192,8 @@ pub(super) fn remove(view: View<'_>, id: &VolumeId) -> Result<Vec<Step>> {
     let untaken = view.pool.snapshots.iter().filter(|(_, snapshot)| {
         snapshot.volume == *id && snapshot.stage == Stage::Making && snapshot.content.is_none()
     });
-    let mut steps: Vec<Step> = untaken
-        .map(|(snapshot, _)| Step::Forget(Source::Snapshot(snapshot.clone())))
-        .collect();
+    let mut steps: Vec<Step> =
+        untaken.map(|(snapshot, _)| Step::Forget(Source::Snapshot(snapshot.clone()))).collect();
     steps.extend(erase(view.pool, &this, volume.stage));
     Ok(steps)
 }

@@ -30,10 +30,7 @@ fn promises_end_at_the_ratio_of_what_the_reserve_leaves() {
     assert_eq!(error.kind(), ErrorKind::OutOfSpace);
     snap(&*pool, "r", "a");
     let capacity = pool.info().unwrap().capacity;
-    assert_eq!(
-        (capacity.promised, capacity.available),
-        (blocks(100), blocks(80))
-    );
+    assert_eq!((capacity.promised, capacity.available), (blocks(100), blocks(80)));
     let too_much = Some(ErrorKind::OutOfSpace);
     assert_eq!(ask(&*pool, "b", 81, Provisioning::Thin), too_much);
     assert_eq!(ask(&*pool, "b", 80, Provisioning::Thin), None);
@@ -72,10 +69,7 @@ fn from_the_stop_mark_on_nothing_new_is_granted() {
     let error = snapshots(&*pool).ensure_snapshot(&spec).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutOfSpace);
     let thin = pool.thin().unwrap();
-    let policy = thin
-        .thin_policy()
-        .unwrap()
-        .with_stop_at(Ratio::from_percent(90));
+    let policy = thin.thin_policy().unwrap().with_stop_at(Ratio::from_percent(90));
     thin.set_thin_policy(&policy).unwrap();
     assert_eq!(ask(&*pool, "b", 1, Provisioning::Thin), None);
     for bad in [Ratio::ZERO, Ratio::from_percent(101)] {
@@ -108,12 +102,7 @@ fn pools_share_the_disk_of_the_machine() {
     let backend = SimBackend::new(&machine);
     let pools = ["a", "b"].map(|name| {
         let id = PoolId::new(name).unwrap();
-        assert!(
-            backend
-                .ensure_pool(&PoolSpec::new(id.clone()))
-                .unwrap()
-                .changed()
-        );
+        assert!(backend.ensure_pool(&PoolSpec::new(id.clone())).unwrap().changed());
         backend.open_pool(&id).unwrap()
     });
     assert_eq!(ask(&*pools[0], "v", 70, Provisioning::Thick), None);

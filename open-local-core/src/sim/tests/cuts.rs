@@ -42,52 +42,29 @@ fn acts() -> Vec<(&'static str, Act)> {
             let spec = PoolSpec::new(PoolId::new("second")?);
             b.ensure_pool(&spec).map(|_| ())
         }),
-        ("empty thin volume", |b| {
-            ensure(b, VolumeSpec::new(volume("new"), blocks(2)))
-        }),
+        ("empty thin volume", |b| ensure(b, VolumeSpec::new(volume("new"), blocks(2)))),
         ("thick clone of a snapshot", |b| {
             let spec =
                 VolumeSpec::new(volume("new"), blocks(9)).from_source(of_snapshot("of-thin"));
             ensure(b, spec.with_provisioning(Provisioning::Thick))
         }),
         ("thin clone of a thick volume", |b| {
-            ensure(
-                b,
-                VolumeSpec::new(volume("new"), blocks(9)).from_source(of_volume("thick")),
-            )
+            ensure(b, VolumeSpec::new(volume("new"), blocks(9)).from_source(of_volume("thick")))
         }),
-        ("grow thick", |b| {
-            open(b)?
-                .grow_volume(&volume("thick"), blocks(8))
-                .map(|_| ())
-        }),
-        ("grow published", |b| {
-            open(b)?.grow_volume(&volume("busy"), blocks(8)).map(|_| ())
-        }),
-        ("publish", |b| {
-            open(b)?
-                .publish(&PublishSpec::new(volume("thin")))
-                .map(|_| ())
-        }),
-        ("unpublish", |b| {
-            open(b)?.unpublish(&volume("busy").into()).map(|_| ())
-        }),
-        ("remove volume", |b| {
-            open(b)?.remove_volume(&volume("thin")).map(|_| ())
-        }),
+        ("grow thick", |b| open(b)?.grow_volume(&volume("thick"), blocks(8)).map(|_| ())),
+        ("grow published", |b| open(b)?.grow_volume(&volume("busy"), blocks(8)).map(|_| ())),
+        ("publish", |b| open(b)?.publish(&PublishSpec::new(volume("thin"))).map(|_| ())),
+        ("unpublish", |b| open(b)?.unpublish(&volume("busy").into()).map(|_| ())),
+        ("remove volume", |b| open(b)?.remove_volume(&volume("thin")).map(|_| ())),
         ("writable snapshot", |b| {
             let spec = SnapshotSpec::new(snapshot("new"), volume("thin")).writable();
             snapshots(&*open(b)?).ensure_snapshot(&spec).map(|_| ())
         }),
         ("roll back", |b| {
-            snapshots(&*open(b)?)
-                .roll_back(&volume("thin"), &snapshot("of-thin"))
-                .map(|_| ())
+            snapshots(&*open(b)?).roll_back(&volume("thin"), &snapshot("of-thin")).map(|_| ())
         }),
         ("remove snapshot", |b| {
-            snapshots(&*open(b)?)
-                .remove_snapshot(&snapshot("of-thin"))
-                .map(|_| ())
+            snapshots(&*open(b)?).remove_snapshot(&snapshot("of-thin")).map(|_| ())
         }),
         ("set token", |b| {
             let uuid = Uuid::from_bytes([7; 16]);
@@ -212,10 +189,7 @@ fn an_injected_error_is_answered_once_with_its_kind() {
     let spec = VolumeSpec::new(volume("new"), blocks(1));
     assert_eq!(pool.ensure_volume(&spec).unwrap_err().kind(), ErrorKind::Io);
     assert!(fault.reached());
-    assert_eq!(
-        pool.volume(&volume("new")).unwrap().phase.to_string(),
-        "filling 1"
-    );
+    assert_eq!(pool.volume(&volume("new")).unwrap().phase.to_string(), "filling 1");
     let busy = pool.publish(&PublishSpec::new(volume("new"))).unwrap_err();
     assert_eq!(busy.kind(), ErrorKind::Busy);
     assert!(pool.ensure_volume(&spec).unwrap().changed());

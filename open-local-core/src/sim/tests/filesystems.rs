@@ -25,20 +25,14 @@ fn bench() -> Bench {
     make(&*pool, "v", blocks(4));
     let device = published(&*pool, volume("v"));
     let fs = SimFilesystems::new(&machine);
-    Bench {
-        machine,
-        pool,
-        fs,
-        device,
-    }
+    Bench { machine, pool, fs, device }
 }
 
 impl Bench {
     fn format(&self, kind: FsKind) -> Result<Ensured<FsIdentity>> {
         let tokens = self.pool.format_tokens().unwrap();
         let spec = FormatSpec::new(kind).with_label("data");
-        self.fs
-            .ensure_formatted(tokens, &volume("v"), &self.device, &spec)
+        self.fs.ensure_formatted(tokens, &volume("v"), &self.device, &spec)
     }
 
     fn token(&self) -> FormatToken {

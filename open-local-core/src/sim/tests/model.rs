@@ -75,14 +75,12 @@ fn run(machine: &Machine, pool: &dyn Pool, act: &Act) -> Result<()> {
             spec.writable = *w;
             snapshots(pool).ensure_snapshot(&spec).map(|_| ())
         }
-        Act::RollBack(v, s) => snapshots(pool)
-            .roll_back(&volume(NAMES[*v]), &snapshot(NAMES[*s]))
-            .map(|_| ()),
+        Act::RollBack(v, s) => {
+            snapshots(pool).roll_back(&volume(NAMES[*v]), &snapshot(NAMES[*s])).map(|_| ())
+        }
         Act::Grow(v, n) => pool.grow_volume(&volume(NAMES[*v]), blocks(*n)).map(|_| ()),
         Act::RemoveVolume(v) => pool.remove_volume(&volume(NAMES[*v])).map(|_| ()),
-        Act::RemoveSnapshot(s) => snapshots(pool)
-            .remove_snapshot(&snapshot(NAMES[*s]))
-            .map(|_| ()),
+        Act::RemoveSnapshot(s) => snapshots(pool).remove_snapshot(&snapshot(NAMES[*s])).map(|_| ()),
     }
 }
 
@@ -150,16 +148,10 @@ impl Model {
             self.volumes.keys().copied().collect::<Vec<_>>()
         );
         for (name, bytes) in &self.volumes {
-            assert!(
-                content(machine, pool, volume(name)) == *bytes,
-                "volume {name}"
-            );
+            assert!(content(machine, pool, volume(name)) == *bytes, "volume {name}");
         }
         for (name, bytes) in &self.snapshots {
-            assert!(
-                content(machine, pool, snapshot(name)) == *bytes,
-                "snapshot {name}"
-            );
+            assert!(content(machine, pool, snapshot(name)) == *bytes, "snapshot {name}");
         }
     }
 }

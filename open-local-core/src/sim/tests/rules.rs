@@ -17,10 +17,7 @@ fn another_specification_is_a_conflict_that_names_the_field() {
     assert!(!pool.ensure_volume(&spec).unwrap().changed());
     let others = [
         ("size", VolumeSpec::new(volume("v"), blocks(3))),
-        (
-            "provisioning",
-            spec.clone().with_provisioning(Provisioning::Thick),
-        ),
+        ("provisioning", spec.clone().with_provisioning(Provisioning::Thick)),
         ("source", spec.clone().from_source(of_volume("w"))),
         ("tags", spec.clone().with_tag("a", "b")),
     ];
@@ -46,16 +43,11 @@ fn a_pool_that_differs_is_a_conflict_and_one_in_use_is_busy() {
     let backend = SimBackend::new(&machine);
     let spec = PoolSpec::new(pool_id());
     assert!(!backend.ensure_pool(&spec).unwrap().changed());
-    let error = backend
-        .ensure_pool(&spec.clone().with_reserve(blocks(1)))
-        .unwrap_err();
+    let error = backend.ensure_pool(&spec.clone().with_reserve(blocks(1))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.message().contains("reserve"));
     let odd = spec.with_parameter("colour", "blue");
-    assert_eq!(
-        kind_of(backend.ensure_pool(&odd)),
-        ErrorKind::InvalidArgument
-    );
+    assert_eq!(kind_of(backend.ensure_pool(&odd)), ErrorKind::InvalidArgument);
     make(&*pool, "v", blocks(1));
     assert_eq!(kind_of(backend.remove_pool(&pool_id())), ErrorKind::Busy);
     assert!(pool.remove_volume(&volume("v")).unwrap().changed());
@@ -69,12 +61,7 @@ fn devices_come_and_go_with_publishing() {
     let (machine, pool) = machine();
     make(&*pool, "v", blocks(1));
     let attachment = published(&*pool, volume("v"));
-    assert!(
-        !pool
-            .publish(&PublishSpec::new(volume("v")))
-            .unwrap()
-            .changed()
-    );
+    assert!(!pool.publish(&PublishSpec::new(volume("v"))).unwrap().changed());
     let other = PublishSpec::new(volume("v")).read_only();
     assert_eq!(kind_of(pool.publish(&other)), ErrorKind::Conflict);
     assert_eq!(kind_of(pool.remove_volume(&volume("v"))), ErrorKind::Busy);
@@ -155,9 +142,7 @@ fn the_right_to_format_goes_with_the_content() {
     let started = FormatToken::Started { kind, uuid };
     tokens.set_format_token(&volume("v"), started).unwrap();
     snap(&*pool, "started", "v");
-    tokens
-        .set_format_token(&volume("v"), FormatToken::Spent)
-        .unwrap();
+    tokens.set_format_token(&volume("v"), FormatToken::Spent).unwrap();
     snap(&*pool, "spent", "v");
     let sources = [
         (of_snapshot("blank"), FormatToken::Unused),
@@ -177,17 +162,9 @@ fn the_right_to_format_goes_with_the_content() {
     assert_eq!(kind_of(tokens.allow_format(&volume("v"))), ErrorKind::Busy);
     assert!(pool.unpublish(&volume("v").into()).unwrap().changed());
     tokens.allow_format(&volume("v")).unwrap();
-    assert_eq!(
-        tokens.format_token(&volume("v")).unwrap(),
-        FormatToken::Unused
-    );
-    snapshots(&*pool)
-        .roll_back(&volume("v"), &snapshot("spent"))
-        .unwrap();
-    assert_eq!(
-        tokens.format_token(&volume("v")).unwrap(),
-        FormatToken::Spent
-    );
+    assert_eq!(tokens.format_token(&volume("v")).unwrap(), FormatToken::Unused);
+    snapshots(&*pool).roll_back(&volume("v"), &snapshot("spent")).unwrap();
+    assert_eq!(tokens.format_token(&volume("v")).unwrap(), FormatToken::Spent);
 }
 
 #[test]

@@ -25,12 +25,7 @@ impl HostThrottle {
         limits.check()?;
         let identity = self.disk(Op::PlanChange, device)?;
         let hierarchy = self.hierarchy_for(Op::PlanChange, target)?;
-        let job = Job {
-            op: Op::PlanChange,
-            hierarchy: &hierarchy,
-            target,
-            device,
-        };
+        let job = Job { op: Op::PlanChange, hierarchy: &hierarchy, target, device };
         let store = Wishes::of(&self.host);
         let wish = Wish {
             target: target.clone(),
@@ -50,9 +45,7 @@ impl HostThrottle {
         let orders = plan::orders(hierarchy.version, &self.observe(&job)?, &wishes, device);
         steps.extend(orders.iter().map(Write::to_string));
         if wish.lifting && !steps.is_empty() {
-            steps.push(format!(
-                "forget what was asked for {target}, device {device}"
-            ));
+            steps.push(format!("forget what was asked for {target}, device {device}"));
         }
         Ok(Plan::new(Subject::from(target), steps))
     }
@@ -77,35 +70,18 @@ impl HostThrottle {
             });
         }
         if let Support::None(why) = self.judged(target, device)? {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                op,
-                Subject::from(target),
-                why,
-            ));
+            return Err(Error::new(ErrorKind::Unsupported, op, Subject::from(target), why));
         }
-        let job = Job {
-            op,
-            hierarchy: &hierarchy,
-            target,
-            device,
-        };
-        let wish = Wish {
-            target: target.clone(),
-            device,
-            limits: *limits,
-            identity,
-            lifting: false,
-        };
+        let job = Job { op, hierarchy: &hierarchy, target, device };
+        let wish =
+            Wish { target: target.clone(), device, limits: *limits, identity, lifting: false };
         let store = Wishes::of(&self.host);
         let _lock = store.lock(op)?;
         let old = replaceable(store.get(target, device))?;
         let fresh = old.as_ref() != Some(&wish);
         if fresh {
             let step = format!("record for device {device}: {limits}");
-            self.host
-                .checkpoints
-                .before(op, &Subject::from(target), &step)?;
+            self.host.checkpoints.before(op, &Subject::from(target), &step)?;
             store.put(&wish)?;
         }
         let wishes = self.others(&store, &wish)?;

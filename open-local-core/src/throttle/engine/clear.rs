@@ -30,12 +30,7 @@ impl HostThrottle {
             }
             Err(error) => return Err(error),
         };
-        let job = Job {
-            op,
-            hierarchy: &hierarchy,
-            target,
-            device,
-        };
+        let job = Job { op, hierarchy: &hierarchy, target, device };
         let observed = self.observe(&job)?;
         let (all, _) = store.all()?;
         let wishes = live(all, device, &now.unwrap_or_default());
@@ -86,25 +81,16 @@ impl HostThrottle {
         if let Some((hierarchy, _)) = hierarchy.as_ref().zip(identity) {
             if old.as_ref() != Some(&wish) {
                 let step = format!("record for device {device}: to be lifted");
-                self.host
-                    .checkpoints
-                    .before(op, &Subject::from(target), &step)?;
+                self.host.checkpoints.before(op, &Subject::from(target), &step)?;
                 store.put(&wish)?;
             }
-            let job = Job {
-                op,
-                hierarchy,
-                target,
-                device,
-            };
+            let job = Job { op, hierarchy, target, device };
             let wishes = self.others(&store, &wish)?;
             self.finish_lifting(&job, &store, &wishes)?;
         } else {
             self.forget(&store, op, target, device)?;
         }
         let unknown = || Support::None("nothing is known of it any more".to_owned());
-        Ok(Removed::Removed(before.unwrap_or_else(|| {
-            LimitState::wished(wish.limits, unknown())
-        })))
+        Ok(Removed::Removed(before.unwrap_or_else(|| LimitState::wished(wish.limits, unknown()))))
     }
 }

@@ -81,12 +81,7 @@ impl HostThrottle {
             return Ok(());
         }
         let hierarchy = self.hierarchy_for(op, &wish.target)?;
-        let job = Job {
-            op,
-            hierarchy: &hierarchy,
-            target: &wish.target,
-            device: wish.device,
-        };
+        let job = Job { op, hierarchy: &hierarchy, target: &wish.target, device: wish.device };
         let wishes = live(all.to_vec(), wish.device, &now.unwrap_or_default());
         if standing == Standing::Reused || wish.lifting {
             self.finish_lifting(&job, store, &wishes)?;

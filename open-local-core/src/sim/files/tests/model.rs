@@ -61,11 +61,7 @@ fn offset() -> impl Strategy<Value = u64> {
 
 fn call() -> impl Strategy<Value = Call> {
     let slot = 0usize..4;
-    let mode = select(vec![
-        OpenMode::Read,
-        OpenMode::ReadWrite,
-        OpenMode::ReadWrite,
-    ]);
+    let mode = select(vec![OpenMode::Read, OpenMode::ReadWrite, OpenMode::ReadWrite]);
     prop_oneof![
         2 => name().prop_map(Call::CreateDir),
         4 => name().prop_map(Call::CreateNew),
@@ -114,21 +110,11 @@ fn told<T: Debug>(answer: io::Result<T>) -> String {
 
 impl<'a> World<'a> {
     fn new(files: &'a dyn Files, base: PathBuf) -> Self {
-        Self {
-            files,
-            base,
-            handles: [const { None }; 4],
-            locks: [const { None }; 4],
-            next: 0,
-        }
+        Self { files, base, handles: [const { None }; 4], locks: [const { None }; 4], next: 0 }
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        if name.is_empty() {
-            PathBuf::new()
-        } else {
-            self.base.join(name)
-        }
+        if name.is_empty() { PathBuf::new() } else { self.base.join(name) }
     }
 
     fn keep(&mut self, file: io::Result<Box<dyn FileIo>>) -> String {
@@ -140,9 +126,7 @@ impl<'a> World<'a> {
     }
 
     fn with(&self, slot: usize, act: impl FnOnce(&dyn FileIo) -> String) -> String {
-        self.handles[slot]
-            .as_deref()
-            .map_or_else(|| "closed".into(), act)
+        self.handles[slot].as_deref().map_or_else(|| "closed".into(), act)
     }
 
     fn call(&mut self, call: &Call) -> String {
@@ -263,11 +247,7 @@ fn abilities() -> Abilities {
     let blocks_of_4k = file.next_data(0).unwrap() == Some((0, 4096));
     let allocate = file.allocate(0, 4096).is_ok();
     let reflink = SystemFiles.reflink(&a, &b).is_ok();
-    Abilities {
-        reflink,
-        allocate,
-        blocks_of_4k,
-    }
+    Abilities { reflink, allocate, blocks_of_4k }
 }
 
 fn agree(calls: &[Call], can: Abilities) -> Result<(), TestCaseError> {
@@ -299,10 +279,7 @@ fn agree(calls: &[Call], can: Abilities) -> Result<(), TestCaseError> {
 #[test]
 fn random_calls_answer_as_on_the_real_machine() {
     let can = abilities();
-    let config = ProptestConfig {
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(calls in prop::collection::vec(call(), 1..80))| {
         agree(&calls, can)?;
     });

@@ -175,11 +175,7 @@ fn a_store_without_one_of_its_steps_is_caught() {
     let no_sync: Store = |r, files, path| io(careless(r, files, path, true, false, true));
     let in_place: Store = |r, files, path| io(careless(r, files, path, true, true, false));
     torture(whole, Some(&old), &new).unwrap();
-    for (what, store) in [
-        ("flush", no_flush),
-        ("sync_dir", no_sync),
-        ("rename", in_place),
-    ] {
+    for (what, store) in [("flush", no_flush), ("sync_dir", no_sync), ("rename", in_place)] {
         let caught = torture(store, Some(&old), &new);
         assert!(caught.is_err(), "nobody missed the {what}");
     }

@@ -40,10 +40,7 @@ fn a_kill_frees_locks_and_closes_files_but_loses_nothing() {
     files.kill();
     assert!(files.stat(path("/d/a")).is_err() && file.size().is_err());
     files.revive();
-    assert!(
-        file.write_at(0, b"lost").is_err(),
-        "it was open in the dead process"
-    );
+    assert!(file.write_at(0, b"lost").is_err(), "it was open in the dead process");
     let mine = files.try_lock(path("/d/lock")).unwrap();
     assert!(mine.is_some());
     drop(lock);
@@ -87,10 +84,7 @@ fn room_is_counted_by_block_and_once_if_shared() {
     assert_eq!(files.used(), Bytes::new(8192));
     files.reflink(path("/d/a"), path("/d/b")).unwrap();
     assert_eq!(files.used(), Bytes::new(8192));
-    assert_eq!(
-        files.stat(path("/d/b")).unwrap().allocated,
-        Bytes::new(8192)
-    );
+    assert_eq!(files.stat(path("/d/b")).unwrap().allocated, Bytes::new(8192));
     let copy = files.open(path("/d/b"), OpenMode::ReadWrite).unwrap();
     copy.write_at(0, b"mine").unwrap();
     assert_eq!(files.used(), Bytes::new(3 * 4096));
@@ -104,10 +98,7 @@ fn room_is_counted_by_block_and_once_if_shared() {
     let fork = files.fork(1);
     assert_eq!(fork.used(), files.used());
     let space = files.space(path("/d")).unwrap();
-    assert_eq!(
-        (space.total, space.available),
-        (Bytes::new(16384), Bytes::ZERO)
-    );
+    assert_eq!((space.total, space.available), (Bytes::new(16384), Bytes::ZERO));
     drop((file, copy));
     files.remove_file(path("/d/a")).unwrap();
     files.remove_file(path("/d/b")).unwrap();
@@ -261,11 +252,7 @@ fn a_rename_is_atomic_and_unflushed_content_may_be_empty_short_or_torn() {
         let again = files.fork(7);
         again.power_cut(seed);
         let found = content(&cut, "/d/old").expect("one of the two has the name");
-        assert_eq!(
-            Some(&found),
-            content(&again, "/d/old").as_ref(),
-            "one seed, one end"
-        );
+        assert_eq!(Some(&found), content(&again, "/d/old").as_ref(), "one seed, one end");
         let renamed = content(&cut, "/d/new").is_none();
         assert_eq!(found == [1; 3000], !renamed, "both or neither, seed {seed}");
         match found.as_slice() {
@@ -276,13 +263,9 @@ fn a_rename_is_atomic_and_unflushed_content_may_be_empty_short_or_torn() {
             _ => whole += 1,
         }
     }
-    for (count, what) in [
-        (before, "old name"),
-        (empty, "empty"),
-        (short, "short"),
-        (torn, "torn"),
-        (whole, "whole"),
-    ] {
+    for (count, what) in
+        [(before, "old name"), (empty, "empty"), (short, "short"), (torn, "torn"), (whole, "whole")]
+    {
         assert!(count > 0, "no seed gives: {what}");
     }
 }
