@@ -6,6 +6,7 @@
 
 pub mod child;
 pub mod pool_folder;
+pub mod powercut;
 pub mod scratch;
 pub mod sweep;
 
