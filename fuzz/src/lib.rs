@@ -4,6 +4,7 @@
 //! others in `fuzz_targets/`, and a few seeds in `corpus/<target>/`. The tests complain about
 //! whatever is missing.
 
+mod fixtures;
 mod kernel;
 mod records;
 mod superblock;
@@ -28,11 +29,13 @@ pub const TARGETS: &[Target] = &[
     ("ids", ids),
     ("io_max", kernel::io_max),
     ("mountinfo", kernel::mountinfo),
+    ("nbd", fixtures::nbd),
     ("record", records::record),
     ("superblock", superblock::superblock),
     ("units", units),
     ("uuid", uuid),
     ("wish", records::wish),
+    ("write_log", fixtures::write_log),
 ];
 
 /// Runs one target.

@@ -37,7 +37,7 @@ fn act() -> impl Strategy<Value = Act> {
     let range = (0..SECTORS).prop_flat_map(|at| (Just(at), 1..=(SECTORS - at).min(8)));
     let durable = prop::bool::weighted(0.2);
     prop_oneof![
-        6 => (range.clone(), durable.clone())
+        6 => (range.clone(), durable)
             .prop_map(|((at, count), durable)| Act::Write { at, count, durable }),
         2 => (range, durable).prop_map(|((at, count), durable)| Act::Zero { at, count, durable }),
         1 => Just(Act::Flush),
@@ -181,7 +181,8 @@ fn memory_is_bounded_and_what_is_written_back_for_that_is_counted() {
         assert!(disk.used <= disk.memory);
     }
     assert_eq!((disk.status().pending, disk.status().written_back), (3, 5));
-    let seed = (0..).find(|seed| decide(*seed, &[2; 3]).each == [Fate::Lost, Fate::Lost, Fate::Lost]);
+    let seed =
+        (0..).find(|seed| decide(*seed, &[2; 3]).each == [Fate::Lost, Fate::Lost, Fate::Lost]);
     disk.cut(seed.unwrap()).unwrap();
     disk.power_on();
     assert_eq!(sectors(&disk)[..16], [7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 0, 0, 0, 0, 0, 0]);

@@ -48,7 +48,10 @@ fn using(disk: &mut PowerDisk) -> Session {
 }
 
 fn error_of(reply: &[u8]) -> u32 {
-    assert_eq!((&reply[..4], &reply[8..16]), (&0x6744_6698_u32.to_be_bytes()[..], &b"handle78"[..]));
+    assert_eq!(
+        (&reply[..4], &reply[8..16]),
+        (&0x6744_6698_u32.to_be_bytes()[..], &b"handle78"[..])
+    );
     u32::from_be_bytes(reply[4..8].try_into().unwrap())
 }
 
