@@ -5,11 +5,14 @@
 //! touches only objects of runs whose process is gone.
 
 pub mod child;
+pub mod direct;
 pub mod dm;
+pub mod guest;
 pub mod pool_folder;
 pub mod powercut;
 pub mod scratch;
 pub mod sweep;
 
+pub use direct::Direct;
 pub use pool_folder::PoolFolder;
 pub use scratch::{LoopFixture, Scratch, require_root};

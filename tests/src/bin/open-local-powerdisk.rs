@@ -5,7 +5,7 @@
 //! ```
 //!
 //! It prints `ready` and then obeys its standard input, one command a line, one line of answer
-//! each: `cut SEED`, `on`, `status`, `quit`. At its end, told or by the end of its input, what
+//! each: `cut SEED`, `cut-after WRITES SEED`, `on`, `status`, `quit`. At its end, told or by the end of its input, what
 //! was not flushed is lost.
 
 use std::collections::BTreeMap;
@@ -74,27 +74,35 @@ fn options(arguments: impl Iterator<Item = String>) -> io::Result<BTreeMap<Strin
 /// Carries out a command; `None` ends the program.
 fn obey(server: &Server, line: &str) -> io::Result<Option<String>> {
     let mut words = line.split_whitespace();
-    let answer = match (words.next(), words.next().map(str::parse::<u64>)) {
-        (Some("cut"), Some(Ok(seed))) => {
-            let done = server.cut(seed)?;
+    let word = words.next().unwrap_or_default();
+    let numbers: Vec<Option<u64>> = words.map(|word| word.parse().ok()).collect();
+    let answer = match (word, numbers.as_slice()) {
+        ("cut", [Some(seed)]) => {
+            let done = server.cut(*seed)?;
             format!(
                 "cut kept={} lost={} torn={} reordered={}",
                 done.kept, done.lost, done.torn, done.reordered
             )
         }
-        (Some("on"), None) => {
+        ("cut-after", [Some(writes), Some(seed)]) => {
+            server.cut_after(*writes, *seed);
+            "armed".to_owned()
+        }
+        ("on", []) => {
             server.power_on();
             "on".to_owned()
         }
-        (Some("status"), None) => {
+        ("status", []) => {
             let is = server.status();
             format!(
                 "status powered={} pending={} flushes={} writes={} written_back={}",
                 is.powered, is.pending, is.flushes, is.writes, is.written_back
             )
         }
-        (Some("quit"), None) => return Ok(None),
-        _ => format!("error: {line:?} is none of: cut SEED, on, status, quit"),
+        ("quit", []) => return Ok(None),
+        _ => {
+            format!("error: {line:?} is none of: cut SEED, cut-after WRITES SEED, on, status, quit")
+        }
     };
     Ok(Some(answer))
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use open_local_core::host::{Invocation, ProgramRunner, SystemClock, SystemRunner, poll_until};
 
 use crate::Scratch;
+use crate::guest::require_modules;
 use crate::powercut::{Aftermath, FileBacking, PowerDisk, Server, Status};
 
 const CLIENT: &str = "/usr/sbin/nbd-client";
@@ -32,7 +33,11 @@ impl NbdDisk {
     ///
     /// # Errors
     /// As the operating system gives them, and what the client said.
+    ///
+    /// # Panics
+    /// If there is no driver or no client.
     pub fn attach(scratch: &Scratch, name: &str, size: u64, block: u32) -> io::Result<Self> {
+        require();
         let backing = FileBacking::open(&scratch.join(&format!("{name}.power")), size)?;
         let disk = PowerDisk::new(backing).with_granule(u64::from(block));
         let server = Server::start(&scratch.join(&format!("{name}.socket")), disk)?;
@@ -63,6 +68,17 @@ impl NbdDisk {
     /// As [`Server::cut`].
     pub fn cut(&self, seed: u64) -> io::Result<Aftermath> {
         self.server.cut(seed)
+    }
+
+    /// Makes the power go at a certain write, as [`Server::cut_after`].
+    pub fn cut_after(&self, writes: u64, seed: u64) {
+        self.server.cut_after(writes, seed);
+    }
+
+    /// What the last cut did.
+    #[must_use]
+    pub fn last_cut(&self) -> Option<Aftermath> {
+        self.server.last_cut()
     }
 
     /// Gives the device back, which must not be in use.
@@ -137,17 +153,14 @@ fn client(arguments: &[&std::ffi::OsStr]) -> io::Result<()> {
     Err(io::Error::other(format!("nbd-client: {said}")))
 }
 
-/// Fails with what is missing if there is no nbd driver or no client for it.
+/// Loads the driver, and fails with what is missing if there is none, or no client for it.
 ///
 /// # Panics
 /// If so.
 #[expect(clippy::panic, reason = "a tier that lacks something must fail")]
-pub fn require() {
-    let present = |path: &str| fs::exists(path).unwrap_or(false);
-    if !present(CLIENT) {
+fn require() {
+    if !fs::exists(CLIENT).unwrap_or(false) {
         panic!("this test needs {CLIENT} (package nbd-client)");
     }
-    if !present("/sys/block/nbd0") {
-        panic!("this test needs the kernel's nbd driver (modprobe nbd)");
-    }
+    require_modules(&["nbd"]);
 }

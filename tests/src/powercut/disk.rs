@@ -137,6 +137,8 @@ pub struct PowerDisk {
     used: u64,
     pending: VecDeque<Pending>,
     status: Status,
+    armed: Option<(u64, u64)>,
+    last: Option<Aftermath>,
 }
 
 impl PowerDisk {
@@ -146,7 +148,8 @@ impl PowerDisk {
         let status = Status { powered: true, ..Status::default() };
         let (granule, memory) = (SECTOR, 256 << 20);
         let backing = Box::new(backing);
-        Self { backing, granule, memory, used: 0, pending: VecDeque::new(), status }
+        let pending = VecDeque::new();
+        Self { backing, granule, memory, used: 0, pending, status, armed: None, last: None }
     }
 
     /// Sets what a tear does not divide: the logical block of the disk the guest sees, since a
@@ -222,6 +225,12 @@ impl PowerDisk {
         if offset == end {
             return Ok(());
         }
+        if let Some((last, seed)) = self.armed
+            && self.status.writes >= last
+        {
+            self.cut(seed)?;
+            return Err(Refused::Off);
+        }
         self.status.writes += 1;
         if durable {
             put(self.backing.as_mut(), offset, content)?;
@@ -254,14 +263,16 @@ impl PowerDisk {
     }
 
     /// Cuts the power: what was not flushed is kept, lost or torn as the seed says, and from now
-    /// on everything is refused. A second cut changes nothing.
+    /// on everything is refused. A second cut changes nothing and answers what the first did.
     ///
     /// # Errors
     /// As the backing gives them; what survived is unknown then.
     pub fn cut(&mut self, seed: u64) -> io::Result<Aftermath> {
-        if std::mem::replace(&mut self.status.powered, false) {
-            self.status.cuts += 1;
+        self.armed = None;
+        if !std::mem::replace(&mut self.status.powered, false) {
+            return Ok(self.last.unwrap_or_default());
         }
+        self.status.cuts += 1;
         let lengths: Vec<u64> =
             self.pending.iter().map(|w| w.length.div_ceil(self.granule)).collect();
         let fates = decide(seed, &lengths);
@@ -294,7 +305,21 @@ impl PowerDisk {
             }
         }
         self.forget();
+        self.last = Some(done);
         Ok(done)
+    }
+
+    /// Makes the disk cut its own power instead of taking one more write than this many,
+    /// counted as [`Status::writes`] from its beginning on. A cut falls between two requests then
+    /// that no clock chooses.
+    pub const fn cut_after(&mut self, writes: u64, seed: u64) {
+        self.armed = Some((writes, seed));
+    }
+
+    /// What the last cut did.
+    #[must_use]
+    pub const fn last_cut(&self) -> Option<Aftermath> {
+        self.last
     }
 
     /// Turns the power on again, over what the cut has left.

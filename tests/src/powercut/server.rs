@@ -104,19 +104,30 @@ impl Server {
         locked(&self.shared.disk).status()
     }
 
-    /// Cuts the power as [`PowerDisk::cut`] and hangs up on everybody. No request is carried out
-    /// from the moment of the cut on.
+    /// Cuts the power as [`PowerDisk::cut`]. From that moment on no request is carried out and no
+    /// connection taken. Those that are open stay so and are refused every request: a kernel
+    /// whose connection merely ends waits for its answers for ever (nbd of Linux 6.1).
     ///
     /// # Errors
     /// As the backing gives them.
     pub fn cut(&self, seed: u64) -> io::Result<Aftermath> {
-        let done = locked(&self.shared.disk).cut(seed);
-        self.shared.hang_up();
-        done
+        locked(&self.shared.disk).cut(seed)
     }
 
-    /// Turns the power on: the socket takes connections again.
+    /// Makes the disk cut its own power as [`PowerDisk::cut_after`].
+    pub fn cut_after(&self, writes: u64, seed: u64) {
+        locked(&self.shared.disk).cut_after(writes, seed);
+    }
+
+    /// What the last cut did.
+    #[must_use]
+    pub fn last_cut(&self) -> Option<Aftermath> {
+        locked(&self.shared.disk).last_cut()
+    }
+
+    /// Turns the power on: the socket takes connections again. Those from before are closed.
     pub fn power_on(&self) {
+        self.shared.hang_up();
         locked(&self.shared.disk).power_on();
     }
 }
@@ -175,7 +186,8 @@ fn converse(mut stream: UnixStream, shared: &Shared, cuts: u64) -> io::Result<()
 /// on again perhaps, and must not be carried out then.
 fn answer(session: &mut Session, shared: &Shared, cuts: u64) -> io::Result<Option<Vec<u8>>> {
     let mut disk = locked(&shared.disk);
-    if disk.status().cuts != cuts {
+    let status = disk.status();
+    if status.powered && status.cuts != cuts {
         return Err(io::ErrorKind::ConnectionAborted.into());
     }
     Ok(session.answer(&mut disk))

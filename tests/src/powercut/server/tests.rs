@@ -40,7 +40,9 @@ impl Client {
         ];
         self.0.write_all(&[&head.concat(), data].concat())?;
         let reply = self.read(16)?;
-        assert_eq!(reply[4..8], [0; 4]);
+        if reply[4..8] != [0; 4] {
+            return Err(io::Error::other(format!("error {}", reply[7])));
+        }
         self.read(answer)
     }
 
@@ -68,9 +70,10 @@ fn flushed_bytes_outlive_a_cut_and_unflushed_ones_may_not() {
         client.write(2).unwrap();
         assert_eq!(client.content().unwrap(), vec![2; 1 << 19]);
         server.cut(seed).unwrap();
-        assert!(client.flush().is_err(), "hung up");
+        assert_eq!(client.flush().unwrap_err().to_string(), "error 108");
         assert!(Client::connect(&server).is_err(), "refused while the power is off");
         server.power_on();
+        assert!(client.flush().is_err(), "from before the cut");
         let found = Client::connect(&server).unwrap().content().unwrap();
         assert!(found.iter().all(|b| [1, 2].contains(b)));
         lost += u32::from(found.contains(&1));
