@@ -47,7 +47,7 @@ impl DmDevice {
     #[expect(clippy::panic, reason = "a test that lacks its device must fail")]
     pub fn create(run: &str, name: &str, table: &Table) -> Self {
         let name: String = format!("{run}{SEPARATOR}{name}").chars().take(LONGEST_NAME).collect();
-        // Nodes are made by dmsetup itself: whether a udev daemon runs makes no difference.
+        // Whether a udev daemon runs makes no difference.
         let table = table.to_string();
         let arguments = ["create", &name, "--noudevsync", "--noudevrules", "--table", &table];
         let made = dmsetup(&arguments).and_then(|_| Self::find(&name));
@@ -105,10 +105,10 @@ impl DmDevice {
         self.number
     }
 
-    /// Its node.
+    /// Its node, which the kernel makes: those in `/dev/mapper` come from a udev daemon.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        Path::new("/dev/mapper").join(&self.name)
+        PathBuf::from(format!("/dev/dm-{}", self.number.minor()))
     }
 
     /// Its folder in `/sys/block`.

@@ -28,8 +28,8 @@ pub struct NbdDisk {
 }
 
 impl NbdDisk {
-    /// Serves a new sparse file of the test's folder with blocks of this size, which a tear does
-    /// not divide, and attaches it.
+    /// Serves the file `NAME.power` of the test's folder, made sparse if it is not there, with
+    /// blocks of this size, which a tear does not divide, and attaches it.
     ///
     /// # Errors
     /// As the operating system gives them, and what the client said.
