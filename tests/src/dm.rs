@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`control`] | one device: made, loaded, suspended, removed |
 //! | [`table`] | tables as data (pure) |
+//! | [`slice`] | a part of a disk that grows |
 //! | [`faulty`] | a disk whose behaviour is switched while it is in use |
 //! | [`log_format`] | what the target `log-writes` writes (pure, total) |
 //! | [`write_log`] | a disk that is logged, and its replay |
@@ -19,6 +20,7 @@ pub mod disks;
 pub mod faulty;
 pub mod log_format;
 pub mod nbd;
+pub mod slice;
 pub mod table;
 pub mod write_log;
 
@@ -26,4 +28,5 @@ pub use control::DmDevice;
 pub use disks::Disk;
 pub use faulty::{Fault, FaultyDevice};
 pub use nbd::NbdDisk;
+pub use slice::Slice;
 pub use write_log::WriteLog;
