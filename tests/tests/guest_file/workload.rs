@@ -13,7 +13,7 @@ use open_local_tests::scratch::run;
 const SIZE: Bytes = Bytes::new(1 << 20);
 /// Turns of the workload: each makes a volume, fills it, takes a snapshot, clones it, and removes
 /// what an earlier turn made.
-const TURNS: u8 = 3;
+const TURNS: u8 = 2;
 
 fn volume(name: &str, turn: u8) -> VolumeId {
     VolumeId::new(format!("{name}-{turn}")).unwrap()
@@ -95,7 +95,7 @@ fn fill(pool: &dyn Pool, source: &Source, byte: u8) -> Result<()> {
     let failed = |error: std::io::Error| {
         let subject = open_local_core::Subject::Device(at.device.clone());
         let op = open_local_core::Op::Publish;
-        Error::new(ErrorKind::Io, op, subject, error.to_string())
+        Error::new(ErrorKind::Io, op, subject, error.to_string()).with_remedy("none: a test's own")
     };
     let write = || {
         let device = SystemFiles.open(&at.device, OpenMode::ReadWrite)?;
