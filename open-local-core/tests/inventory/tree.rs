@@ -245,7 +245,7 @@ impl Tree {
         for path in inside {
             files.remove_file(&path).or_else(|_| files.remove_dir(&path)).unwrap();
         }
-        let name = Path::new(device).file_name().unwrap().to_str().unwrap();
+        let name = top.file_name().unwrap().to_str().unwrap();
         self.nodes.remove(&format!("/dev/{name}"));
     }
 
