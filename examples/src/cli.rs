@@ -2,6 +2,7 @@
 
 pub mod backends;
 pub mod confirm;
+pub mod device;
 pub mod pool;
 pub mod recover;
 pub mod shell;
@@ -41,6 +42,9 @@ pub struct Cli {
 pub enum Command {
     /// List the kinds of pools there are and what they can do
     Backends,
+    /// List the block devices of this machine and say which are free, and why the others are not
+    #[command(subcommand)]
+    Device(device::Command),
     /// Make, show and remove pools
     #[command(subcommand)]
     Pool(pool::Command),
@@ -80,6 +84,7 @@ pub fn run(cli: Cli) -> Result<Answer> {
         Command::DemoWriter(arguments) => demo::write(&arguments),
         Command::Demo(arguments) => demo::run(&globals, &arguments),
         Command::Backends => Ok(backends::list(&Context::open(globals)?)),
+        Command::Device(command) => device::run(&Context::open(globals)?, command),
         Command::Pool(command) => pool::run(&Context::open(globals)?, command),
         Command::Volume(command) => volume::run(&Context::open(globals)?, command),
         Command::Snapshot(command) => snapshot::run(&Context::open(globals)?, command),

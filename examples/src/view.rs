@@ -5,6 +5,7 @@
 
 pub mod capability;
 pub mod change;
+pub mod device;
 pub mod filesystem;
 pub mod pool;
 pub mod size;

@@ -76,6 +76,21 @@ fn partitioned(path: &Path) {
     device.sync_all().unwrap();
 }
 
+/// What sysfs says of some of them, and which are planned with.
+fn described(inventory: &Inventory, large_blocks: &Path, parts: &Path, [free, used]: [&Path; 2]) {
+    let found = inventory.find(large_blocks).unwrap();
+    assert_eq!((found.logical_block, found.size), (Bytes::new(4096), mib(64)));
+    assert_eq!(found.kind, DeviceKind::Loop);
+    let part = format!("{}p1", name(parts));
+    assert_eq!(inventory.find(parts).unwrap().partitions, std::slice::from_ref(&part));
+    let inside = inventory.find(Path::new(&part)).unwrap();
+    assert_eq!((inside.disk(), inside.size), (name(parts).as_str(), mib(16)));
+    let planned = exclusives(&inventory.judge(&policy())).unwrap();
+    let is_planned =
+        |path: &Path| planned.iter().any(|one| one.name().as_str() == path.to_str().unwrap());
+    assert!(is_planned(free) && !is_planned(used));
+}
+
 #[test]
 fn devices_in_every_state_get_their_verdicts() {
     let scratch = Scratch::new("inventory-verdicts");
@@ -139,16 +154,7 @@ fn devices_in_every_state_get_their_verdicts() {
     assert!(words(&parts).contains(&part), "{}", words(&parts));
     assert!(words(&signed).contains("ext4"), "{}", words(&signed));
 
-    let found = inventory.find(&large_blocks).unwrap();
-    assert_eq!((found.logical_block, found.size), (Bytes::new(4096), mib(64)));
-    assert_eq!(found.kind, DeviceKind::Loop);
-    assert_eq!(inventory.find(&parts).unwrap().partitions, [part.clone()]);
-    let inside = inventory.find(Path::new(&part)).unwrap();
-    assert_eq!((inside.disk(), inside.size), (name(&parts).as_str(), mib(16)));
-    let planned = exclusives(&inventory.judge(&policy())).unwrap();
-    let is_planned =
-        |path: &Path| planned.iter().any(|one| one.name().as_str() == path.to_str().unwrap());
-    assert!(is_planned(&blank) && !is_planned(&signed));
+    described(&inventory, &large_blocks, &parts, [&blank, &signed]);
 
     drop(claim);
     run("swapoff", &[swap.as_os_str()]);

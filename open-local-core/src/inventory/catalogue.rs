@@ -214,7 +214,9 @@ impl Inventory {
             let error = Error::from_io(Op::Probe, Subject::device(wanted), what, e);
             let kind =
                 if is_other { crate::error::ErrorKind::InvalidArgument } else { error.kind() };
-            error.with_kind(kind).with_remedy("list all of them: open-local device list --all")
+            error
+                .with_kind(kind)
+                .with_remedy("give a name in /sys/block or the path of a node below /dev")
         };
         let number = self.devices.number_of(wanted).map_err(refuse)?;
         self.known.values().find(|device| device.number == number).ok_or_else(|| {

@@ -141,8 +141,10 @@ impl Reason {
     pub fn remedy(&self, device: &BlockDevice) -> String {
         let node = device.node.display();
         match self {
-            Self::KindNotOffered(kind) => format!("offer it with --kind {kind}, if it is meant"),
-            Self::NotIncluded => format!("include it: --include {node}"),
+            Self::KindNotOffered(kind) => {
+                format!("offer the kind {kind}, if such devices are meant")
+            }
+            Self::NotIncluded => format!("include it by an expression, such as {node}"),
             Self::Excluded(expression) => {
                 format!("take {expression:?} from the exclude list, or change it")
             }
@@ -153,14 +155,14 @@ impl Reason {
             Self::ReadOnly => {
                 format!("see why (dmesg), then allow writes: blockdev --setrw {node}")
             }
-            Self::TooSmall { .. } => "use a larger device, or set a smaller --min-size".to_owned(),
+            Self::TooSmall { .. } => "use a larger device, or set a smaller minimum".to_owned(),
             Self::Mounted(targets) => match targets.first() {
                 Some(target) => format!("unmount it: umount {}", target.display()),
                 None => "unmount it".to_owned(),
             },
             Self::Swap => format!("stop swapping to it: swapoff {node}"),
             Self::Held(_) => {
-                format!("take apart what is made of it; lsblk {node} shows it").to_owned()
+                format!("take apart what is made of it; lsblk {node} shows it")
             }
             Self::DiskInUse { disk } => format!("see what uses {disk}: lsblk /dev/{disk}"),
             Self::Partitions(_) => {
@@ -185,7 +187,7 @@ impl Reason {
                 "run as root; if it still can't be read, see the kernel log (dmesg)".to_owned()
             }
             Self::Changed(_) => "look again".to_owned(),
-            Self::NotProbed => "look into it: leave --no-open out".to_owned(),
+            Self::NotProbed => "look into it".to_owned(),
         }
     }
 }
