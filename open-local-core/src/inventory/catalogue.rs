@@ -14,8 +14,9 @@ use super::{BlockDevice, Judged, Policy, Probe, Uevent};
 use crate::error::{Error, Op, Result, Subject};
 use crate::host::{Devices, Host};
 
-/// How long devices may keep silent unless it is set.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long devices may keep silent unless it is set: a disk that has to start its motor takes
+/// some seconds.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The block devices of a host, what they are used for, and what was found in those that were
 /// looked into.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::BlockDevice;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::host::{DeviceAccess, Devices, Host};
 use crate::raw::{Signature, attribute, open, signatures};
 
@@ -48,7 +48,7 @@ fn probe(host: &Host, devices: &dyn Devices, device: &BlockDevice) -> Probe {
         Err(e) if e.kind() == ErrorKind::NotFound => {
             return Probe::Changed("it can't be opened any more".to_owned());
         }
-        Err(e) => return Probe::Failed(e.report().to_string()),
+        Err(e) => return Probe::Failed(said(&e)),
     };
     let seen = handle.number().and_then(|number| Ok((number, handle.size()?)));
     match seen {
@@ -80,9 +80,17 @@ fn probe(host: &Host, devices: &dyn Devices, device: &BlockDevice) -> Probe {
         Err(e) if e.kind() == ErrorKind::Busy => {
             Some(devices.writers(device.number).unwrap_or_default())
         }
-        Err(e) => return Probe::Failed(e.report().to_string()),
+        Err(e) => return Probe::Failed(said(&e)),
     };
     Probe::Content { signatures, busy }
+}
+
+/// What is wrong and why; which device it is about is known.
+fn said(error: &Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{}: {cause}", error.message()),
+        None => error.message().to_owned(),
+    }
 }
 
 /// A device being looked into, and whether that has come to an end.

@@ -1,7 +1,7 @@
 //! Why a device is not free, as data, in words, and what to do about it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{BlockDevice, DeviceKind};
 use crate::raw::{Signature, names};
@@ -156,6 +156,9 @@ impl Reason {
                 format!("see why (dmesg), then allow writes: blockdev --setrw {node}")
             }
             Self::TooSmall { .. } => "use a larger device, or set a smaller minimum".to_owned(),
+            Self::Mounted(targets) if targets.iter().any(|target| target == Path::new("/")) => {
+                "leave it alone: this system runs from it".to_owned()
+            }
             Self::Mounted(targets) => match targets.first() {
                 Some(target) => format!("unmount it: umount {}", target.display()),
                 None => "unmount it".to_owned(),
@@ -166,7 +169,7 @@ impl Reason {
             }
             Self::DiskInUse { disk } => format!("see what uses {disk}: lsblk /dev/{disk}"),
             Self::Partitions(_) => {
-                format!("use its partitions, or remove them: wipefs --all after backing up {node}")
+                format!("use its partitions, or if nothing on them is needed: wipefs --all {node}")
             }
             Self::DuplicatePath { of } => format!("use {of} instead"),
             Self::PhysicalVolume { group: Some(group) } => {
