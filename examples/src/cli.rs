@@ -2,6 +2,7 @@
 
 pub mod backends;
 pub mod confirm;
+pub mod plan;
 pub mod pool;
 pub mod recover;
 pub mod shell;
@@ -53,6 +54,9 @@ pub enum Command {
     /// Limit the I/O of cgroups
     #[command(subcommand)]
     Throttle(throttle::Command),
+    /// Simulate where the pods of a cluster go: place, fill, drain, compare
+    #[command(subcommand)]
+    Plan(plan::Command),
     /// Show all of it working, verify it, and leave nothing behind
     Demo(demo::Arguments),
     /// Finish or undo what killed processes left
@@ -78,6 +82,7 @@ pub fn run(cli: Cli) -> Result<Answer> {
         Command::Completions(arguments) => Ok(shell::completions(&arguments)),
         Command::Man(arguments) => shell::man(&arguments),
         Command::DemoWriter(arguments) => demo::write(&arguments),
+        Command::Plan(command) => plan::run(&globals, &command),
         Command::Demo(arguments) => demo::run(&globals, &arguments),
         Command::Backends => Ok(backends::list(&Context::open(globals)?)),
         Command::Pool(command) => pool::run(&Context::open(globals)?, command),
