@@ -8,8 +8,8 @@ mod nodes;
 mod placed;
 mod refused;
 
-use open_local_core::Provisioning;
-use open_local_core::plan::{Kind, Place, Policy, Scoring, Strategy};
+use open_local_core::plan::{Kind, Media, NodePool, Place, Policy, Scoring, Strategy};
+use open_local_core::{Provisioning, Ratio};
 use serde_json::{Value, json};
 
 use super::figures::Totals;
@@ -20,6 +20,7 @@ pub use drained::drained;
 pub use explained::explained;
 pub use filled::filled;
 pub use placed::placed;
+pub(super) use placed::row;
 
 /// An answer in both forms.
 #[derive(Debug, Clone)]
@@ -42,6 +43,19 @@ pub fn strategy_word(strategy: Strategy) -> &'static str {
     match strategy {
         Strategy::Spread => "spread",
         _ => "binpack",
+    }
+}
+
+/// `thick · nvme`.
+pub(super) fn kind_and_media(pool: &NodePool) -> String {
+    let kind = nodes::serves_word(pool.serves());
+    let over = match pool.overcommit() {
+        Ratio::ONE => String::new(),
+        ratio => format!(" ×{ratio}"),
+    };
+    match pool.media() {
+        Media::Unspecified => format!("{kind}{over}"),
+        media => format!("{kind}{over} · {media}"),
     }
 }
 
@@ -124,6 +138,6 @@ fn few<T: std::fmt::Display>(names: impl ExactSizeIterator<Item = T>, all: usize
 }
 
 /// `1 node`, `3 nodes`.
-fn many(count: usize, what: &str) -> String {
+pub(super) fn many(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

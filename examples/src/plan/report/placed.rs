@@ -138,7 +138,7 @@ fn pods_text(cluster: &Cluster, outcome: &Outcome) -> String {
     grid.render()
 }
 
-pub(super) fn row(
+pub(in crate::plan) fn row(
     cluster: &Cluster,
     name: &str,
     template: usize,
