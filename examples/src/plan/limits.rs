@@ -1,7 +1,7 @@
 //! How much is taken in: whatever the file holds, memory and time stay bounded.
 
 /// Most bytes of a cluster file.
-pub const FILE_BYTES: usize = 64 << 20;
+pub const FILE_BYTES: usize = 32 << 20;
 /// Most values in it: lists, maps, keys and scalars, those an alias repeats included.
 pub const VALUES: usize = 1 << 20;
 /// Deepest nesting of lists and maps.
