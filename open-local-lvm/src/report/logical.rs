@@ -207,7 +207,11 @@ impl<'a> Relations<'a> {
 }
 
 /// Names of volumes that are, or stand on, missing physical volumes.
-fn partial<'a>(scan: &Scan, scanned: &'a ScannedGroup, roles: &Roles<'a>) -> HashSet<&'a str> {
+pub(super) fn partial<'a>(
+    scan: &Scan,
+    scanned: &'a ScannedGroup,
+    roles: &Roles<'a>,
+) -> HashSet<&'a str> {
     let missing: HashSet<&str> = scanned
         .physical(scan)
         .filter(|(pv, device)| device.is_none() || pv.is_missing())
