@@ -115,7 +115,12 @@ fn related(
     };
     row.push("origin_uuid", uuid(relations.origin));
     row.push("pool_lv_uuid", uuid(relations.pool));
+    let external = matches!(
+        roles.kind(&lv.name),
+        Some(SegmentKind::Thin(thin)) if thin.external_origin.is_some()
+    );
     let origin_size = match roles.user(&lv.name, Role::Cow) {
+        None if external => relations.origin.and_then(|name| roles.volume(name)),
         Some(_) => relations.origin.and_then(|name| roles.volume(name)),
         None => roles.has(&lv.name, Role::Origin).then_some(lv),
     };

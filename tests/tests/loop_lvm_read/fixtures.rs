@@ -33,3 +33,10 @@ fn carried_types() {
     let (_scratch, tools) = restored("lvm-carried", text, &[8192, 1024]);
     all_agrees(&tools, &[]);
 }
+
+#[test]
+fn thin_volumes_of_every_kind_merges_and_remembered_volumes() {
+    let text = include_str!("../../../open-local-lvm/tests/fixtures/odd.vg");
+    let (_scratch, tools) = restored("lvm-odd", text, &[1024, 1024]);
+    all_agrees(&tools, &[]);
+}
