@@ -28,6 +28,7 @@ mod space;
 
 pub use columns::{PhysicalPlace, Placement};
 pub use map::{FreeMap, PvUse, Run};
+pub(crate) use place::MAX_STRIPES;
 pub use place::allocate;
 pub use request::{Policy, PvChoice, Request, Tail};
 pub use shortage::largest;

@@ -3,3 +3,4 @@
 
 pub mod alloc;
 pub mod format;
+pub mod plan;

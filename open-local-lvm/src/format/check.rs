@@ -7,7 +7,7 @@
 mod finding;
 mod layout;
 mod objects;
-mod references;
+pub(crate) mod references;
 mod stacks;
 mod words;
 

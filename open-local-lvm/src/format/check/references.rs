@@ -26,7 +26,7 @@ const KEYS: [&str; 14] = [
 
 /// How one volume uses another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Use {
+pub(crate) enum Use {
     /// As a part nobody else may use.
     Part,
     /// As a pool or origin, beside others.
@@ -73,7 +73,7 @@ pub(super) fn check(group: &VolumeGroup, findings: &mut Findings) {
 }
 
 /// Names of volumes a segment is made of or depends on.
-pub(super) fn names(segment: &Segment) -> Vec<(&str, Use)> {
+pub(crate) fn names(segment: &Segment) -> Vec<(&str, Use)> {
     match &segment.kind {
         SegmentKind::Striped(striped) => {
             let logical = striped.areas.iter().filter_map(|area| match area {
