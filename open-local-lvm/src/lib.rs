@@ -4,3 +4,5 @@
 pub mod alloc;
 pub mod format;
 pub mod plan;
+pub mod report;
+pub mod scan;

@@ -7,11 +7,12 @@
 mod finding;
 mod layout;
 mod objects;
-pub(crate) mod references;
+mod references;
 mod stacks;
 mod words;
 
 pub use finding::{Finding, FindingKind, Object, Severity};
+pub(crate) use references::references;
 
 use super::group::VolumeGroup;
 

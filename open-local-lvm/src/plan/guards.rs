@@ -4,8 +4,7 @@ use open_local_core::{Error, ErrorKind};
 
 use super::context::Context;
 use super::draft::{about, no_volume};
-use crate::format::check::references::names;
-use crate::format::check::{FindingKind, Object, Severity, check};
+use crate::format::check::{FindingKind, Object, Severity, check, references};
 use crate::format::group::{Area, LogicalVolume, SegmentKind, SnapshotStore, VolumeGroup, status};
 use crate::format::text::{Entry, Item, Value};
 
@@ -23,7 +22,7 @@ pub(super) fn group(group: &VolumeGroup, context: &Context<'_>) -> Result<(), Er
             .with_remedy("change it on that host, or hand it over with vgchange --systemid"));
     }
     let findings = check(group);
-    let against = findings.iter().filter(|finding| finding.severity() > Severity::Note);
+    let against = findings.iter().filter(|finding| finding.severity() >= Severity::Refuse);
     // The worst first; among equals the first that was found.
     let Some(worst) = against.clone().max_by_key(|finding| finding.severity() == Severity::Damage)
     else {
@@ -66,7 +65,7 @@ pub(super) fn users<'a>(group: &'a VolumeGroup, name: &str) -> Vec<(&'a str, &'s
     let mut users = Vec::new();
     for lv in &group.logical_volumes {
         for segment in &lv.segments {
-            if names(segment).iter().any(|(used, _)| *used == name) {
+            if references(segment).iter().any(|(used, _)| *used == name) {
                 users.push((lv.name.as_str(), role(&segment.kind, name)));
             }
         }

@@ -33,7 +33,7 @@ pub(super) fn text(metadata: &Metadata) -> Result<Vec<u8>, Error> {
         about(ErrorKind::Refused, &group.name, message)
     };
     let findings = check(group);
-    if let Some(finding) = findings.iter().find(|finding| finding.severity() > Severity::Note) {
+    if let Some(finding) = findings.iter().find(|finding| finding.severity() >= Severity::Refuse) {
         return Err(broken(finding.to_string()));
     }
     let names: HashSet<&str> = group.logical_volumes.iter().map(|lv| lv.name.as_str()).collect();

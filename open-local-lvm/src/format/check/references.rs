@@ -43,7 +43,7 @@ pub(super) fn check(group: &VolumeGroup, findings: &mut Findings) {
         let mut targets = Vec::new();
         for (number, segment) in (1..).zip(&lv.segments) {
             let object = || Object::Segment(lv.name.clone(), number);
-            for (name, how) in names(segment) {
+            for (name, how) in references(segment) {
                 let Some(target) = index.get(name).copied() else {
                     if !physical.contains(name) || !matches!(segment.kind, SegmentKind::Carried(_))
                     {
@@ -73,7 +73,7 @@ pub(super) fn check(group: &VolumeGroup, findings: &mut Findings) {
 }
 
 /// Names of volumes a segment is made of or depends on.
-pub(crate) fn names(segment: &Segment) -> Vec<(&str, Use)> {
+pub(crate) fn references(segment: &Segment) -> Vec<(&str, Use)> {
     match &segment.kind {
         SegmentKind::Striped(striped) => {
             let logical = striped.areas.iter().filter_map(|area| match area {

@@ -146,30 +146,35 @@ fn parts_pools_origins_and_carried_types_are_not_changed() {
     refused(&fixture(), extend("nothing", 9), ErrorKind::NotFound, "no such volume");
 }
 
+/// Raid, mirror, cache, writecache, vdo and others, written for tests.
+const CARRIED: &str = include_str!("../../../tests/fixtures/carried.vg");
+
 #[test]
-fn raid_is_carried_beside_changes_and_not_changed() {
-    let raid = "logical_volumes {\nr {\nid = \"LoOXH7-iSM0-yIzk-2SL7-7LyV-SsQz-iEqlr0\"\nstatus = \
-        [\"READ\", \"WRITE\", \"VISIBLE\"]\nflags = []\nsegment_count = 1\nsegment1 {\nstart_extent \
-        = 0\nextent_count = 1\ntype = \"raid1\"\ndevice_count = 1\nregion_size = 4096\nraids = \
-        [\"r_rmeta_0\", \"r_rimage_0\"]\n}\n}\nr_rmeta_0 {\nid = \
-        \"LoOXH7-iSM0-yIzk-2SL7-7LyV-SsQz-iEqlr1\"\nstatus = [\"READ\", \"WRITE\"]\nflags = \
-        []\nsegment_count = 1\nsegment1 {\nstart_extent = 0\nextent_count = 1\ntype = \
-        \"striped\"\nstripe_count = 1\nstripes = [\"pv1\", 240]\n}\n}\nr_rimage_0 {\nid = \
-        \"LoOXH7-iSM0-yIzk-2SL7-7LyV-SsQz-iEqlr2\"\nstatus = [\"READ\", \"WRITE\"]\nflags = \
-        []\nsegment_count = 1\nsegment1 {\nstart_extent = 0\nextent_count = 1\ntype = \
-        \"striped\"\nstripe_count = 1\nstripes = [\"pv1\", 241]\n}\n}\n";
-    let before = changed(&[("logical_volumes {", raid)]);
-    let plan = run(&before, &[linear("new", 10), extend("str", 60)]).unwrap();
-    others_are_carried(&before, &plan, &["str"]);
-    for operation in [
-        Operation::RemoveVolume("r".to_owned()),
-        extend("r", 9),
-        rename("r", "q"),
-        Operation::SetWritable { name: "r".to_owned(), writable: false },
-    ] {
-        refused(&before, operation, ErrorKind::Unsupported, "raid1");
+fn carried_types_stay_as_they_are_beside_changes_and_are_not_changed() {
+    let before = Metadata::parse(CARRIED.as_bytes()).unwrap();
+    let plan = run(&before, &[linear("new", 10), linear("newer", 5)]).unwrap();
+    others_are_carried(&before, &plan, &[]);
+    for lv in &before.group.logical_volumes {
+        let name = lv.name.as_str();
+        for operation in [
+            Operation::RemoveVolume(name.to_owned()),
+            extend(name, 100_000),
+            reduce(name, 1),
+            rename(name, "q"),
+            Operation::SetWritable { name: name.to_owned(), writable: false },
+        ] {
+            let (kind, report) = kind(&before, operation.clone());
+            let not_here = matches!(kind, ErrorKind::Unsupported | ErrorKind::Refused);
+            assert!(not_here, "{operation:?}: {report}");
+        }
+        match run(&before, &[tagged(name, &["t"], &[])]) {
+            Ok(plan) => {
+                assert!(lv.is_visible(), "{name}");
+                others_are_carried(&before, &plan, &[name]);
+            }
+            Err(error) => assert_eq!((error.kind(), lv.is_visible()), (ErrorKind::Refused, false)),
+        }
     }
-    refused(&before, extend("r_rimage_0", 9), ErrorKind::Refused, "hidden part");
 }
 
 #[test]
@@ -250,6 +255,6 @@ fn no_text_that_breaks_a_rule_is_written() {
 
 #[test]
 fn every_finding_that_forbids_a_change_has_a_remedy() {
-    let against = FindingKind::ALL.iter().filter(|kind| kind.severity() > Severity::Note);
+    let against = FindingKind::ALL.iter().filter(|kind| kind.severity() >= Severity::Refuse);
     assert!(against.map(|kind| guards::remedy(*kind)).all(|remedy| !remedy.is_empty()));
 }
