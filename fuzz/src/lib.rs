@@ -5,6 +5,7 @@
 //! whatever is missing.
 
 mod kernel;
+mod lvm_alloc;
 mod records;
 mod superblock;
 
@@ -27,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     ("file_pool", records::file_pool),
     ("ids", ids),
     ("io_max", kernel::io_max),
+    ("lvm_alloc", lvm_alloc::lvm_alloc),
     ("mountinfo", kernel::mountinfo),
     ("record", records::record),
     ("superblock", superblock::superblock),
