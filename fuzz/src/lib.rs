@@ -7,6 +7,7 @@
 mod inventory;
 mod kernel;
 mod lvm;
+mod lvm_alloc;
 mod records;
 mod superblock;
 
@@ -30,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     ("file_pool", records::file_pool),
     ("ids", ids),
     ("io_max", kernel::io_max),
+    ("lvm_alloc", lvm_alloc::lvm_alloc),
     ("lvm_group", lvm::group),
     ("lvm_label", lvm::label),
     ("lvm_mda", lvm::mda),
