@@ -3,6 +3,7 @@
 pub mod backends;
 pub mod confirm;
 pub mod device;
+pub mod plan;
 pub mod pool;
 pub mod recover;
 pub mod shell;
@@ -57,6 +58,9 @@ pub enum Command {
     /// Limit the I/O of cgroups
     #[command(subcommand)]
     Throttle(throttle::Command),
+    /// Simulate where the pods of a cluster go: place, fill, drain, compare
+    #[command(subcommand)]
+    Plan(plan::Command),
     /// Show all of it working, verify it, and leave nothing behind
     Demo(demo::Arguments),
     /// Finish or undo what killed processes left
@@ -82,6 +86,7 @@ pub fn run(cli: Cli) -> Result<Answer> {
         Command::Completions(arguments) => Ok(shell::completions(&arguments)),
         Command::Man(arguments) => shell::man(&arguments),
         Command::DemoWriter(arguments) => demo::write(&arguments),
+        Command::Plan(command) => plan::run(&globals, &command),
         Command::Demo(arguments) => demo::run(&globals, &arguments),
         Command::Backends => Ok(backends::list(&Context::open(globals)?)),
         Command::Device(command) => device::run(&Context::open(globals)?, command),
