@@ -95,10 +95,19 @@ impl Inventory {
     /// Looks into the devices that are wanted and were not looked into since they changed.
     ///
     /// Drives without a medium, optical and floppy drives, suspended devices, and devices that
-    /// still have not answered an earlier call are left alone. A device that does not answer
+    /// still have not answered an earlier call are left alone; one that has answered since is looked
+    /// into again. A device that does not answer
     /// delays the others by no more than the patience of this inventory.
     pub fn probe(&mut self, wanted: impl Fn(&BlockDevice) -> bool) {
-        self.stuck.retain(|_, ended| !ended.load(Ordering::SeqCst));
+        let (probes, stuck) = (&mut self.probes, &mut self.stuck);
+        stuck.retain(|name, ended| {
+            let waits = !ended.load(Ordering::SeqCst);
+            if !waits && probes.get(name) == Some(&Probe::NotAnswering) {
+                // It has come back since: worth another look.
+                probes.remove(name);
+            }
+            waits
+        });
         let open = |device: &&BlockDevice| {
             let fit = !device.size.is_zero()
                 && !device.suspended

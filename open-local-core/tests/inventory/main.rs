@@ -15,7 +15,9 @@ mod tree;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use open_local_core::host::{SystemClock, poll_until};
 use open_local_core::inventory::{DeviceKind, Inventory, Policy, Probe, Reason};
 use open_local_core::{Bytes, DeviceNumber, ErrorKind};
 use proptest::prelude::*;
@@ -217,6 +219,14 @@ fn a_device_that_hangs_does_not_keep_the_others_waiting() {
     for node in ["/dev/sda", "/dev/sdb", "/dev/sdc", "/dev/sdd", "/dev/sdh"] {
         tree.nodes.hang(node, false);
     }
+    // Once it lets go, it is looked into again.
+    let back = poll_until(&SystemClock, Duration::from_secs(30), || {
+        inventory.probe(|device| device.name == "sda");
+        let judged = inventory.judge(&Policy::default());
+        let sda = judged.iter().find(|one| one.device.name == "sda");
+        Ok(sda.filter(|one| one.verdict.is_free()).map(drop))
+    });
+    assert_eq!(back.unwrap(), Some(()));
 }
 
 #[test]
