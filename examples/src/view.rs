@@ -7,6 +7,7 @@ pub mod capability;
 pub mod change;
 pub mod device;
 pub mod filesystem;
+pub mod lvm;
 pub mod pool;
 pub mod size;
 pub mod snapshot;
