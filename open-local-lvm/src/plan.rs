@@ -12,6 +12,36 @@
 //! does not change is not, and these are carried byte by byte. Before a plan is returned its text
 //! has been written, read back, compared and checked against the rules of
 //! [`crate::format::check`].
+//!
+//! ```
+//! use open_local_core::Bytes;
+//! use open_local_core::host::SystemEntropy;
+//! use open_local_lvm::plan::{
+//!     Context, Geometry, LayoutOptions, NewGroup, NewPhysical, NewVolume, Operation, Size,
+//!     create_group, plan,
+//! };
+//!
+//! let context = Context {
+//!     host: "node-1",
+//!     time: 1_800_000_000,
+//!     description: "an example",
+//!     system_id: None,
+//!     entropy: &SystemEntropy,
+//! };
+//! let disk = NewPhysical {
+//!     device: "/dev/sdb".to_owned(),
+//!     geometry: Geometry::plain("10GiB".parse()?),
+//!     options: LayoutOptions::default(),
+//! };
+//! let group = create_group(&NewGroup::new("data", vec![disk]), &context)?.metadata;
+//! let volume = NewVolume::new("db", Size::AtLeast("1GiB".parse::<Bytes>()?));
+//! let plan = plan(&group, &[Operation::CreateVolume(volume)], &context)?;
+//! assert_eq!(
+//!     plan.to_string(),
+//!     "group data:\n  1. create volume db: 256 extents on /dev/sdb 0-255"
+//! );
+//! # Ok::<(), open_local_core::Error>(())
+//! ```
 
 mod access;
 mod context;

@@ -2,14 +2,14 @@
 
 use open_local_core::{Error, ErrorKind, Extents, Sectors};
 
-use super::draft::{Draft, about};
+use super::draft::{Draft, about, placed};
 use super::guards;
 use super::operation::NewVolume;
 use super::segments::append;
 use super::sizes::{policy, rounded, stripe_size};
 use super::step::Step;
 use super::tags::checked_tags;
-use crate::alloc::{FreeMap, Policy, Request, allocate};
+use crate::alloc::{Policy, Request};
 use crate::format::group::{AllocationPolicy, LogicalVolume, SegmentKind, Words, status};
 use crate::format::names::check_new_volume_name;
 use crate::format::text::Value;
@@ -43,7 +43,7 @@ impl Draft<'_> {
             choice: new.choice.clone(),
             tail: None,
         };
-        let placements = allocate(&FreeMap::of_group(&self.group)?, &request)?;
+        let placements = placed(&self.group, &new.name, &request)?;
         let mut words = vec![status::READ];
         if !new.read_only {
             words.push(status::WRITE);

@@ -5,13 +5,29 @@ use open_local_core::{Error, ErrorKind, Op, Subject};
 use super::context::Context;
 use super::operation::Operation;
 use super::step::{PlacedRun, Step};
-use crate::alloc::Placement;
+use crate::alloc::{FreeMap, Placement, Request, allocate};
 use crate::format::group::{LogicalVolume, PhysicalVolume, VolumeGroup};
 use crate::format::text::Value;
 
 /// An error about something with a name.
 pub(super) fn about(kind: ErrorKind, name: &str, message: impl Into<String>) -> Error {
     Error::new(kind, Op::PlanChange, Subject::value(name), message)
+}
+
+/// Extents for a volume; a shortage names the volume.
+pub(super) fn placed(
+    group: &VolumeGroup,
+    volume: &str,
+    request: &Request,
+) -> Result<Vec<Placement>, Error> {
+    allocate(&FreeMap::of_group(group)?, request).map_err(|error| match error.kind() {
+        kind @ (ErrorKind::OutOfSpace | ErrorKind::InvalidArgument) => {
+            let remedy = error.remedy().unwrap_or("ask for another size").to_owned();
+            about(kind, volume, error.message()).with_remedy(remedy)
+        }
+        // About a physical volume, which it names.
+        _ => error,
+    })
 }
 
 /// A group that changes step by step.

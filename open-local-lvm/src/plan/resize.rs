@@ -2,13 +2,13 @@
 
 use open_local_core::{Error, ErrorKind, Extents, Sectors};
 
-use super::draft::{Draft, about};
+use super::draft::{Draft, about, placed};
 use super::guards;
 use super::operation::{Growth, Reduction};
 use super::segments::{append, truncate};
 use super::sizes::{bounded, policy, rounded, stripe_size};
 use super::step::Step;
-use crate::alloc::{FreeMap, Request, Tail, allocate};
+use crate::alloc::{Request, Tail};
 use crate::format::group::{LogicalVolume, SegmentKind, VolumeGroup};
 
 /// Stripes of the last segment and their size.
@@ -57,7 +57,7 @@ impl Draft<'_> {
             choice: growth.choice.clone(),
             tail,
         };
-        let placements = allocate(&FreeMap::of_group(&self.group)?, &request)?;
+        let placements = placed(&self.group, &growth.name, &request)?;
         let mut grown = lv.clone();
         append(&self.group, &mut grown, &placements, size)?;
         if added != missing {

@@ -196,7 +196,7 @@ fn sizes_and_stripes_that_are_not_possible_are_refused() {
         refused(&fixture(), striped(2, Some(size)), invalid, "power of two");
     }
     refused(&fixture(), striped(3, None), ErrorKind::OutOfSpace, "in 3 stripes");
-    refused(&fixture(), linear("n", 400), ErrorKind::OutOfSpace, "400 extents asked");
+    refused(&fixture(), linear("n", 400), ErrorKind::OutOfSpace, "\"n\": 400 extents asked");
     let limited = changed(&[("max_lv = 0", "max_lv = 6")]);
     refused(&limited, linear("n", 1), ErrorKind::OutOfSpace, "limited to 6");
     let odd = changed(&[("max_lv = 0", "max_lv = 0 allocation_policy = \"newest\"")]);
