@@ -29,7 +29,7 @@ pub(super) const CASES: &[Case] = &[
         "Growing a volume, cut before any step, is finished by the same call.",
         |context| at_every_step(context, GROW),
     )
-    .needs(&[Need::GrowOffline])
+    .needs(&[Need::GrowOffline, Need::Divisible])
     .rests_on(RESTART),
     Case::new(
         "interruption/publish",
