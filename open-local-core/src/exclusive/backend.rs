@@ -296,6 +296,7 @@ impl ExclusiveBackend {
         let pool = self.pool(&record);
         store.make_pool_folders(op, &spec.id)?;
         let _lock = store.lock_pool(op, &spec.id)?;
+        store.drop_half_records(op, &spec.id)?;
         store.settle(op, &spec.id)?;
         let planned = self.plan_places(&pool, spec, &orders);
         if planned.is_err() && made {

@@ -202,6 +202,24 @@ impl Store {
         }
     }
 
+    /// Removes what killed writes of records left of places that never joined. The caller holds
+    /// the pool's lock; what belongs to a place that is there goes with its next record.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(crate) fn drop_half_records(&self, op: Op, id: &PoolId) -> Result<()> {
+        let folder = self.places(id);
+        for name in self.host.files.list(&folder).unwrap_or_default() {
+            let text = name.to_str().and_then(|n| n.strip_prefix('.')?.strip_suffix(".meta.new"));
+            let place = text.and_then(|text| text.parse::<Uuid>().ok());
+            let unknown = |place| self.host.files.stat(&self.place_path(id, place)).is_err();
+            if place.is_some_and(unknown) {
+                self.gone(op, id, &folder.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes everything of a pool.
     ///
     /// # Errors

@@ -337,6 +337,9 @@ impl Kind for Disks {
         let (from, to) = (place.size.get(), to.get());
         let device = self.opened(place, at)?;
         let what = "can't read what was added to it";
+        // An earlier attempt may have failed between a write and its flush: what is only cached is
+        // not there.
+        device.flush().and_then(|()| device.drop_cache()).map_err(failed(what))?;
         let Some(data) = erase::first_data(device.as_ref(), from, to).map_err(failed(what))? else {
             return Ok(());
         };
