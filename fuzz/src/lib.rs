@@ -4,6 +4,7 @@
 //! others in `fuzz_targets/`, and a few seeds in `corpus/<target>/`. The tests complain about
 //! whatever is missing.
 
+mod fixtures;
 mod inventory;
 mod kernel;
 mod lvm;
@@ -37,12 +38,14 @@ pub const TARGETS: &[Target] = &[
     ("lvm_mda", lvm::mda),
     ("lvm_text", lvm::text),
     ("mountinfo", kernel::mountinfo),
+    ("nbd", fixtures::nbd),
     ("record", records::record),
     ("superblock", superblock::superblock),
     ("uevent", inventory::uevent),
     ("units", units),
     ("uuid", uuid),
     ("wish", records::wish),
+    ("write_log", fixtures::write_log),
 ];
 
 /// Runs one target.

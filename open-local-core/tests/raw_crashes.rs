@@ -54,64 +54,131 @@ const NOTHING: fn(&Lab) = |_| {};
 fn changes() -> Vec<Change> {
     let change = |name, erase, prepare, act, writes| Change { name, erase, prepare, act, writes };
     vec![
-        change("ensure_volume", "zero", NOTHING, |b| {
-            on_pool(b, |p| {
-                p.ensure_volume(&VolumeSpec::new(volume("new"), Bytes::new(UNIT))).map(drop)
-            })
-        }, &[]),
-        change("publish", "zero", NOTHING, |b| {
-            on_pool(b, |p| p.publish(&PublishSpec::new(volume("old"))).map(drop))
-        }, &[]),
-        change("publish read-only", "zero", NOTHING, |b| {
-            on_pool(b, |p| p.publish(&PublishSpec::new(volume("old")).read_only()).map(drop))
-        }, &[]),
-        change("unpublish", "zero", |lab| publish(lab, false), |b| {
-            on_pool(b, |p| p.unpublish(&volume("old").into()).map(drop))
-        }, &[]),
-        change("unpublish read-only", "zero", |lab| publish(lab, true), |b| {
-            on_pool(b, |p| p.unpublish(&volume("old").into()).map(drop))
-        }, &[]),
-        change("token", "zero", NOTHING, |b| {
-            on_pool(b, |p| p.format_tokens().unwrap().allow_format(&volume("old")))
-        }, &[]),
-        change("grow", "zero", |lab| {
-            lab.disks.resize("sda", Bytes::new(5 * UNIT)).unwrap();
-            lab.fill("sda", 4 * UNIT, 5 * UNIT, 9);
-        }, |b| {
-            on_pool(b, |p| p.grow_volume(&volume("old"), Bytes::new(4 * UNIT)).map(drop))
-        }, &["sda"]),
+        change(
+            "ensure_volume",
+            "zero",
+            NOTHING,
+            |b| {
+                on_pool(b, |p| {
+                    p.ensure_volume(&VolumeSpec::new(volume("new"), Bytes::new(UNIT))).map(drop)
+                })
+            },
+            &[],
+        ),
+        change(
+            "publish",
+            "zero",
+            NOTHING,
+            |b| on_pool(b, |p| p.publish(&PublishSpec::new(volume("old"))).map(drop)),
+            &[],
+        ),
+        change(
+            "publish read-only",
+            "zero",
+            NOTHING,
+            |b| on_pool(b, |p| p.publish(&PublishSpec::new(volume("old")).read_only()).map(drop)),
+            &[],
+        ),
+        change(
+            "unpublish",
+            "zero",
+            |lab| publish(lab, false),
+            |b| on_pool(b, |p| p.unpublish(&volume("old").into()).map(drop)),
+            &[],
+        ),
+        change(
+            "unpublish read-only",
+            "zero",
+            |lab| publish(lab, true),
+            |b| on_pool(b, |p| p.unpublish(&volume("old").into()).map(drop)),
+            &[],
+        ),
+        change(
+            "token",
+            "zero",
+            NOTHING,
+            |b| on_pool(b, |p| p.format_tokens().unwrap().allow_format(&volume("old"))),
+            &[],
+        ),
+        change(
+            "grow",
+            "zero",
+            |lab| {
+                lab.disks.resize("sda", Bytes::new(5 * UNIT)).unwrap();
+                lab.fill("sda", 4 * UNIT, 5 * UNIT, 9);
+            },
+            |b| on_pool(b, |p| p.grow_volume(&volume("old"), Bytes::new(4 * UNIT)).map(drop)),
+            &["sda"],
+        ),
         change("remove zero", "zero", NOTHING, remove, &["sda"]),
         change("remove signatures", "signatures", NOTHING, remove, &["sda"]),
         change("remove none", "none", NOTHING, remove, &["sda"]),
-        change("remove discard", "discard", |lab| {
-            lab.disks.set_discard("sda", SimDiscard::Zeroes).unwrap();
-        }, remove, &["sda"]),
-        change("remove broken discard", "discard", |lab| {
-            lab.disks.set_discard("sda", SimDiscard::Broken).unwrap();
-        }, remove, &["sda"]),
-        change("join", "zero", NOTHING, |b| {
-            let _ = b.ensure_pool(&Lab::spec(&["sda", "sdx"]).with_parameter("erase", "zero"))?;
-            on_pool(b, |p| p.maintain_all().map(drop))
-        }, &["sdx"]),
-        change("leave", "zero", NOTHING, |b| {
-            let spec = Lab::spec(&[]).with_parameter("erase", "zero");
-            b.ensure_pool(&spec.with_parameter("leave", "/dev/sdc")).map(drop)
-        }, &[]),
-        change("ensure_pool", "zero", NOTHING, |b| {
-            let _ = b.ensure_pool(&second())?;
-            b.open_pool(&second().id)?.maintain_all().map(drop)
-        }, &["sdx"]),
-        change("remove_pool", "zero", NOTHING, |b| {
-            match b.ensure_pool(&second()) {
-                // Its removal was cut and is taken up below.
-                Err(e) if e.kind() == ErrorKind::Busy => {}
-                other => {
-                    drop(other?);
-                    let _ = b.open_pool(&second().id)?.maintain_all()?;
+        change(
+            "remove discard",
+            "discard",
+            |lab| {
+                lab.disks.set_discard("sda", SimDiscard::Zeroes).unwrap();
+            },
+            remove,
+            &["sda"],
+        ),
+        change(
+            "remove broken discard",
+            "discard",
+            |lab| {
+                lab.disks.set_discard("sda", SimDiscard::Broken).unwrap();
+            },
+            remove,
+            &["sda"],
+        ),
+        change(
+            "join",
+            "zero",
+            NOTHING,
+            |b| {
+                let _ =
+                    b.ensure_pool(&Lab::spec(&["sda", "sdx"]).with_parameter("erase", "zero"))?;
+                on_pool(b, |p| p.maintain_all().map(drop))
+            },
+            &["sdx"],
+        ),
+        change(
+            "leave",
+            "zero",
+            NOTHING,
+            |b| {
+                let spec = Lab::spec(&[]).with_parameter("erase", "zero");
+                b.ensure_pool(&spec.with_parameter("leave", "/dev/sdc")).map(drop)
+            },
+            &[],
+        ),
+        change(
+            "ensure_pool",
+            "zero",
+            NOTHING,
+            |b| {
+                let _ = b.ensure_pool(&second())?;
+                b.open_pool(&second().id)?.maintain_all().map(drop)
+            },
+            &["sdx"],
+        ),
+        change(
+            "remove_pool",
+            "zero",
+            NOTHING,
+            |b| {
+                match b.ensure_pool(&second()) {
+                    // Its removal was cut and is taken up below.
+                    Err(e) if e.kind() == ErrorKind::Busy => {}
+                    other => {
+                        drop(other?);
+                        let _ = b.open_pool(&second().id)?.maintain_all()?;
+                    }
                 }
-            }
-            b.remove_pool(&second().id).map(drop)
-        }, &["sdx"]),
+                b.remove_pool(&second().id).map(drop)
+            },
+            &["sdx"],
+        ),
     ]
 }
 

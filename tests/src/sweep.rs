@@ -8,6 +8,7 @@ use open_local_core::host::{
     LoopDevice, Loops, MountCalls, MountFlags, SystemLoops, SystemMounts, parse_mountinfo,
 };
 
+use crate::dm::DmDevice;
 use crate::scratch::PREFIX;
 
 /// Where the folders of runs are: what is mounted and made, and the files under it in memory.
@@ -58,7 +59,7 @@ fn mount_targets() -> Vec<PathBuf> {
     entries.into_iter().map(|entry| entry.target).collect()
 }
 
-/// Removes the folders, mounts, loop devices and cgroups of one run; answers what could not be
+/// Removes the folders, mounts, loop and device-mapper devices and cgroups of one run; answers what could not be
 /// removed.
 #[must_use]
 pub fn remove_run(run: &str) -> Vec<String> {
@@ -67,6 +68,10 @@ pub fn remove_run(run: &str) -> Vec<String> {
     }
     let mut problems = Vec::new();
     for _ in 0..ROUNDS {
+        // What a test holds back would hold up unmounting.
+        for device in DmDevice::of_run(run) {
+            let _ = device.resume();
+        }
         // Thawing and unmounting write to the disk below: all are thawed first, the outermost,
         // which was mounted first, before those that lie on it.
         for target in mounts_of(run).iter().rev() {
@@ -81,11 +86,15 @@ pub fn remove_run(run: &str) -> Vec<String> {
                 thaw_unmounted(&device, run);
             }
         }
+        for device in DmDevice::of_run(run) {
+            let _ = device.remove();
+        }
     }
     let mounts = mounts_of(run);
     problems.extend(mounts.iter().map(|t| format!("mount {}", t.display())));
     let devices = loops_of(run);
     problems.extend(devices.iter().map(|d| format!("{}", d.path.display())));
+    problems.extend(DmDevice::of_run(run).iter().map(|d| format!("{}", d.path().display())));
     for folder in FOLDERS.map(|folder| Path::new(folder).join(run)) {
         if problems.is_empty()
             && folder.exists()
@@ -182,7 +191,7 @@ fn is_dead(run: &str) -> bool {
     !matches!(process, Some(Ok(pid)) if Path::new(&format!("/proc/{pid}")).exists())
 }
 
-/// Runs of dead processes that left anything: a folder, a cgroup, a mount or a loop device.
+/// Runs of dead processes that left anything: a folder, a cgroup, a mount, a loop or mapped device.
 #[must_use]
 pub fn dead_runs() -> Vec<String> {
     let folders = HIERARCHIES.into_iter().chain(FOLDERS);
@@ -194,7 +203,9 @@ pub fn dead_runs() -> Vec<String> {
     // A tag may be cut, so that the folder of the file comes first.
     let devices =
         devices.iter().filter_map(|d| run_of(&backing_file(d)).or_else(|| run_in(&d.tag)));
-    let mut found: Vec<String> = names.chain(mounts).chain(devices).collect();
+    let mapped = DmDevice::all();
+    let mapped = mapped.iter().filter_map(|d| d.run().map(str::to_owned));
+    let mut found: Vec<String> = names.chain(mounts).chain(devices).chain(mapped).collect();
     found.retain(|run| is_dead(run));
     found.sort();
     found.dedup();
