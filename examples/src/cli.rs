@@ -2,6 +2,8 @@
 
 pub mod backends;
 pub mod confirm;
+pub mod device;
+pub mod plan;
 pub mod pool;
 pub mod recover;
 pub mod shell;
@@ -41,6 +43,9 @@ pub struct Cli {
 pub enum Command {
     /// List the kinds of pools there are and what they can do
     Backends,
+    /// List the block devices of this machine and say which are free, and why the others are not
+    #[command(subcommand)]
+    Device(device::Command),
     /// Make, show and remove pools
     #[command(subcommand)]
     Pool(pool::Command),
@@ -53,6 +58,9 @@ pub enum Command {
     /// Limit the I/O of cgroups
     #[command(subcommand)]
     Throttle(throttle::Command),
+    /// Simulate where the pods of a cluster go: place, fill, drain, compare
+    #[command(subcommand)]
+    Plan(plan::Command),
     /// Show all of it working, verify it, and leave nothing behind
     Demo(demo::Arguments),
     /// Finish or undo what killed processes left
@@ -78,8 +86,10 @@ pub fn run(cli: Cli) -> Result<Answer> {
         Command::Completions(arguments) => Ok(shell::completions(&arguments)),
         Command::Man(arguments) => shell::man(&arguments),
         Command::DemoWriter(arguments) => demo::write(&arguments),
+        Command::Plan(command) => plan::run(&globals, &command),
         Command::Demo(arguments) => demo::run(&globals, &arguments),
         Command::Backends => Ok(backends::list(&Context::open(globals)?)),
+        Command::Device(command) => device::run(&Context::open(globals)?, command),
         Command::Pool(command) => pool::run(&Context::open(globals)?, command),
         Command::Volume(command) => volume::run(&Context::open(globals)?, command),
         Command::Snapshot(command) => snapshot::run(&Context::open(globals)?, command),

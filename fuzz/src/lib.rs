@@ -4,6 +4,7 @@
 //! others in `fuzz_targets/`, and a few seeds in `corpus/<target>/`. The tests complain about
 //! whatever is missing.
 
+mod inventory;
 mod kernel;
 mod records;
 mod superblock;
@@ -22,6 +23,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("cgroup_v1", kernel::cgroup_v1),
     ("controllers", kernel::controllers),
+    ("device_filter", inventory::device_filter),
     ("device_number", device_number),
     ("file_object", records::file_object),
     ("file_pool", records::file_pool),
@@ -30,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     ("mountinfo", kernel::mountinfo),
     ("record", records::record),
     ("superblock", superblock::superblock),
+    ("uevent", inventory::uevent),
     ("units", units),
     ("uuid", uuid),
     ("wish", records::wish),

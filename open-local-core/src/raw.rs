@@ -13,4 +13,8 @@ pub use report::{DeviceIdentity, DeviceReport, look};
 pub use signature::{Signature, names};
 
 #[cfg(feature = "fs")]
-pub(crate) use report::{is_mount_of, open};
+pub(crate) use report::is_mount_of;
+#[cfg(any(feature = "fs", feature = "inventory"))]
+pub(crate) use report::open;
+#[cfg(feature = "inventory")]
+pub(crate) use report::{attribute, holders, identity, names_in, swaps};

@@ -20,6 +20,10 @@ pub enum DeviceAccess {
     /// For reading and writing, and only if nobody has claimed it: no mount, swap area, device
     /// mapper, raid or program that opened it the same way (`O_EXCL`, open(2)).
     Claim,
+    /// For reading, and only if nobody has claimed it. Asks what [`Self::Claim`] asks without
+    /// the right to write: udev looks anew at every device that was open for writing
+    /// (systemd 252), which would be a change because of a look.
+    Alone,
 }
 
 /// An open block device.
@@ -67,6 +71,14 @@ pub trait Devices: Debug + Send + Sync {
     fn writers(&self, _number: DeviceNumber) -> io::Result<Vec<String>> {
         Ok(Vec::new())
     }
+
+    /// The number of the block device a path leads to, links followed.
+    ///
+    /// # Errors
+    /// `ENOTBLK` for anything but a block device, others as the operating system gives them.
+    fn number_of(&self, path: &Path) -> io::Result<DeviceNumber> {
+        self.open(path, DeviceAccess::Look)?.number()
+    }
 }
 
 /// Writers named.
@@ -88,14 +100,28 @@ impl Devices for SystemDevices {
         }
         let mut options = fs::OpenOptions::new();
         options.read(true);
-        if access == DeviceAccess::Claim {
-            options.write(true).custom_flags(libc::O_EXCL);
+        match access {
+            DeviceAccess::Look => {}
+            DeviceAccess::Claim => {
+                options.write(true).custom_flags(libc::O_EXCL);
+            }
+            DeviceAccess::Alone => {
+                options.custom_flags(libc::O_EXCL);
+            }
         }
         let file = options.open(path)?;
         if !file.metadata()?.file_type().is_block_device() {
             return Err(not_a_device());
         }
         Ok(Box::new(SystemDevice(file)))
+    }
+
+    fn number_of(&self, path: &Path) -> io::Result<DeviceNumber> {
+        let meta = fs::metadata(path)?;
+        if !meta.file_type().is_block_device() {
+            return Err(io::Error::from_raw_os_error(libc::ENOTBLK));
+        }
+        Ok(DeviceNumber::from_dev_t(meta.rdev()))
     }
 
     fn writers(&self, number: DeviceNumber) -> io::Result<Vec<String>> {
