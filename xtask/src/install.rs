@@ -21,7 +21,10 @@ pub(crate) fn install(wanted: impl IntoIterator<Item = Need>) -> Result<()> {
     if packages.is_empty() && !lists {
         return Ok(());
     }
-    let line = needs::apt_line(&packages);
+    let line = match packages.as_slice() {
+        [] => "apt-get update".to_owned(),
+        packages => needs::apt_line(packages),
+    };
     if !needs::is_root() {
         return Err(format!(
             "only root can install packages; run this first:\n  sudo sh -c '{line}'"

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::image;
+use super::run_folder::RunFolder;
 use crate::Result;
 use crate::process::Call;
 
@@ -167,19 +168,23 @@ fn whole(folder: &Path) -> bool {
 /// Downloads and unpacks into a folder of our own, which takes its name when it is complete:
 /// several runs may do so at once.
 fn fetch(cache: &Path, name: &str, package: &Package) -> Result<()> {
-    let work = cache.join(format!("fetch-{}", std::process::id()));
-    let _ = fs::remove_dir_all(&work);
-    let fetched = fetch_into(&work, name).and_then(|kernel| {
+    // What a killed fetch left goes the same way as folders of ended runs.
+    let folder = RunFolder::new(&cache.join("fetch"))?;
+    let work = folder.path();
+    let fetched = fetch_into(work, name).and_then(|kernel| {
         let hash = package.sha256.get(..DIGITS).ok_or("apt tells no hash of the kernel")?;
         let target = cache.join(format!("kernel-{}-{hash}", package.version));
         // A folder of this name is one that is not whole, or another run's that just came.
         if !whole(&target) {
             let _ = fs::remove_dir_all(&target);
-            fs::rename(&kernel, &target).map_err(|e| format!("{}: {e}", target.display()))?;
+            let renamed = fs::rename(&kernel, &target);
+            renamed
+                .or_else(|e| if whole(&target) { Ok(()) } else { Err(e) })
+                .map_err(|e| format!("{}: {e}", target.display()))?;
         }
         Ok(())
     });
-    let _ = fs::remove_dir_all(&work);
+    let _ = fs::remove_dir_all(work);
     fetched
 }
 

@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn every_wait_has_a_bound() {
-        let item = Item { command: Vec::new(), seconds: 5, log: None };
+        let item = Item { command: Vec::new(), folder: "/".into(), seconds: 5, log: None };
         let items = [item];
         assert_eq!(allowed(None, &items), START);
         assert_eq!(allowed(Some(&Message::Begun(0)), &items), Duration::from_secs(5) + GRACE);

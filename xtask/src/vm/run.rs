@@ -83,8 +83,7 @@ impl GuestArgs {
 
 /// Runs a command in a new guest; the exit code is the command's own.
 pub(super) fn run(args: &RunArgs) -> Result<u8> {
-    let item = Item { command: args.command.clone(), seconds: args.timeout, log: None };
-    let mut job = job(vec![item])?;
+    let mut job = job(args.command.clone(), args.timeout)?;
     for setting in &args.env {
         let (name, value) = setting
             .split_once('=')
@@ -112,7 +111,7 @@ pub(super) fn shell(args: &GuestArgs) -> Result<u8> {
     // A session of its own on the terminal gives job control.
     let script = format!("exec <{TERMINAL} >{TERMINAL} 2>&1; {BUSYBOX} setsid -c bash -l");
     let command = [BUSYBOX, "sh", "-c", &script].map(str::to_owned).into();
-    let mut job = job(vec![Item { command, seconds: SHELL_SECONDS, log: None }])?;
+    let mut job = job(command, SHELL_SECONDS)?;
     let term = std::env::var("TERM").unwrap_or_else(|_| "vt100".to_owned());
     job.env.push(("TERM".to_owned(), term));
     let shape = args.shape()?;
@@ -122,9 +121,10 @@ pub(super) fn shell(args: &GuestArgs) -> Result<u8> {
     code(&outcome)
 }
 
-fn job(items: Vec<Item>) -> Result<Job> {
+fn job(command: Vec<String>, seconds: u64) -> Result<Job> {
     let folder = std::env::current_dir().map_err(|e| format!("the current folder: {e}"))?;
-    Ok(Job { folder, items, ..Job::default() })
+    let item = Item { command, folder, seconds, log: None };
+    Ok(Job { items: vec![item], ..Job::default() })
 }
 
 /// The command's own code, as a shell gives it, if the run is to be believed.

@@ -41,6 +41,8 @@ struct Test {
     target: String,
     name: String,
     program: PathBuf,
+    /// That of its package.
+    folder: PathBuf,
     seconds: u64,
 }
 
@@ -55,6 +57,7 @@ struct Boot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Outside {
     target: String,
+    folder: PathBuf,
     program: PathBuf,
     tests: Vec<String>,
 }
@@ -107,7 +110,7 @@ fn run(
     let host = Host::ready(workspace, accel)?;
     report.line(&format!("guest: {}", host.versions.line()));
     for boot in &boots {
-        in_guest(&host, workspace, boot, &mut report)?;
+        in_guest(&host, boot, &mut report)?;
     }
     for program in &outside {
         on_host(&host, program, &mut report)?;
@@ -146,6 +149,7 @@ fn plan(
             target: target.name.clone(),
             name: name.clone(),
             program: program.clone(),
+            folder: target.folder.clone(),
             seconds: target.seconds,
         };
         let named = |test: &Test| filter.is_none_or(|part| test.full_name().contains(part));
@@ -156,7 +160,12 @@ fn plan(
         }
         if target.outside {
             let tests = tests.into_iter().map(|test| test.name).collect();
-            outside.push(Outside { target: target.name.clone(), program: program.clone(), tests });
+            outside.push(Outside {
+                target: target.name.clone(),
+                folder: target.folder.clone(),
+                program: program.clone(),
+                tests,
+            });
             continue;
         }
         match boots.iter_mut().find(|boot| boot.shape == target.shape) {
@@ -185,19 +194,19 @@ fn print_plan(boots: &[Boot], outside: &[Outside]) {
     }
 }
 
-fn in_guest(host: &Host, workspace: &Workspace, boot: &Boot, report: &mut Report) -> Result<()> {
+fn in_guest(host: &Host, boot: &Boot, report: &mut Report) -> Result<()> {
     let item = |(number, test): (usize, &Test)| {
         let program = test.program.to_string_lossy().into_owned();
         let args = ["--exact", &test.name, "--test-threads=1", "--nocapture"];
         Item {
+            // As cargo does.
+            folder: test.folder.clone(),
             command: [program].into_iter().chain(args.map(str::to_owned)).collect(),
             seconds: test.seconds,
             log: Some(output_name(number)),
         }
     };
     let job = Job {
-        // As cargo runs tests.
-        folder: workspace.root.join("tests"),
         env: vec![("RUST_BACKTRACE".to_owned(), "0".to_owned())],
         items: boot.tests.iter().enumerate().map(item).collect(),
         ..Job::default()
@@ -310,7 +319,9 @@ fn on_host(host: &Host, outside: &Outside, report: &mut Report) -> Result<()> {
         let log = host.runs.join(format!("{}-{}", outside.target, output_name(number)));
         let _ = fs::remove_file(&log);
         let args = ["--exact", test, "--test-threads=1", "--nocapture"];
-        let call = Call::new(&outside.program, &args).env(PROGRAM, &host.program.to_string_lossy());
+        let call = Call::new(&outside.program, &args)
+            .dir(&outside.folder)
+            .env(PROGRAM, &host.program.to_string_lossy());
         let watch = Watch::start();
         let ended = call.logged(&log)?;
         let name = format!("{}::{test}", outside.target);
@@ -333,7 +344,7 @@ mod tests {
 
     fn target(name: &str, disk: Option<&str>, outside: bool) -> Target {
         Target {
-            package: "p".to_owned(),
+            folder: "/w/p".into(),
             name: name.to_owned(),
             shape: Shape {
                 disks: disk.into_iter().map(|text| text.parse().unwrap()).collect(),

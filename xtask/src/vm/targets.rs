@@ -4,7 +4,7 @@
 //! in its package's manifest, in `[package.metadata.guest.TARGET]`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -23,7 +23,8 @@ const SECONDS: u64 = 120;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
-    pub(super) package: String,
+    /// That of its package.
+    pub(super) folder: PathBuf,
     pub(super) name: String,
     pub(super) shape: Shape,
     /// The most that one test may take.
@@ -52,7 +53,7 @@ pub(super) fn all(workspace: &Workspace) -> Result<Vec<Target>> {
         }
         for name in names {
             let needs = guest.and_then(|guest| guest.get(name));
-            let target = target(&package.name, name, needs)
+            let target = target(&package.dir, name, needs)
                 .map_err(|why| format!("{}: package.metadata.guest.{name}: {why}", package.name))?;
             targets.push(target);
         }
@@ -60,9 +61,9 @@ pub(super) fn all(workspace: &Workspace) -> Result<Vec<Target>> {
     Ok(targets)
 }
 
-fn target(package: &str, name: &str, needs: Option<&Value>) -> Result<Target> {
+fn target(folder: &Path, name: &str, needs: Option<&Value>) -> Result<Target> {
     let mut target = Target {
-        package: package.to_owned(),
+        folder: folder.to_path_buf(),
         name: name.to_owned(),
         shape: Shape { disks: Vec::new(), udev: false, memory: MEMORY, processors: PROCESSORS },
         seconds: SECONDS,
@@ -127,7 +128,7 @@ fn programs(messages: &str) -> BTreeMap<String, PathBuf> {
 }
 
 /// Names of the tests in a program.
-pub(super) fn list(program: &std::path::Path) -> Result<Vec<String>> {
+pub(super) fn list(program: &Path) -> Result<Vec<String>> {
     let text = Call::new(program, &["--list", "--format", "terse"]).captured()?;
     Ok(text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
 }
