@@ -208,8 +208,7 @@ pub fn explained(one: &Judged, probe: Option<&Probe>, has_raw: bool) -> String {
         text.push_str(&format!("{} is free", device.name));
         if has_raw {
             text.push_str(&format!(
-                "; to claim it, give {node} to a pool of the backend raw: \
-                 open-local --backend raw pool create --help"
+                "; to claim it: open-local --backend raw pool create NAME --set devices={node}"
             ));
         }
         return text;
