@@ -4,6 +4,7 @@
 //! others in `fuzz_targets/`, and a few seeds in `corpus/<target>/`. The tests complain about
 //! whatever is missing.
 
+mod cluster;
 mod kernel;
 mod records;
 mod superblock;
@@ -21,6 +22,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target.
 pub const TARGETS: &[Target] = &[
     ("cgroup_v1", kernel::cgroup_v1),
+    ("cluster", cluster::cluster),
     ("controllers", kernel::controllers),
     ("device_number", device_number),
     ("file_object", records::file_object),
