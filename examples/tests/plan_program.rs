@@ -252,6 +252,18 @@ fn a_picture_is_one_file_that_needs_nothing_else() {
 }
 
 #[test]
+fn the_picture_in_the_readme_is_what_is_drawn_today() {
+    let folder = Folder::new("golden");
+    let path = folder.path("five.svg");
+    let _ = plan(&["place", FIVE, "--picture", &path]);
+    let shipped = fs::read_to_string(FIVE.replace(".yaml", ".svg")).unwrap();
+    assert!(
+        fs::read_to_string(&path).unwrap() == shipped,
+        "draw it again: open-local plan place five-nodes.yaml --picture five-nodes.svg"
+    );
+}
+
+#[test]
 fn names_that_look_like_markup_are_harmless() {
     let folder = Folder::new("markup");
     let nasty = "<script>alert(1)</script>&\\\"'--><svg onload=x>";
@@ -290,7 +302,7 @@ fn a_large_cluster_is_an_overview() {
     assert!(run.code == 0 || run.code == 5, "{}", run.stderr);
     let picture = fs::read_to_string(&path).unwrap();
     assert!(picture.contains("Every node: how full its pools are"));
-    assert!(picture.contains("The 8 fullest nodes"));
+    assert!(picture.contains("The drained node, and the 7 fullest"));
     assert!(picture.contains("blade-464:"), "every node has a cell");
     assert!(picture.contains("blade-007: before"), "{path}");
     assert!(picture.len() < 1 << 20, "{}", picture.len());

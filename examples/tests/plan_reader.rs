@@ -289,8 +289,7 @@ fn bombs_of_aliases_and_depth_are_refused_by_their_limit() {
     }
     assert!(refusal(&bomb).contains(&format!("more than {} values", limits::VALUES)));
     assert!(refusal(&"[\n".repeat(200)).contains(&format!("more than {} levels", limits::DEPTH)));
-    let text = refusal(&"{a: ".repeat(200_000));
-    assert!(text.contains("levels") || text.contains("recursion limit"), "{text}");
+    assert!(refusal(&"{a: ".repeat(200_000)).contains("levels"));
     let block: String = (0..200).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
     assert!(refusal(&block).contains("levels"));
     assert!(refusal("a: &a [*a]").contains("line 1"));
@@ -312,8 +311,8 @@ fn a_million_of_anything_is_read_or_refused_by_the_name_of_the_limit() {
             "nodes: [{{name: a}}]\npods: [{{name: p, replicas: {replicas}, claims: [{claims}]}}]"
         )
     };
-    let claims: usize = parse(&pod(limits::CLAIMS / 64, 64)).unwrap().pods[0].replicas * 64;
-    assert_eq!(claims, limits::CLAIMS);
+    assert!(parse(&pod(limits::CLAIMS / 64, 64)).is_ok());
+    assert!(refusal(&pod(limits::CLAIMS / 64 + 1, 64)).contains("claims up to here"));
     assert!(refusal(&pod(20_000, 64)).contains(&format!("the {} that are read", limits::CLAIMS)));
     assert!(refusal(&pod(1_000_000, 1)).contains(&format!("more than {}", limits::PODS)));
     assert!(refusal(&pod(usize::MAX, 1)).contains(&format!("more than {}", limits::PODS)));

@@ -4,6 +4,7 @@
 //! others in `fuzz_targets/`, and a few seeds in `corpus/<target>/`. The tests complain about
 //! whatever is missing.
 
+mod cluster;
 mod fixtures;
 mod inventory;
 mod kernel;
@@ -25,6 +26,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target.
 pub const TARGETS: &[Target] = &[
     ("cgroup_v1", kernel::cgroup_v1),
+    ("cluster", cluster::cluster),
     ("controllers", kernel::controllers),
     ("device_filter", inventory::device_filter),
     ("device_number", device_number),

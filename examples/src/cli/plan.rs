@@ -12,7 +12,7 @@ use open_local_core::plan::{DEFAULT_SEARCH_LIMIT, Policy, Scoring, Strategy};
 use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 use serde_json::json;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, OutputFormat};
 use crate::context::Globals;
 use crate::plan::model::Cluster;
 use crate::plan::report::{self, Told};
@@ -223,7 +223,8 @@ fn place(globals: &Globals, common: &Common, picture: &Picture) -> Result<Answer
     let watch = common.watch(globals);
     let outcome = simulate::place(&cluster, &settings, &watch)?;
     watch.finish();
-    let told = report::placed(&cluster, &outcome, &settings.policy);
+    let wants_json = globals.output == OutputFormat::Json;
+    let told = report::placed(&cluster, &outcome, &settings.policy, wants_json);
     let drawing = || picture::placed(&cluster, &outcome, &settings.policy);
     let failure =
         without_place(common, outcome.refused().count(), outcome.pods.len(), "pods have no place");

@@ -18,8 +18,8 @@ pub const NODE_EXCLUSIVES: usize = 256;
 pub const PARTS: usize = 1 << 18;
 /// Most pods, replicas included.
 pub const PODS: usize = 100_000;
-/// Most claims of all pods, replicas included.
-pub const CLAIMS: usize = 1_000_000;
+/// Most claims of all pods, replicas included. A JSON answer about so many takes about 1 GiB.
+pub const CLAIMS: usize = 250_000;
 /// Longest name of a node, pod or claim, in bytes; as Kubernetes has it.
 pub const NAME_BYTES: usize = 253;
 /// Most mistakes that are told; more are counted.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use granit_parser::{Event, Parser, ScanError, Span, StrInput, Tag};
+use granit_parser::{ErrorKind, Event, Parser, ScanError, Span, StrInput, Tag};
 
 use super::limits;
 use super::mistakes::{Mistake, Position};
@@ -55,9 +55,17 @@ fn position(span: &Span) -> Position {
     Position { line: span.start.line(), column: span.start.col().saturating_add(1) }
 }
 
+fn too_deep(at: Position) -> Mistake {
+    let message = format!("more than {} levels of lists and maps", limits::DEPTH);
+    mistake(at, message, "a cluster needs five")
+}
+
 fn broken(error: &ScanError) -> Mistake {
     let at = error.marker();
     let at = Position { line: at.line(), column: at.col().saturating_add(1) };
+    if *error.kind() == ErrorKind::RecursionLimitExceeded {
+        return too_deep(at);
+    }
     let text = format!("this is neither YAML nor JSON: {}", error.info());
     mistake(at, text, "look for a missing quote, bracket or space before this place")
 }
@@ -74,7 +82,12 @@ pub(super) fn parse(text: &str) -> Result<Value, Mistake> {
         );
         return Err(mistake(Position { line: 1, column: 1 }, message, SHORTER));
     }
-    let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str(text);
+    // The parser looks ahead before it tells what it saw, so it has to know the limit itself.
+    let options = granit_parser::options! {
+        flow_nesting_limit: LEVELS,
+        block_nesting_limit: LEVELS,
+    };
+    let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str_with_options(text, options);
     let mut tree = Tree::default();
     while let Some(next) = parser.next_event() {
         let (event, span) = next.map_err(|e| broken(&e))?;
@@ -84,6 +97,9 @@ pub(super) fn parse(text: &str) -> Result<Value, Mistake> {
         mistake(Position { line: 1, column: 1 }, "the file is empty", "describe at least one node")
     })
 }
+
+/// A little more than the tree takes: how the parser counts is its own affair.
+const LEVELS: usize = limits::DEPTH + 4;
 
 const SHORTER: &str = "describe equal nodes once with count, and equal pods once with replicas";
 
@@ -174,8 +190,7 @@ impl Tree {
 
     fn begin(&mut self, at: Position, anchor: usize, kind: Kind) -> Result<(), Mistake> {
         if self.open.len() >= limits::DEPTH {
-            let message = format!("more than {} levels of lists and maps", limits::DEPTH);
-            return Err(mistake(at, message, "a cluster needs five"));
+            return Err(too_deep(at));
         }
         let before = self.values;
         self.count(1, at)?;

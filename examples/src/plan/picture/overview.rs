@@ -39,7 +39,12 @@ pub(super) fn draw(canvas: &mut Canvas, drawing: &Drawing<'_>) {
     canvas.heading("os", "How many nodes are how full");
     histogram(canvas, drawing);
     let worst = worst(drawing);
-    canvas.heading("os", &format!("The {} fullest nodes", worst.len()));
+    let gone = drawing.states.iter().any(|state| state.nodes.contains(&None));
+    let heading = match gone {
+        true => format!("The drained node, and the {} fullest", worst.len().saturating_sub(1)),
+        false => format!("The {} fullest nodes", worst.len()),
+    };
+    canvas.heading("os", &heading);
     canvas.y = canvas.y.saturating_sub(10);
     head::legend(canvas, drawing);
     bars::draw(canvas, drawing, &worst);

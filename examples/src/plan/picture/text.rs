@@ -31,7 +31,7 @@ fn width(c: char) -> u64 {
     match c {
         'i' | 'l' | 'j' | '.' | ',' | ':' | ';' | '|' | '\'' | '!' | 'I' => 32,
         'f' | 't' | 'r' | ' ' | '(' | ')' | '[' | ']' | '/' | '-' => 40,
-        'm' | 'w' | 'M' | 'W' | '@' | '%' | '→' => 92,
+        'm' | 'w' | 'M' | 'W' | '@' | '%' | '→' | '…' => 92,
         'A'..='Z' | '×' => 72,
         c if c.is_ascii() => 60,
         // Scripts with square characters, and signs of unknown width.
@@ -51,7 +51,8 @@ pub(super) fn fit(text: &str, size: u64, room: u64) -> String {
     if pixels(text, size) <= room {
         return text.to_owned();
     }
-    let room = room.saturating_mul(100).checked_div(size).unwrap_or(0).saturating_sub(90);
+    let room =
+        room.saturating_mul(100).checked_div(size).unwrap_or(0).saturating_sub(width('…') + 1);
     let take = |chars: &mut dyn Iterator<Item = char>, room: u64| {
         let mut left = room;
         let mut taken = Vec::new();

@@ -13,20 +13,22 @@ use crate::plan::simulate::{Decided, Outcome, Spot, Verdict};
 use crate::view::size::human;
 use crate::view::table::Grid;
 
-/// Tells where every pod goes.
+/// Tells where every pod goes. JSON is made only if it is wanted: for many pods it takes most of
+/// the memory.
 #[must_use]
-pub fn placed(cluster: &Cluster, outcome: &Outcome, policy: &Policy) -> Told {
+pub fn placed(cluster: &Cluster, outcome: &Outcome, policy: &Policy, wants_json: bool) -> Told {
     let refused = Refused::of(outcome.refused().map(|(pod, why)| (pod.name.as_str(), why)));
     let pairs = nodes::pairs(&outcome.before, &outcome.after);
     let before = Totals::of(&outcome.before);
     let after = Totals::of(outcome.after.iter().flatten());
     let count = outcome.refused().count();
-    let pods: Vec<Value> =
-        outcome.pods.iter().map(|pod| pod_json(cluster, pod, &refused)).collect();
     let mut json = head("place", policy);
-    if let Value::Object(map) = &mut json {
+    if let Value::Object(map) = &mut json
+        && wants_json
+    {
+        let pods: Value = outcome.pods.iter().map(|pod| pod_json(cluster, pod, &refused)).collect();
         map.extend([
-            ("pods".to_owned(), pods.into()),
+            ("pods".to_owned(), pods),
             ("refusals".to_owned(), refused.json()),
             ("nodes".to_owned(), nodes::json(&pairs)),
             ("placed".to_owned(), outcome.pods.len().saturating_sub(count).into()),
