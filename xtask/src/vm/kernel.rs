@@ -14,8 +14,10 @@ pub(crate) const PACKAGE: &str = "linux-image-amd64";
 const COMPRESSED: &str = "vmlinuz";
 const UNPACKED: &str = "vmlinux";
 const SUMS: &str = "SHA256SUMS";
+/// Changes with what is kept: checkouts of different age share the cache.
+const FORMAT: &str = "2";
 /// What is kept of the modules, below `kernel/`: all else has no use in the guest.
-const KEPT: [&str; 17] = [
+const KEPT: [&str; 18] = [
     "arch",
     "block",
     "crypto",
@@ -33,6 +35,7 @@ const KEPT: [&str; 17] = [
     "drivers/nvme",
     "drivers/scsi",
     "drivers/virtio",
+    "virt",
 ];
 /// Hexadecimal digits of the package's hash in the name of its folder.
 const DIGITS: usize = 12;
@@ -147,14 +150,13 @@ fn image_of(depends: &str) -> Option<(&str, &str)> {
 
 /// The folder of this version whose files are all as they were when it was made.
 fn cached(cache: &Path, name: &str, version: &str) -> Option<Kernel> {
-    let prefix = format!("kernel-{version}-");
+    let (prefix, suffix) = (format!("kernel-{version}-"), format!("-{FORMAT}"));
     let entries = fs::read_dir(cache).ok()?.flatten();
-    let mut folders =
-        entries.filter(|entry| {
-            entry.file_name().to_string_lossy().strip_prefix(&prefix).is_some_and(|hash| {
-                hash.len() == DIGITS && hash.chars().all(|c| c.is_ascii_hexdigit())
-            })
-        });
+    let mut folders = entries.filter(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let hash = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(&suffix));
+        hash.is_some_and(|h| h.len() == DIGITS && h.chars().all(|c| c.is_ascii_hexdigit()))
+    });
     let folder = folders.find(|entry| whole(&entry.path()))?.path();
     let release = name.strip_prefix("linux-image-")?.to_owned();
     Some(Kernel { folder, version: version.to_owned(), release })
@@ -173,7 +175,7 @@ fn fetch(cache: &Path, name: &str, package: &Package) -> Result<()> {
     let work = folder.path();
     let fetched = fetch_into(work, name).and_then(|kernel| {
         let hash = package.sha256.get(..DIGITS).ok_or("apt tells no hash of the kernel")?;
-        let target = cache.join(format!("kernel-{}-{hash}", package.version));
+        let target = cache.join(format!("kernel-{}-{hash}-{FORMAT}", package.version));
         // A folder of this name is one that is not whole, or another run's that just came.
         if !whole(&target) {
             let _ = fs::remove_dir_all(&target);
@@ -288,7 +290,7 @@ mod tests {
     #[test]
     fn a_cached_kernel_is_used_only_whole() {
         let cache = std::env::temp_dir().join(format!("xtask-cache-{}", std::process::id()));
-        let folder = cache.join("kernel-1.2-3-0123456789ab");
+        let folder = cache.join(format!("kernel-1.2-3-0123456789ab-{FORMAT}"));
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("vmlinuz"), "kernel").unwrap();
         let find = || cached(&cache, "linux-image-1.2-amd64", "1.2-3");

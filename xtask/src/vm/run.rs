@@ -108,8 +108,10 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
 
 /// A shell in a new guest, at this terminal.
 pub(super) fn shell(args: &GuestArgs) -> Result<u8> {
-    // A session of its own on the terminal gives job control.
-    let script = format!("exec <{TERMINAL} >{TERMINAL} 2>&1; {BUSYBOX} setsid -c bash -l");
+    // A session of its own on the terminal gives job control. It is not the last command: that
+    // would take this shell's place, lead its group, and leave its own place to a child.
+    let session = format!("{BUSYBOX} setsid -c bash -l; exit $?");
+    let script = format!("exec <{TERMINAL} >{TERMINAL} 2>&1; {session}");
     let command = [BUSYBOX, "sh", "-c", &script].map(str::to_owned).into();
     let mut job = job(command, SHELL_SECONDS)?;
     let term = std::env::var("TERM").unwrap_or_else(|_| "vt100".to_owned());
