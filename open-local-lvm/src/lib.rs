@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod alloc;
 pub mod format;
+pub mod plan;
 pub mod report;
 pub mod scan;
