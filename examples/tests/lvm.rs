@@ -106,7 +106,7 @@ fn an_image_is_scanned_reported_and_shown() {
     assert_eq!(report["report"][0]["lv"][0]["lv_size"], "256.00k");
     let columns = ["--columns", "vg_seqno,vg_free", "--units", "b"];
     let table = run(&[&["lvm", "report", "vgs", image.path()], &columns[..]].concat());
-    assert_eq!(table.stdout, "vg_seqno vg_free\n4        786432B\n");
+    assert_eq!(table.stdout, "vg_seqno  vg_free\n4         786432B\n");
     let shown = run(&["lvm", "show", image.path(), "--group", "vg"]);
     assert!(shown.stdout.contains("\t\t\tstripes = [\"pv0\", 0]"), "{}", shown.stdout);
     let tree = run(&["lvm", "show", image.path(), "-o", "json"]).json();
