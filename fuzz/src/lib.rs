@@ -5,6 +5,7 @@
 //! whatever is missing.
 
 mod kernel;
+mod lvm;
 mod lvm_alloc;
 mod records;
 mod superblock;
@@ -29,6 +30,10 @@ pub const TARGETS: &[Target] = &[
     ("ids", ids),
     ("io_max", kernel::io_max),
     ("lvm_alloc", lvm_alloc::lvm_alloc),
+    ("lvm_group", lvm::group),
+    ("lvm_label", lvm::label),
+    ("lvm_mda", lvm::mda),
+    ("lvm_text", lvm::text),
     ("mountinfo", kernel::mountinfo),
     ("record", records::record),
     ("superblock", superblock::superblock),

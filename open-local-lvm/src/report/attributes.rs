@@ -23,8 +23,7 @@ pub enum VolumeState {
 pub(super) const fn policy_letter(policy: &AllocationPolicy) -> char {
     match policy {
         AllocationPolicy::Contiguous => 'c',
-        AllocationPolicy::Cling => 'l',
-        AllocationPolicy::ClingByTags => 't',
+        AllocationPolicy::Cling | AllocationPolicy::ClingByTags => 'l',
         AllocationPolicy::Normal => 'n',
         AllocationPolicy::Anywhere => 'a',
         AllocationPolicy::Inherit => 'i',

@@ -115,7 +115,12 @@ fn related(
     };
     row.push("origin_uuid", uuid(relations.origin));
     row.push("pool_lv_uuid", uuid(relations.pool));
+    let external = matches!(
+        roles.kind(&lv.name),
+        Some(SegmentKind::Thin(thin)) if thin.external_origin.is_some()
+    );
     let origin_size = match roles.user(&lv.name, Role::Cow) {
+        None if external => relations.origin.and_then(|name| roles.volume(name)),
         Some(_) => relations.origin.and_then(|name| roles.volume(name)),
         None => roles.has(&lv.name, Role::Origin).then_some(lv),
     };
@@ -207,7 +212,11 @@ impl<'a> Relations<'a> {
 }
 
 /// Names of volumes that are, or stand on, missing physical volumes.
-fn partial<'a>(scan: &Scan, scanned: &'a ScannedGroup, roles: &Roles<'a>) -> HashSet<&'a str> {
+pub(super) fn partial<'a>(
+    scan: &Scan,
+    scanned: &'a ScannedGroup,
+    roles: &Roles<'a>,
+) -> HashSet<&'a str> {
     let missing: HashSet<&str> = scanned
         .physical(scan)
         .filter(|(pv, device)| device.is_none() || pv.is_missing())

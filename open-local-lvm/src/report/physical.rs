@@ -54,13 +54,18 @@ pub(super) fn smallest<'a>(
     Bytes::new(areas.into_iter().filter_map(of).min().unwrap_or(0))
 }
 
+/// Room in an area; one that is set aside has none.
+pub(super) fn free_for_text(area: &MetadataArea) -> Option<u64> {
+    if area.is_ignored() { None } else { area.free() }
+}
+
 fn areas(row: &mut Row, device: Option<&ScannedDevice>) {
     let areas = device.map_or(&[][..], |device| &device.areas);
     let in_use = areas.iter().filter(|area| !area.is_ignored()).count();
     row.push("pv_mda_count", areas.len());
     row.push("pv_mda_used_count", in_use);
     row.push("pv_mda_size", smallest(areas, |area| Some(area.place.size)));
-    row.push("pv_mda_free", smallest(areas, MetadataArea::free));
+    row.push("pv_mda_free", smallest(areas, free_for_text));
 }
 
 fn member(
@@ -83,15 +88,18 @@ fn member(
     row.push("vg_name", view.name.as_str());
     row.push("pv_fmt", "lvm2");
     let letter = |set: bool, letter: char| if set { letter } else { '-' };
-    let attributes =
-        [letter(pv.is_allocatable(), 'a'), letter(exported, 'x'), letter(missing, 'm')];
+    let first = match pv.is_allocatable() {
+        _ if doubled => 'd',
+        true => 'a',
+        false => 'u',
+    };
+    let attributes = [first, letter(exported, 'x'), letter(missing, 'm')];
     row.push("pv_attr", attributes.iter().collect::<String>());
     row.push("pv_size", size(pv.pe_count.get()));
     row.push("pv_free", size(free));
     row.push("pv_used", size(used));
     row.push("pv_uuid", pv.id.to_string());
-    let device_size = device.map(|device| device.size);
-    row.push("dev_size", device_size.or_else(|| pv.dev_size.map(bytes)).unwrap_or(Bytes::ZERO));
+    row.push("dev_size", device.map_or(Bytes::ZERO, |device| device.size));
     row.push("pe_start", bytes(pv.pe_start));
     row.push("pv_pe_count", pv.pe_count.get());
     row.push("pv_pe_alloc_count", used);

@@ -127,17 +127,18 @@ impl<'a> Roles<'a> {
         self.thin_counts.get(pool).copied().unwrap_or(0)
     }
 
-    /// Whether a volume is one for users: visible, or a snapshot of one.
+    /// Whether a volume is one for users: visible, or a snapshot of one. A snapshot that is being
+    /// merged is hidden (2.03.16).
     pub(super) fn is_visible(&self, lv: &LogicalVolume) -> bool {
-        if let Some(link) = self.user(&lv.name, Role::Cow) {
-            return match link.segments.first().map(|segment| &segment.kind) {
-                Some(SegmentKind::Snapshot { origin, .. }) => {
-                    self.volume(origin).is_some_and(LogicalVolume::is_visible)
-                }
-                _ => false,
-            };
+        let link = self.user(&lv.name, Role::Cow).and_then(|link| self.kind(&link.name));
+        match (link, self.kind(&lv.name)) {
+            (Some(SegmentKind::Snapshot { store: SnapshotStore::Merging(_), .. }), _) => false,
+            (Some(SegmentKind::Snapshot { origin, .. }), _) => {
+                self.volume(origin).is_some_and(LogicalVolume::is_visible)
+            }
+            (_, Some(SegmentKind::Thin(thin))) if thin.merge.is_some() => false,
+            _ => lv.is_visible(),
         }
-        lv.is_visible()
     }
 
     /// A name as the tools print it: hidden volumes in brackets.

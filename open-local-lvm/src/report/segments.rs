@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use open_local_core::{Bytes, Extents, Sectors};
 
 use super::attributes::{VolumeState, attributes};
-use super::logical::listed;
+use super::logical::{listed, partial};
 use super::physical::{UNKNOWN, tags};
 use super::roles::{Role, Roles, names};
 use super::row::{Report, Row};
@@ -25,9 +25,12 @@ pub fn segments(scan: &Scan) -> Report {
             (pv.key.as_str(), name)
         });
         let devices: HashMap<&str, String> = devices.collect();
+        let partial = partial(scan, group, &roles);
         for lv in listed(&roles) {
+            let partial = partial.contains(lv.name.as_str());
+            let letters = attributes(&roles, lv, VolumeState::Unknown, partial);
             for segment in &lv.segments {
-                rows.push(row(&roles, &devices, lv, segment));
+                rows.push(row(&roles, &devices, lv, (segment, &letters)));
             }
         }
     }
@@ -38,11 +41,15 @@ fn row(
     roles: &Roles<'_>,
     devices: &HashMap<&str, String>,
     lv: &LogicalVolume,
-    segment: &Segment,
+    (segment, letters): (&Segment, &str),
 ) -> Row {
     let group = roles.group;
     let size = |extents: Extents| group.size_of(extents).unwrap_or(Bytes::MAX);
-    let (areas, each) = stripes(segment);
+    let (areas, mut each) = stripes(segment);
+    // A vdo volume is shown over all of its pool.
+    if let (Some(pool), "vdo") = (areas.first(), segment.segment_type.name.as_str()) {
+        each = roles.volume(pool.name).and_then(LogicalVolume::extents).map_or(each, Extents::get);
+    }
     let named = |stripe: &Stripe<'_>| {
         let device = devices.get(stripe.name);
         device.map_or_else(|| stripe.name.to_owned(), String::clone)
@@ -55,7 +62,7 @@ fn row(
     let mut row = Row::default();
     row.push("lv_name", roles.shown(&lv.name));
     row.push("vg_name", group.name.as_str());
-    row.push("lv_attr", attributes(roles, lv, VolumeState::Unknown, false));
+    row.push("lv_attr", letters);
     row.push("stripes", areas.len());
     let name = segment.segment_type.name.as_str();
     let linear = name == "striped" && areas.len() == 1;

@@ -4,7 +4,7 @@ use open_local_core::{Bytes, Extents};
 
 use super::attributes::policy_letter;
 use super::logical::is_shown;
-use super::physical::{allocated, smallest, tags};
+use super::physical::{allocated, free_for_text, smallest, tags};
 use super::roles::Roles;
 use super::row::{Report, Row};
 use crate::format::group::{AllocationPolicy, SegmentKind, VolumeGroup, flag, status};
@@ -61,16 +61,12 @@ fn policy(group: &VolumeGroup) -> AllocationPolicy {
     group.allocation_policy.clone().unwrap_or(AllocationPolicy::Normal)
 }
 
-fn is_writable(group: &VolumeGroup) -> bool {
-    group.status.has(status::WRITE)
-}
-
 fn attributes(group: &VolumeGroup, partial: bool) -> String {
     let letter = |set: bool, letter: char| if set { letter } else { '-' };
     let managed = group.lock_type.as_deref().is_some_and(|kind| kind != "none");
     let last = if group.status.has(status::CLUSTERED) { 'c' } else { letter(managed, 's') };
     let letters = [
-        if is_writable(group) { 'w' } else { 'r' },
+        if group.is_writable() { 'w' } else { 'r' },
         letter(group.status.has(status::RESIZEABLE), 'z'),
         letter(group.is_exported(), 'x'),
         letter(partial, 'p'),
@@ -84,7 +80,7 @@ fn words(row: &mut Row, group: &VolumeGroup, partial: bool) {
     let word = |set: bool, word: &'static str| if set { word } else { "" };
     let managed = group.lock_type.as_deref().is_some_and(|kind| kind != "none");
     let copies = group.metadata_copies.filter(|copies| *copies != 0);
-    row.push("vg_permissions", if is_writable(group) { "writeable" } else { "read-only" });
+    row.push("vg_permissions", if group.is_writable() { "writeable" } else { "read-only" });
     row.push("vg_extendable", word(group.status.has(status::RESIZEABLE), "extendable"));
     row.push("vg_exported", word(group.is_exported(), "exported"));
     row.push("vg_autoactivation", word(!group.flags.has(flag::NOAUTOACTIVATE), "enabled"));
@@ -105,5 +101,5 @@ fn areas(row: &mut Row, scan: &Scan, scanned: &ScannedGroup) {
     row.push("vg_mda_count", areas.len());
     row.push("vg_mda_used_count", in_use);
     row.push("vg_mda_size", smallest(areas.iter().copied(), |area| Some(area.place.size)));
-    row.push("vg_mda_free", smallest(areas, MetadataArea::free));
+    row.push("vg_mda_free", smallest(areas, free_for_text));
 }

@@ -40,7 +40,11 @@ pub(crate) fn reports_agree(tools: &LvmTools) -> usize {
                 continue;
             };
             let columns: Vec<&str> = first.cells().map(|(column, _)| column).collect();
-            let theirs = tools.report(command, &columns, &[*more, &["--units", units]].concat());
+            let theirs = tools.report(
+                command,
+                &columns,
+                &[*more, &["--units", units, "--foreign"]].concat(),
+            );
             assert_eq!(report.rows.len(), theirs.len(), "rows of {command} {more:?}: {theirs:#?}");
             for (own, theirs) in report.rows.iter().zip(theirs) {
                 for (column, cell) in own.cells() {

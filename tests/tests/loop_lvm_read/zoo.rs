@@ -20,7 +20,7 @@ fn linear_and_striped_volumes_on_two_devices() {
     tools.create_volume("long", &["-l", "60", "pair"]);
     tools.run("lvextend", &["-qq", "-L", "+12M", "pair/lin"]);
     tools.run("lvchange", &["-qq", "-pr", "--addtag", "owner=me", "--addtag", "b", "pair/lin"]);
-    tools.run("lvchange", &["-qq", "--alloc", "contiguous", "-kY", "pair/str"]);
+    tools.run("lvchange", &["-qq", "--alloc", "contiguous", "-ky", "pair/str"]);
     tools.run("lvchange", &["-qq", "-My", "--major", "253", "--minor", "77", "-y", "pair/long"]);
     all_agrees(&tools, &[]);
 }
@@ -78,7 +78,7 @@ fn unusual_names_tags_policies_and_extent_sizes() {
     let scratch = Scratch::new("lvm-names");
     let tools = LvmTools::new(&scratch, &mib(&[64, 64, 64, 64]));
     let [a, b, c, d] = [0, 1, 2, 3].map(|number| device(&tools, number));
-    let long = "n".repeat(100);
+    let long = "n".repeat(96);
     tools.run("vgcreate", &["-qq", "-s", "128k", "--alloc", "cling", "A.b_c+d-e", &a]);
     tools.run(
         "vgcreate",
@@ -126,4 +126,5 @@ fn exported_foreign_and_partial_groups() {
     );
     let found: Vec<_> = scan(&tools).findings().map(|f| f.kind.as_str()).collect();
     assert_eq!(found, ["exported", "foreign"]);
+    reports_agree(&tools);
 }
