@@ -80,6 +80,17 @@ fn growth_never_spoils_the_only_layout_there_is() {
     allocated(&disks, &asked, &allocate(&map(&disks), &asked).unwrap());
 }
 
+/// Policy `anywhere` of lvm2 makes such volumes; what they gain lies on different disks.
+#[test]
+fn stripes_that_share_a_disk_are_not_continued_on_it() {
+    let disks = [disk(40, &[(0, 5), (10, 5)]), disk(40, &[])];
+    let mut asked = request(6, 2);
+    asked.tail = Some(tail(&[(0, 5), (0, 15)]));
+    allocated(&disks, &asked, &allocate(&map(&disks), &asked).unwrap());
+    asked.policy = Policy::Contiguous;
+    assert_eq!(allocate(&map(&disks), &asked).unwrap_err().kind(), ErrorKind::OutOfSpace);
+}
+
 #[test]
 fn stripes_lie_on_different_disks_whatever_their_free_runs() {
     let disks = [disk(40, &[(20, 1)]), disk(40, &[(10, 1)]), disk(5, &[])];
