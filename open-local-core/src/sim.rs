@@ -64,6 +64,8 @@ mod backend;
 mod clock;
 mod content;
 mod device;
+#[cfg(feature = "raw")]
+mod disks;
 mod faults;
 mod files;
 #[cfg(feature = "file")]
@@ -96,6 +98,8 @@ mod tests;
 
 pub use backend::SimBackend;
 pub use clock::SimClock;
+#[cfg(feature = "raw")]
+pub use disks::{Crash, DiskEvent, SimDisks};
 pub use faults::FailAt;
 pub use files::{SimFiles, sim_host};
 #[cfg(feature = "file")]
