@@ -5,6 +5,9 @@ use open_local_core::Error;
 use super::tree::{Number, Value};
 use crate::format::damage::damaged;
 
+/// Most characters of a number.
+const MAX_NUMBER: usize = 64;
+
 /// A token; which ones are possible depends on whether a key or a value is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Token {
@@ -139,7 +142,12 @@ impl<'a> Lexer<'a> {
 
     fn number(&mut self) -> Result<Token, Error> {
         let ends = |byte: u8| is_space(byte) || matches!(byte, b',' | b']' | b'}' | b'#');
-        let length = self.length(|byte| !ends(byte)).min(64);
+        let length = self.length(|byte| !ends(byte));
+        if length > MAX_NUMBER {
+            return Err(
+                self.error(format!("{length} characters are neither a number nor in quotes"))
+            );
+        }
         let written = String::from_utf8_lossy(self.pass(length)).into_owned();
         if let Some(number) = Number::new(&written) {
             return Ok(Token::Value(Value::Number(number)));

@@ -54,6 +54,7 @@ fn what_is_no_metadata_text_is_refused_with_its_line() {
         ("a = word", "neither a number nor in quotes"),
         ("a = 007", "leading zero"),
         ("a = 9223372036854775808", "64 bits"),
+        (&format!("a = 0.{}", "1".repeat(64)), "66 characters"),
         ("= 1", "found ="),
         ("\"\" = 1", "empty key"),
     ] {
