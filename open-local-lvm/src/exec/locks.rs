@@ -192,10 +192,8 @@ impl Locks {
 
     fn busy(&self, path: &Path) -> Error {
         let message = format!("another process has held this lock for {:?}", self.wait);
-        Error::new(ErrorKind::Busy, Op::Lock, Subject::path(path), message).with_remedy(format!(
-            "try again; find the holder with: fuser -v {}",
-            path.display()
-        ))
+        Error::new(ErrorKind::Busy, Op::Lock, Subject::path(path), message)
+            .with_remedy(format!("try again; find the holder with: fuser -v {}", path.display()))
     }
 }
 

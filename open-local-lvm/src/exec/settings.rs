@@ -96,14 +96,12 @@ impl Settings {
         let host_name = host.roots.proc.join("sys/kernel/hostname");
         let host_name = read_small(files, &host_name, 4096).unwrap_or_default();
         let host_name = String::from_utf8_lossy(&host_name).trim().to_owned();
-        let devices_file = folder.join("devices").join(
-            conf.text("devices/devicesfile").unwrap_or("system.devices"),
-        );
+        let devices_file = folder
+            .join("devices")
+            .join(conf.text("devices/devicesfile").unwrap_or("system.devices"));
         let default = Self::default();
         Ok(Self {
-            lock_folder: conf
-                .text("global/locking_dir")
-                .map_or(default.lock_folder, PathBuf::from),
+            lock_folder: conf.text("global/locking_dir").map_or(default.lock_folder, PathBuf::from),
             archive: archive(&conf, folder),
             backup_folder: conf.flag("backup/backup").unwrap_or(true).then(|| {
                 conf.text("backup/backup_dir").map_or_else(|| folder.join("backup"), PathBuf::from)
