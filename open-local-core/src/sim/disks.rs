@@ -148,12 +148,8 @@ impl SimDisks {
     pub fn fork(&self) -> Self {
         let world = self.world();
         let disks = world.disks.iter().map(|(path, disk)| {
-            let copy = Disk {
-                image: disk.image.clone(),
-                faults: Faults::default(),
-                claims: 0,
-                ..*disk
-            };
+            let copy =
+                Disk { image: disk.image.clone(), faults: Faults::default(), claims: 0, ..*disk };
             (path.clone(), copy)
         });
         let world = World { disks: disks.collect(), ..World::default() };

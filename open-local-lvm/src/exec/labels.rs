@@ -66,6 +66,15 @@ impl Session {
         Ok(())
     }
 
+    /// Takes marks back that were set for nothing.
+    pub(super) fn unmark(&self, members: &[&Member]) -> Result<()> {
+        for member in members {
+            let label = marked(&member.label, false);
+            self.write_label(member.device, &label, "mark the label as free again")?;
+        }
+        Ok(())
+    }
+
     /// Takes the group's text from physical volumes and then the mark from their labels.
     pub(super) fn set_free(&self, members: &[&Member]) -> Result<()> {
         for member in members {

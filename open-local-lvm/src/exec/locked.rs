@@ -180,10 +180,9 @@ impl<'s> LockedGroup<'s> {
     }
 
     /// Reads the group again after a commit.
-    fn refresh(&mut self) -> Result<()> {
-        let name = self.group.metadata.group.name.clone();
+    fn refresh(&mut self, name: &str) -> Result<()> {
         self.observed = self.session.observe();
-        self.group = self.observed.group(&name)?;
+        self.group = self.observed.group(name)?;
         Ok(())
     }
 }
@@ -208,7 +207,7 @@ impl Prepared<'_, '_> {
             Err(cut) if cut.kind() == ErrorKind::Indeterminate => return Err(cut),
             kept => kept.err().map(|error| error.report().to_string()),
         };
-        self.locked.refresh()?;
+        self.locked.refresh(&metadata.group.name)?;
         Ok(Committed { metadata, changed: true, degraded, backup })
     }
 
@@ -219,7 +218,8 @@ impl Prepared<'_, '_> {
     pub fn revert(self) -> Result<()> {
         let session = self.locked.session;
         self.transaction.revert(&session.host, &session.devices)?;
-        self.locked.refresh()
+        let name = self.locked.group().name.clone();
+        self.locked.refresh(&name)
     }
 }
 

@@ -42,23 +42,14 @@ pub(super) enum AreaState {
     /// A good header, and the text that counts if there is one.
     Good { sector: Sector, header: MdaHeader, text: Option<Arc<Metadata>> },
     /// A good header and a text that is none.
-    BadText { sector: Sector, header: MdaHeader, why: String },
+    BadText { header: MdaHeader, why: String },
     /// A header that is none.
-    BadHeader { sector: Sector, why: String },
+    BadHeader { why: String },
     /// The device gives an error.
     Unreadable { why: String },
 }
 
 impl Area {
-    pub(super) fn sector(&self) -> Option<&Sector> {
-        match &self.state {
-            AreaState::Good { sector, .. }
-            | AreaState::BadText { sector, .. }
-            | AreaState::BadHeader { sector, .. } => Some(sector),
-            AreaState::Unreadable { .. } => None,
-        }
-    }
-
     pub(super) fn header(&self) -> Option<&MdaHeader> {
         match &self.state {
             AreaState::Good { header, .. } | AreaState::BadText { header, .. } => Some(header),
@@ -195,45 +186,67 @@ impl Observed {
         self.seen.iter().flat_map(|seen| &seen.findings)
     }
 
+    /// Every text on the devices.
+    fn texts(&self) -> impl Iterator<Item = &Arc<Metadata>> {
+        self.members().flat_map(|member| &member.areas).filter_map(Area::text)
+    }
+
+    /// The text that counts of every group: the one with the highest sequence number. Of several
+    /// with one number that of the most areas; the first of equals.
+    fn newest(&self) -> BTreeMap<LvmId, &Arc<Metadata>> {
+        let mut newest: BTreeMap<LvmId, Vec<(&Arc<Metadata>, usize)>> = BTreeMap::new();
+        for text in self.texts() {
+            let best = newest.entry(text.group.id).or_default();
+            let seqno = best.first().map_or(0, |(text, _)| text.group.seqno);
+            if text.group.seqno > seqno {
+                best.clear();
+            } else if text.group.seqno < seqno {
+                continue;
+            }
+            match best.iter_mut().find(|(other, _)| *other == text) {
+                Some((_, votes)) => *votes = votes.saturating_add(1),
+                None => best.push((text, 1)),
+            }
+        }
+        let chosen = newest.into_iter().filter_map(|(id, texts)| {
+            // The first of the largest: `max_by_key` answers the last.
+            let best = texts.into_iter().rev().max_by_key(|(_, votes)| *votes)?;
+            Some((id, best.0))
+        });
+        chosen.collect()
+    }
+
     /// The names of all groups, sorted.
     pub(super) fn names(&self) -> Vec<String> {
-        let areas = self.members().flat_map(|member| &member.areas);
-        let texts = areas.filter_map(Area::text).map(|text| text.group.name.clone());
-        let mut names: Vec<String> = texts.collect();
+        let newest = self.newest();
+        let mut names: Vec<String> = newest.values().map(|text| text.group.name.clone()).collect();
         names.sort_unstable();
         names.dedup();
         names
     }
 
-    /// A group by its name: the text with the highest sequence number counts.
+    /// The group that has a physical volume by the text that counts.
+    pub(super) fn owner(&self, id: &LvmId) -> Option<String> {
+        let newest = self.newest();
+        let owner = newest.values().find(|text| text.group.physical_by_id(id).is_some())?;
+        Some(owner.group.name.clone())
+    }
+
+    /// A group by its name.
     pub(super) fn group(&self, name: &str) -> Result<ObservedGroup> {
-        let mut texts: Vec<&Arc<Metadata>> = self
-            .members()
-            .flat_map(|member| &member.areas)
-            .filter_map(Area::text)
-            .filter(|text| text.group.name == name)
-            .collect();
-        let newest = texts.iter().map(|text| text.group.seqno).max();
-        let Some(newest) = newest else {
+        let newest = self.newest();
+        let mut named = newest.values().filter(|text| text.group.name == name);
+        let Some(metadata) = named.next() else {
             return Err(self.no_group(name));
         };
-        let ids: std::collections::BTreeSet<LvmId> =
-            texts.iter().map(|text| text.group.id).collect();
+        let others = named.count();
         let mut findings = Vec::new();
-        if ids.len() > 1 {
-            let message = format!("{} groups have this name", ids.len());
+        if others > 0 {
+            let message = format!("{} groups have this name", others.saturating_add(1));
             let object = Object::Group(name.to_owned());
             findings.push(Finding::new(FindingKind::DuplicateGroup, object, message));
         }
-        texts.retain(|text| text.group.seqno == newest);
-        // Of several texts with one number that of the most areas; the first of equals.
-        let votes = |wanted: &Arc<Metadata>| texts.iter().filter(|text| **text == wanted).count();
-        let most = texts.iter().map(|text| votes(text)).max();
-        let chosen = texts.iter().find(|text| Some(votes(text)) == most);
-        let Some(metadata) = chosen.map(|text| Arc::clone(text)) else {
-            return Err(self.no_group(name));
-        };
-        Ok(self.assemble(metadata, findings))
+        Ok(self.assemble(Arc::clone(metadata), findings))
     }
 
     fn no_group(&self, name: &str) -> Error {
@@ -300,10 +313,10 @@ fn read_area(device: &Device, start: u64, size: u64, parsed: &mut Parsed) -> Are
         Ok(header) if header.size == size => header,
         Ok(header) => {
             let why = format!("the label says it has {size} bytes, its header {}", header.size);
-            return AreaState::BadHeader { sector, why };
+            return AreaState::BadHeader { why };
         }
         Err(error) => {
-            return AreaState::BadHeader { sector, why: error.report().to_string() };
+            return AreaState::BadHeader { why: error.report().to_string() };
         }
     };
     if !header.committed.is_set() || header.is_ignored() {
@@ -311,7 +324,7 @@ fn read_area(device: &Device, start: u64, size: u64, parsed: &mut Parsed) -> Are
     }
     match read_text(device, &header, parsed) {
         Ok(text) => AreaState::Good { sector, header, text: Some(text) },
-        Err(error) => AreaState::BadText { sector, header, why: error.report().to_string() },
+        Err(error) => AreaState::BadText { header, why: error.report().to_string() },
     }
 }
 

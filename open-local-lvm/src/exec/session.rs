@@ -29,6 +29,8 @@ pub struct Session {
     pub(super) locks: Locks,
     pub(super) devices: Vec<Device>,
     pub(super) mode: OpenMode,
+    /// Asked only for devices of this session, to prove that they may be made physical volumes.
+    pub(super) seam: Arc<dyn Devices>,
     cache: Mutex<Arc<Observed>>,
 }
 
@@ -51,7 +53,7 @@ impl Session {
     /// `NotFound`, `PermissionDenied`, `Io` naming the device; `InvalidArgument` for too many.
     pub fn open_read_only(
         host: &Host,
-        devices: &dyn Devices,
+        devices: Arc<dyn Devices>,
         settings: Settings,
         paths: &[PathBuf],
     ) -> Result<Self> {
@@ -64,7 +66,7 @@ impl Session {
     /// As [`Self::open_read_only`]; `Refused` if the folder of locks is not the host's.
     pub fn open(
         host: &Host,
-        devices: &dyn Devices,
+        devices: Arc<dyn Devices>,
         settings: Settings,
         paths: &[PathBuf],
     ) -> Result<Self> {
@@ -74,7 +76,7 @@ impl Session {
 
     fn with_mode(
         host: &Host,
-        devices: &dyn Devices,
+        devices: Arc<dyn Devices>,
         settings: Settings,
         paths: &[PathBuf],
         mode: OpenMode,
@@ -91,7 +93,7 @@ impl Session {
         }
         let mut opened: Vec<Device> = Vec::with_capacity(paths.len());
         for path in paths {
-            let device = Device::open(host, devices, path, mode)?;
+            let device = Device::open(host, devices.as_ref(), path, mode)?;
             // One device by two names would look like a copy of itself.
             if opened.iter().all(|other| other.number != device.number) {
                 opened.push(device);
@@ -100,7 +102,15 @@ impl Session {
         let locks = Locks::new(host, &settings);
         locks.make_folder()?;
         let cache = Mutex::new(Arc::new(Observed::default()));
-        Ok(Self { host: host.clone(), settings, locks, devices: opened, mode, cache })
+        Ok(Self {
+            host: host.clone(),
+            settings,
+            locks,
+            devices: opened,
+            mode,
+            seam: devices,
+            cache,
+        })
     }
 
     /// The devices, in the order they were given.
@@ -181,7 +191,7 @@ impl Session {
         }
     }
 
-    fn require_writable(&self, name: &str) -> Result<()> {
+    pub(super) fn require_writable(&self, name: &str) -> Result<()> {
         if self.mode == OpenMode::ReadWrite {
             return Ok(());
         }

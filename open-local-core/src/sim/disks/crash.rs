@@ -177,7 +177,9 @@ impl World {
 /// Which of so many writes are there: every choice, or the two extremes and many by chance.
 fn subsets(writes: usize) -> Vec<Vec<Kept>> {
     let choice = |bits: u64| {
-        let bit = |position: u64| if bits >> (position % 64) & 1 == 1 { Kept::All } else { Kept::Nothing };
+        let bit = |position: u64| {
+            if bits >> (position % 64) & 1 == 1 { Kept::All } else { Kept::Nothing }
+        };
         (0u64..).take(writes).map(bit).collect()
     };
     if writes <= ALL_SUBSETS {
