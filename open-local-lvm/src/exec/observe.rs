@@ -191,29 +191,17 @@ impl Observed {
         self.members().flat_map(|member| &member.areas).filter_map(Area::text)
     }
 
-    /// The text that counts of every group: the one with the highest sequence number. Of several
-    /// with one number that of the most areas; the first of equals.
+    /// The text that counts of every group: the one with the highest sequence number, and of
+    /// several with one number the first that was read.
     fn newest(&self) -> BTreeMap<LvmId, &Arc<Metadata>> {
-        let mut newest: BTreeMap<LvmId, Vec<(&Arc<Metadata>, usize)>> = BTreeMap::new();
+        let mut newest: BTreeMap<LvmId, &Arc<Metadata>> = BTreeMap::new();
         for text in self.texts() {
-            let best = newest.entry(text.group.id).or_default();
-            let seqno = best.first().map_or(0, |(text, _)| text.group.seqno);
-            if text.group.seqno > seqno {
-                best.clear();
-            } else if text.group.seqno < seqno {
-                continue;
-            }
-            match best.iter_mut().find(|(other, _)| *other == text) {
-                Some((_, votes)) => *votes = votes.saturating_add(1),
-                None => best.push((text, 1)),
+            let best = newest.entry(text.group.id).or_insert(text);
+            if text.group.seqno > best.group.seqno {
+                *best = text;
             }
         }
-        let chosen = newest.into_iter().filter_map(|(id, texts)| {
-            // The first of the largest: `max_by_key` answers the last.
-            let best = texts.into_iter().rev().max_by_key(|(_, votes)| *votes)?;
-            Some((id, best.0))
-        });
-        chosen.collect()
+        newest
     }
 
     /// The names of all groups, sorted.
