@@ -2,6 +2,7 @@
 
 pub mod backends;
 pub mod confirm;
+pub mod lvm;
 pub mod pool;
 pub mod recover;
 pub mod shell;
@@ -53,6 +54,9 @@ pub enum Command {
     /// Limit the I/O of cgroups
     #[command(subcommand)]
     Throttle(throttle::Command),
+    /// Read LVM2 groups without the lvm2 tools
+    #[command(subcommand)]
+    Lvm(lvm::Command),
     /// Show all of it working, verify it, and leave nothing behind
     Demo(demo::Arguments),
     /// Finish or undo what killed processes left
@@ -84,6 +88,7 @@ pub fn run(cli: Cli) -> Result<Answer> {
         Command::Volume(command) => volume::run(&Context::open(globals)?, command),
         Command::Snapshot(command) => snapshot::run(&Context::open(globals)?, command),
         Command::Throttle(command) => throttle::run(&Context::open(globals)?, command),
+        Command::Lvm(command) => lvm::run(command),
         Command::Recover => recover::run(&Context::open(globals)?),
         Command::Support(arguments) => support::run(&Context::open(globals)?, &arguments),
     }

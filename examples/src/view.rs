@@ -6,6 +6,7 @@
 pub mod capability;
 pub mod change;
 pub mod filesystem;
+pub mod lvm;
 pub mod pool;
 pub mod size;
 pub mod snapshot;

@@ -5,6 +5,7 @@
 //! whatever is missing.
 
 mod kernel;
+mod lvm;
 mod records;
 mod superblock;
 
@@ -27,6 +28,10 @@ pub const TARGETS: &[Target] = &[
     ("file_pool", records::file_pool),
     ("ids", ids),
     ("io_max", kernel::io_max),
+    ("lvm_group", lvm::group),
+    ("lvm_label", lvm::label),
+    ("lvm_mda", lvm::mda),
+    ("lvm_text", lvm::text),
     ("mountinfo", kernel::mountinfo),
     ("record", records::record),
     ("superblock", superblock::superblock),

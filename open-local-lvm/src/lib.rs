@@ -3,3 +3,5 @@
 
 pub mod exec;
 pub mod format;
+pub mod report;
+pub mod scan;

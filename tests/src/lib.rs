@@ -5,9 +5,11 @@
 //! touches only objects of runs whose process is gone.
 
 pub mod child;
+pub mod lvm_tools;
 pub mod pool_folder;
 pub mod scratch;
 pub mod sweep;
 
+pub use lvm_tools::LvmTools;
 pub use pool_folder::PoolFolder;
 pub use scratch::{LoopFixture, Scratch, require_root};

@@ -12,6 +12,7 @@ mod stacks;
 mod words;
 
 pub use finding::{Finding, FindingKind, Object, Severity};
+pub(crate) use references::references;
 
 use super::group::VolumeGroup;
 

@@ -7,9 +7,11 @@ use std::fmt;
 pub enum Severity {
     /// Worth knowing; nothing follows from it.
     Note,
+    /// A copy of the group's text is not whole or not current; the next commit writes it anew.
+    Degraded,
     /// The group is whole, but must not be changed by this crate.
     Refuse,
-    /// The group, or a copy of its text, is not whole.
+    /// The group or a device is not whole.
     Damage,
 }
 
@@ -19,6 +21,7 @@ impl Severity {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Note => "note",
+            Self::Degraded => "degraded",
             Self::Refuse => "refuse",
             Self::Damage => "damage",
         }
@@ -162,13 +165,13 @@ kinds! {
     /// A device has more than one label.
     SecondLabel, "second-label", Note;
     /// The header of a metadata area is damaged.
-    DamagedHeader, "damaged-header", Damage;
+    DamagedHeader, "damaged-header", Degraded;
     /// The text of a metadata area is damaged.
-    DamagedText, "damaged-text", Damage;
+    DamagedText, "damaged-text", Degraded;
     /// A metadata area holds an older text than others.
-    StaleArea, "stale-area", Damage;
+    StaleArea, "stale-area", Degraded;
     /// Metadata areas hold different texts with the same sequence number.
-    InconsistentAreas, "inconsistent-areas", Damage;
+    InconsistentAreas, "inconsistent-areas", Refuse;
     /// A text was about to count when its writer ended.
     Precommitted, "precommitted", Note;
     /// A metadata area is set aside.

@@ -26,7 +26,7 @@ const KEYS: [&str; 14] = [
 
 /// How one volume uses another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Use {
+pub(crate) enum Use {
     /// As a part nobody else may use.
     Part,
     /// As a pool or origin, beside others.
@@ -43,7 +43,7 @@ pub(super) fn check(group: &VolumeGroup, findings: &mut Findings) {
         let mut targets = Vec::new();
         for (number, segment) in (1..).zip(&lv.segments) {
             let object = || Object::Segment(lv.name.clone(), number);
-            for (name, how) in names(segment) {
+            for (name, how) in references(segment) {
                 let Some(target) = index.get(name).copied() else {
                     if !physical.contains(name) || !matches!(segment.kind, SegmentKind::Carried(_))
                     {
@@ -73,7 +73,7 @@ pub(super) fn check(group: &VolumeGroup, findings: &mut Findings) {
 }
 
 /// Names of volumes a segment is made of or depends on.
-pub(super) fn names(segment: &Segment) -> Vec<(&str, Use)> {
+pub(crate) fn references(segment: &Segment) -> Vec<(&str, Use)> {
     match &segment.kind {
         SegmentKind::Striped(striped) => {
             let logical = striped.areas.iter().filter_map(|area| match area {

@@ -54,15 +54,12 @@ pub(super) fn check(group: &VolumeGroup, findings: &mut Findings) {
         let kind = group.lock_type.as_deref().unwrap_or("a cluster");
         findings.add(FindingKind::Shared, object(), format!("is shared through {kind}"));
     }
-    if !group.status.has(status::WRITE) || !group.status.has(status::RESIZEABLE) {
+    if !group.is_writable() || !group.status.has(status::RESIZEABLE) {
         let message = "is not to be changed: its status lacks WRITE or RESIZEABLE";
         findings.add(FindingKind::NotWritable, object(), message);
     }
     if group.status.has(status::PVMOVE) {
         findings.add(FindingKind::Converting, object(), "extents are being moved");
-    }
-    if group.flags.has(flag::WRITE_LOCKED) {
-        findings.add(FindingKind::NotWritable, object(), "is locked against writing");
     }
     for pv in &group.physical_volumes {
         let object = || Object::Physical(pv.key.clone());

@@ -3,7 +3,7 @@
 use open_local_core::Extents;
 
 use super::segment::Segment;
-use super::words::{AllocationPolicy, Words, status};
+use super::words::{AllocationPolicy, Words, flag, status};
 use crate::format::id::LvmId;
 use crate::format::text::{Entry, Value};
 
@@ -56,10 +56,10 @@ impl LogicalVolume {
         self.status.has(status::VISIBLE)
     }
 
-    /// Whether it may be written.
+    /// Whether it may be written: see [`super::VolumeGroup::is_writable`].
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        self.status.has(status::WRITE)
+        self.status.has(status::WRITE) || self.flags.has(flag::WRITE_LOCKED)
     }
 }
 

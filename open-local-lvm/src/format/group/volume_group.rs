@@ -4,7 +4,7 @@ use open_local_core::{Bytes, ExtentSize, Extents, Sectors};
 
 use super::logical::{HistoricalVolume, LogicalVolume};
 use super::physical::PhysicalVolume;
-use super::words::{AllocationPolicy, Words, status};
+use super::words::{AllocationPolicy, Words, flag, status};
 use crate::format::id::LvmId;
 use crate::format::text::{Entry, Value};
 
@@ -115,6 +115,14 @@ impl VolumeGroup {
     #[must_use]
     pub fn is_exported(&self) -> bool {
         self.status.has(status::EXPORTED)
+    }
+
+    /// Whether it may be written. A group that belongs to a host or is shared has the flag
+    /// `WRITE_LOCKED` in the place of the status `WRITE`, and so have its volumes: versions of
+    /// lvm2 that know nothing of that keep off (2.03.16, seen).
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.status.has(status::WRITE) || self.flags.has(flag::WRITE_LOCKED)
     }
 
     /// Whether several hosts use it through a lock manager.

@@ -76,6 +76,7 @@ pub mod status {
 /// Words of `flags`. lvm2 ignores those it does not know.
 #[expect(missing_docs, reason = "each is the word itself; lvm2 lib/format_text/flags.c")]
 pub mod flag {
+    /// In the place of the status `WRITE`: see [`super::super::VolumeGroup::is_writable`].
     pub const WRITE_LOCKED: &str = "WRITE_LOCKED";
     pub const NOAUTOACTIVATE: &str = "NOAUTOACTIVATE";
     pub const ACTIVATION_SKIP: &str = "ACTIVATION_SKIP";
