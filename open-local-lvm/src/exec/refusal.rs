@@ -44,7 +44,7 @@ pub(super) fn refuse(name: &str, found: &[Finding]) -> Result<()> {
     let message = format!("{}: {} ({}){more}", first.object, first.message, first.kind);
     let kind = match first.severity() {
         Severity::Damage => ErrorKind::Corrupt,
-        Severity::Refuse | Severity::Note => ErrorKind::Refused,
+        _ => ErrorKind::Refused,
     };
     let remedy = match first.kind {
         FindingKind::AbsentPhysical => "give all devices of the group",

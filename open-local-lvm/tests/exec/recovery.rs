@@ -134,7 +134,7 @@ fn different_texts_with_one_number_need_a_choice() {
         lab.session().change(NAME, "tag", |old| Ok(tagged(old, "x"))).unwrap_err(),
         lab.session().repair(NAME, Choice::Refuse).unwrap_err(),
     ] {
-        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert_eq!(error.kind(), ErrorKind::Refused);
         assert!(error.remedy().unwrap().contains("choose"), "{error:?}");
     }
     assert!(lab.disks.log().is_empty());

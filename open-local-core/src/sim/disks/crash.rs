@@ -56,6 +56,15 @@ pub struct Crash {
     kept: Vec<(usize, Kept)>,
     /// Whether unflushed writes landed in the opposite order.
     reversed: bool,
+    fingerprint: u64,
+}
+
+impl Crash {
+    /// Equal for crashes of one log that leave the same on all disks.
+    #[must_use]
+    pub const fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
 }
 
 impl fmt::Display for Crash {
@@ -75,12 +84,16 @@ impl SimDisks {
     #[must_use]
     pub fn crashes(&self, cut: usize, mixes: u64) -> Vec<Crash> {
         let pending = self.unflushed(cut);
+        let world = self.world();
+        let indices: Vec<usize> = pending.iter().map(|(index, _)| *index).collect();
+        let durable = world.durable(cut, &indices);
         let mut found = Vec::new();
         let mut seen = BTreeSet::new();
         let mut add = |kept: Vec<Kept>, reversed: bool| {
-            let kept = pending.iter().map(|(index, _)| *index).zip(kept).collect();
-            let crash = Crash { cut, kept, reversed };
-            if seen.insert(self.fingerprint(&crash)) {
+            let kept = indices.iter().copied().zip(kept).collect();
+            let mut crash = Crash { cut, kept, reversed, fingerprint: 0 };
+            crash.fingerprint = fingerprint(&world.with_pending(durable.clone(), &crash));
+            if seen.insert(crash.fingerprint) {
                 found.push(crash);
             }
         };
@@ -113,7 +126,8 @@ impl SimDisks {
     #[must_use]
     pub fn after(&self, crash: &Crash) -> Self {
         let world = self.world();
-        let images = world.images_after(crash);
+        let pending: Vec<usize> = crash.kept.iter().map(|(index, _)| *index).collect();
+        let images = world.with_pending(world.durable(crash.cut, &pending), crash);
         let disks = images.into_iter().filter_map(|(path, image)| {
             let disk = world.disks.get(path)?;
             let disk = Disk { image, faults: Faults::default(), claims: 0, ..*disk };
@@ -121,17 +135,6 @@ impl SimDisks {
         });
         let world = World { disks: disks.collect(), ..World::default() };
         Self { world: Arc::new(Mutex::new(world)) }
-    }
-
-    /// Equal for crashes of one log that leave the same.
-    #[must_use]
-    pub fn fingerprint(&self, crash: &Crash) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        for (path, image) in self.world().images_after(crash) {
-            path.hash(&mut hasher);
-            image.difference().for_each(|sector| sector.hash(&mut hasher));
-        }
-        hasher.finish()
     }
 
     /// Unflushed writes before a cut, with the number of their sectors.
@@ -150,27 +153,43 @@ impl SimDisks {
     }
 }
 
+type Images<'w> = BTreeMap<&'w Path, Image>;
+
+fn fingerprint(images: &Images<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for (path, image) in images {
+        path.hash(&mut hasher);
+        image.difference().for_each(|sector| sector.hash(&mut hasher));
+    }
+    hasher.finish()
+}
+
 impl World {
-    fn images_after(&self, crash: &Crash) -> BTreeMap<&Path, Image> {
-        let mut images: BTreeMap<&Path, Image> =
-            self.start.iter().map(|(path, image)| (path.as_path(), image.clone())).collect();
-        let mut apply = |index: usize, kept: Kept| {
-            if let Some(DiskEvent::Write { disk, offset, data }) = self.log.get(index)
-                && let Some(image) = images.get_mut(disk.as_path())
-            {
-                image.write_some(*offset, data, |sector| kept.has(sector));
-            }
-        };
-        let pending: BTreeMap<usize, Kept> = crash.kept.iter().copied().collect();
-        for index in (0..crash.cut).filter(|index| !pending.contains_key(index)) {
-            apply(index, Kept::All);
-        }
-        if crash.reversed {
-            pending.into_iter().rev().for_each(|(index, kept)| apply(index, kept));
-        } else {
-            pending.into_iter().for_each(|(index, kept)| apply(index, kept));
+    /// The disks with all that is certain to be on them.
+    fn durable(&self, cut: usize, pending: &[usize]) -> Images<'_> {
+        let images = self.start.iter().map(|(path, image)| (path.as_path(), image.clone()));
+        let mut images = images.collect();
+        for index in (0..cut).filter(|index| pending.binary_search(index).is_err()) {
+            self.apply(&mut images, index, Kept::All);
         }
         images
+    }
+
+    fn with_pending<'w>(&'w self, mut images: Images<'w>, crash: &Crash) -> Images<'w> {
+        let count = crash.kept.len();
+        let order = (0..count).map(|at| if crash.reversed { count - 1 - at } else { at });
+        for (index, kept) in order.filter_map(|at| crash.kept.get(at)) {
+            self.apply(&mut images, *index, *kept);
+        }
+        images
+    }
+
+    fn apply(&self, images: &mut Images<'_>, index: usize, kept: Kept) {
+        if let Some(DiskEvent::Write { disk, offset, data }) = self.log.get(index)
+            && let Some(image) = images.get_mut(disk.as_path())
+        {
+            image.write_some(*offset, data, |sector| kept.has(sector));
+        }
     }
 }
 
