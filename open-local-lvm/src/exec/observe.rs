@@ -40,7 +40,7 @@ pub(super) struct Area {
 #[derive(Debug, Clone)]
 pub(super) enum AreaState {
     /// A good header, and the text that counts if there is one.
-    Good { sector: Sector, header: MdaHeader, text: Option<Arc<Metadata>> },
+    Good { sector: Box<Sector>, header: MdaHeader, text: Option<Arc<Metadata>> },
     /// A good header and a text that is none.
     BadText { header: MdaHeader, why: String },
     /// A header that is none.
@@ -154,7 +154,7 @@ impl Seen {
         let areas = self.member.iter().flat_map(|member| &member.areas);
         areas.into_iter().all(|area| match &area.state {
             AreaState::Good { sector, .. } => {
-                read_sector(device, area.start).ok().as_ref() == Some(sector)
+                read_sector(device, area.start).ok().as_ref() == Some(&**sector)
             }
             _ => false,
         })
@@ -308,10 +308,10 @@ fn read_area(device: &Device, start: u64, size: u64, parsed: &mut Parsed) -> Are
         }
     };
     if !header.committed.is_set() || header.is_ignored() {
-        return AreaState::Good { sector, header, text: None };
+        return AreaState::Good { sector: Box::new(sector), header, text: None };
     }
     match read_text(device, &header, parsed) {
-        Ok(text) => AreaState::Good { sector, header, text: Some(text) },
+        Ok(text) => AreaState::Good { sector: Box::new(sector), header, text: Some(text) },
         Err(error) => AreaState::BadText { header, why: error.report().to_string() },
     }
 }

@@ -125,8 +125,6 @@ fn a_text_that_goes_over_the_end_of_the_ring() {
     let session = lab.session();
     let mut wrapped = 0;
     for round in 0..200 {
-        let log_before = lab.disks.log().len();
-        let _ = log_before;
         lab.disks.record();
         let fork = Lab::on(lab.disks.fork());
         session.change(NAME, "tag", |old| Ok(tagged(old, &format!("t{round}")))).unwrap();

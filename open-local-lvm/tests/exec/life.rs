@@ -2,7 +2,7 @@
 
 use open_local_core::host::{CountSteps, Files, StopAt};
 use open_local_core::{Bytes, ErrorKind, Sectors};
-use open_local_lvm::exec::{PvOptions, Request, read_backup};
+use open_local_lvm::exec::{Choice, PvOptions, Request, Session, read_backup};
 use open_local_lvm::format::group::Metadata;
 use open_local_lvm::format::text::{Item, parse};
 use std::path::Path;
@@ -217,11 +217,11 @@ fn only_signatures_that_are_named_are_destroyed() {
     assert_eq!(session.create_pv(&path(0), &options).unwrap(), id, "it is one already");
 }
 
-/// Cut before every step, then called again.
-#[test]
-fn every_change_is_finished_after_a_cut_between_its_steps() {
-    type Change = fn(&open_local_lvm::exec::Session) -> open_local_core::Result<()>;
-    let changes: [(&str, Change); 5] = [
+type Change = fn(&Session) -> open_local_core::Result<()>;
+
+/// Calls that may be repeated until they succeed.
+fn changes() -> [(&'static str, Change); 5] {
+    [
         ("tag", |session| {
             session
                 .change(NAME, "tag", |old| {
@@ -248,7 +248,7 @@ fn every_change_is_finished_after_a_cut_between_its_steps() {
                     new.physical_volumes.retain(|pv| pv.key != "pv1");
                     Ok(new)
                 })
-                .and_then(|_| session.repair(NAME, open_local_lvm::exec::Choice::Refuse))
+                .and_then(|_| session.repair(NAME, Choice::Refuse))
                 .map(|_| ())
         }),
         ("remove", |session| match session.remove_group(NAME, "vgremove") {
@@ -257,11 +257,16 @@ fn every_change_is_finished_after_a_cut_between_its_steps() {
         }),
         ("rename", |session| match session.rename_group(NAME, "new", "vgrename") {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                session.repair("new", open_local_lvm::exec::Choice::Refuse).map(|_| ())
+                session.repair("new", Choice::Refuse).map(|_| ())
             }
             answer => answer.map(|_| ()),
         }),
-    ];
+    ]
+}
+
+/// Cut before every step, then called again.
+#[test]
+fn every_change_is_finished_after_a_cut_between_its_steps() {
     let prepared = || {
         let lab = Lab::blank(3);
         lab.make_pvs();
@@ -270,7 +275,7 @@ fn every_change_is_finished_after_a_cut_between_its_steps() {
         session.create_group(&group(&pvs[..2], 0), "create").unwrap();
         lab
     };
-    for (name, change) in changes {
+    for (name, change) in changes() {
         let whole = prepared();
         let steps = Arc::new(CountSteps::default());
         change(&whole.session_with(steps.clone())).unwrap();

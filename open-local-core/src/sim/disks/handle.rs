@@ -89,7 +89,8 @@ impl BlockIo for Handle {
             }
             DeviceAccess::Direct(OpenMode::ReadWrite) => {
                 let len = u64::try_from(data.len()).map_err(io::Error::other)?;
-                if offset % disk.block.get() != 0 || len % disk.block.get() != 0 {
+                let whole = |number: u64| number.is_multiple_of(disk.block.get());
+                if !whole(offset) || !whole(len) {
                     return Err(errno(libc::EINVAL));
                 }
             }
