@@ -63,6 +63,8 @@ mod apply;
 mod backend;
 mod clock;
 mod content;
+#[cfg(feature = "raw")]
+mod crash_disks;
 mod device;
 #[cfg(feature = "raw")]
 mod disks;
@@ -98,6 +100,8 @@ mod tests;
 
 pub use backend::SimBackend;
 pub use clock::SimClock;
+#[cfg(feature = "raw")]
+pub use crash_disks::{Crash, CrashDisks, DiskEvent};
 #[cfg(feature = "raw")]
 pub use disks::{SimDiscard, SimDisks};
 pub use faults::FailAt;

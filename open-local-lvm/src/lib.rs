@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod alloc;
+pub mod exec;
 pub mod format;
 pub mod plan;
 pub mod report;

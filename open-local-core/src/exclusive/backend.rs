@@ -160,8 +160,9 @@ impl ExclusiveBackend {
         for name in names {
             let found = match self.kind.identify(op, spec, name) {
                 Ok(found) => found,
-                Err(e) if e.kind() == ErrorKind::NotFound
-                    && ours.list.iter().any(|m| m.record.named == *name) =>
+                Err(e)
+                    if e.kind() == ErrorKind::NotFound
+                        && ours.list.iter().any(|m| m.record.named == *name) =>
                 {
                     continue;
                 }
@@ -280,8 +281,9 @@ impl ExclusiveBackend {
         } else if orders.names.is_empty() {
             let why = format!("it names no {}", self.kind.noun());
             let remedy = format!("name some: --set {}=PATH,PATH", self.kind.naming());
-            return Err(Error::new(ErrorKind::InvalidArgument, op, &spec.id, why)
-                .with_remedy(remedy));
+            return Err(
+                Error::new(ErrorKind::InvalidArgument, op, &spec.id, why).with_remedy(remedy)
+            );
         }
         let made = known.as_ref().is_none_or(|known| known.stage != PoolStage::Ready);
         let record = match known {

@@ -79,7 +79,11 @@ impl ExclusivePool {
     ///
     /// # Errors
     /// `Busy` once the deadline has passed, and whatever `work` gives.
-    pub(crate) fn locked<T>(&self, op: Op, work: impl FnOnce(&PoolRecord) -> Result<T>) -> Result<T> {
+    pub(crate) fn locked<T>(
+        &self,
+        op: Op,
+        work: impl FnOnce(&PoolRecord) -> Result<T>,
+    ) -> Result<T> {
         let _lock = self.store.lock_pool(op, &self.id)?;
         let record = self.record(op)?;
         self.store.settle(op, &self.id)?;

@@ -10,7 +10,9 @@ use super::report::open;
 use super::{DeviceProof, DeviceReport, Signature, look, names, prove_writable};
 use crate::capability::Capabilities;
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
-use crate::exclusive::{Allowed, Away, Erasure, Found, Job, Kind, Piece, PlaceRecord, Seen, Sighting};
+use crate::exclusive::{
+    Allowed, Away, Erasure, Found, Job, Kind, Piece, PlaceRecord, Seen, Sighting,
+};
 use crate::host::{
     DeviceAccess, DeviceHandle, Devices, FileKind, Host, MountEntry, parse_mountinfo, poll_until,
     read_small,
@@ -237,9 +239,9 @@ impl Kind for Disks {
 
     fn identify(&self, op: Op, spec: &PoolSpec, path: &Path) -> Result<Found> {
         let device = open(self.devices.as_ref(), path, DeviceAccess::Look)?;
-        let number = device.number().map_err(|e| {
-            Error::from_io(op, Subject::device(path), "can't read its number", e)
-        })?;
+        let number = device
+            .number()
+            .map_err(|e| Error::from_io(op, Subject::device(path), "can't read its number", e))?;
         let all = identity::disks(&self.host, op)?;
         let disk = all.iter().find(|disk| disk.number == number).ok_or_else(|| {
             let why = format!("sysfs does not know the device {number}");

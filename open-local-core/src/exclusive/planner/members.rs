@@ -58,17 +58,16 @@ pub(crate) fn adopt(member: &Member, found: &Found, erasure: Erasure) -> Option<
 /// `Busy` while it is a volume's.
 pub(crate) fn leave(pool: &PoolId, name: &str, members: &Members) -> Result<Vec<Step>> {
     let op = Op::EnsurePool;
-    let is_named = |m: &&Member| {
-        m.record.uuid.to_string() == name || m.path() == Path::new(name)
-    };
+    let is_named = |m: &&Member| m.record.uuid.to_string() == name || m.path() == Path::new(name);
     let Some(member) = members.list.iter().find(is_named) else {
         // A repeated call finds it gone.
         return Ok(Vec::new());
     };
     if let Some(claim) = member.record.claim() {
         let why = format!("{} is that of volume {}", member.path().display(), claim.volume);
-        return Err(Error::new(ErrorKind::Busy, op, pool, why)
-            .with_remedy("remove the volume first"));
+        return Err(
+            Error::new(ErrorKind::Busy, op, pool, why).with_remedy("remove the volume first")
+        );
     }
     Ok(parting(member))
 }

@@ -35,8 +35,7 @@ fn same_volume(member: &Member, claim: &Claim, spec: &VolumeSpec) -> Result<()> 
 /// What no pool of whole places can do.
 fn refuse_unsupported(spec: &VolumeSpec) -> Result<()> {
     let unsupported = |why: &str, remedy: &str| {
-        Err(Error::new(ErrorKind::Unsupported, Op::EnsureVolume, &spec.id, why)
-            .with_remedy(remedy))
+        Err(Error::new(ErrorKind::Unsupported, Op::EnsureVolume, &spec.id, why).with_remedy(remedy))
     };
     if spec.provisioning == Some(Provisioning::Thin) {
         return unsupported("a whole place is never thin", "leave the provisioning out");
@@ -67,9 +66,10 @@ fn out_of_space(spec: &VolumeSpec, members: &Members, noun: &str) -> Error {
     let erasing = |m: &&Member| matches!(m.record.stage, Stage::Erasing { .. });
     let coming: Vec<String> =
         members.list.iter().filter(erasing).map(|m| m.path().display().to_string()).collect();
-    let unfit = members.list.iter().filter(|m| {
-        matches!(m.record.stage, Stage::Free { .. }) && m.unfit().is_some()
-    });
+    let unfit = members
+        .list
+        .iter()
+        .filter(|m| matches!(m.record.stage, Stage::Free { .. }) && m.unfit().is_some());
     let mut remedy = if coming.is_empty() {
         format!("add a {noun} to the pool, or remove a volume")
     } else {
@@ -130,10 +130,8 @@ fn claim(spec: &VolumeSpec, member: &Member, leaves: &str) -> Option<Work> {
     let place = Box::new(member.record.clone());
     let claimed = member.record.with_stage(Stage::Claimed(Box::new(claim))).at(&at.path);
     let allowed = Allowed::Left(leaves.to_owned());
-    let steps = vec![
-        Step::Prove { place, at: at.clone(), allowed },
-        Step::Record(Box::new(claimed)),
-    ];
+    let steps =
+        vec![Step::Prove { place, at: at.clone(), allowed }, Step::Record(Box::new(claimed))];
     Some(Work::new(Op::EnsureVolume, &spec.id, steps))
 }
 
@@ -161,9 +159,7 @@ pub(crate) fn grow(
             id,
             format!("{size} are wanted and its {noun} {path} has {has}"),
         )
-        .with_remedy(format!(
-            "enlarge {path} first, or move the volume to a larger {noun}"
-        )));
+        .with_remedy(format!("enlarge {path} first, or move the volume to a larger {noun}")));
     }
     let place = Box::new(member.record.clone());
     let mut grown = member.record.clone().at(&at.path);
@@ -177,11 +173,7 @@ pub(crate) fn grow(
 }
 
 /// The steps that give a volume's place back; `None` if there is no such volume.
-pub(crate) fn remove(
-    id: &VolumeId,
-    members: &Members,
-    erasure: Erasure,
-) -> Result<Option<Work>> {
+pub(crate) fn remove(id: &VolumeId, members: &Members, erasure: Erasure) -> Result<Option<Work>> {
     let op = Op::RemoveVolume;
     let Some((member, claim)) = members.find(op, id)? else {
         return Ok(None);
@@ -195,8 +187,7 @@ pub(crate) fn remove(
         )
         .with_remedy("unpublish it first"));
     }
-    let mut erasing =
-        member.record.with_stage(Stage::Erasing { erasure, done: Bytes::ZERO });
+    let mut erasing = member.record.with_stage(Stage::Erasing { erasure, done: Bytes::ZERO });
     let mut steps = Vec::new();
     // One that is away is erased when it is back; nothing on it is in use meanwhile.
     if let Ok(at) = &member.seen {
