@@ -63,7 +63,11 @@ mod apply;
 mod backend;
 mod clock;
 mod content;
+#[cfg(feature = "raw")]
+mod crash_disks;
 mod device;
+#[cfg(feature = "raw")]
+mod disks;
 mod faults;
 mod files;
 #[cfg(feature = "file")]
@@ -96,6 +100,10 @@ mod tests;
 
 pub use backend::SimBackend;
 pub use clock::SimClock;
+#[cfg(feature = "raw")]
+pub use crash_disks::{Crash, CrashDisks, DiskEvent};
+#[cfg(feature = "raw")]
+pub use disks::{SimDiscard, SimDisks};
 pub use faults::FailAt;
 pub use files::{SimFiles, sim_host};
 #[cfg(feature = "file")]

@@ -8,11 +8,13 @@ pub mod child;
 pub mod direct;
 pub mod dm;
 pub mod guest;
+pub mod lvm_tools;
 pub mod pool_folder;
 pub mod powercut;
 pub mod scratch;
 pub mod sweep;
 
 pub use direct::Direct;
+pub use lvm_tools::LvmTools;
 pub use pool_folder::PoolFolder;
 pub use scratch::{LoopFixture, Scratch, require_root};

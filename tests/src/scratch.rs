@@ -91,9 +91,7 @@ impl Scratch {
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test that can't have its device must fail")]
     pub fn loop_device(&self, name: &str, size: Bytes) -> LoopFixture {
-        let file = self.backing.join(name);
-        let backing = fs::File::create_new(&file).expect("make the backing file");
-        backing.set_len(size.get()).expect("size the backing file");
+        let file = self.backing_file(name, size);
         let loops = SystemLoops::default();
         let spec = LoopSpec {
             file: &file,
@@ -104,6 +102,19 @@ impl Scratch {
         };
         let device = loops.attach(&spec).expect("attach a loop device");
         LoopFixture { device, file }
+    }
+
+    /// A new sparse file for a loop device.
+    ///
+    /// # Panics
+    /// If it can't be made.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test that can't have its file must fail")]
+    pub fn backing_file(&self, name: &str, size: Bytes) -> PathBuf {
+        let file = self.backing.join(name);
+        let backing = fs::File::create_new(&file).expect("make the backing file");
+        backing.set_len(size.get()).expect("size the backing file");
+        file
     }
 
     /// A new file system on a loop device, mounted in the folder: a small disk of its own that

@@ -81,6 +81,7 @@ pub fn remove_run(run: &str) -> Vec<String> {
             let _ = SystemMounts.unmount(&target, false);
         }
         for device in loops_of(run) {
+            stop_swapping(&device);
             if SystemLoops::default().detach(&device).is_err() {
                 thaw_unmounted(&device, run);
             }
@@ -120,6 +121,16 @@ fn loops_of(run: &str) -> Vec<LoopDevice> {
     found.retain(|d| d.tag == tag(run) || is_of(run, &backing_file(d)));
     found.reverse();
     found
+}
+
+/// Ends the use of a device as swap, if it is one.
+#[expect(clippy::disallowed_methods, reason = "there is no safe call for it")]
+fn stop_swapping(device: &LoopDevice) {
+    let areas = fs::read_to_string("/proc/swaps").unwrap_or_default();
+    let path = device.path.to_string_lossy();
+    if areas.lines().any(|line| line.split_whitespace().next() == Some(&path)) {
+        let _ = std::process::Command::new("swapoff").arg(&device.path).status();
+    }
 }
 
 /// Thaws a file system that was unmounted while it was frozen: it keeps its device until it is

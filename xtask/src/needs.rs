@@ -37,7 +37,7 @@ pub(crate) const RUSTFMT: Need = Need::Component { subcommand: "fmt", name: "rus
 pub(crate) const CLIPPY: Need = Need::Component { subcommand: "clippy", name: "clippy" };
 
 /// What real loop devices, file systems and limits need. On Debian `losetup` is in `mount`.
-pub(crate) const LOOP: [Need; 14] = [
+pub(crate) const LOOP: [Need; 15] = [
     Need::Root,
     Need::Device {
         path: "/dev/loop-control",
@@ -51,6 +51,7 @@ pub(crate) const LOOP: [Need; 14] = [
     program("xfs_growfs", "xfsprogs"),
     program("mkfs.btrfs", "btrfs-progs"),
     program("btrfs", "btrfs-progs"),
+    program("lvm", "lvm2"),
     program("mount", "mount"),
     program("losetup", "mount"),
     program("blkid", "util-linux"),
@@ -270,7 +271,7 @@ mod tests {
         let all = LOOP.iter().copied().chain([Need::LibClang]).collect::<Vec<_>>();
         assert_eq!(
             packages(&all),
-            ["btrfs-progs", "e2fsprogs", "libclang-dev", "mount", "util-linux", "xfsprogs"]
+            ["btrfs-progs", "e2fsprogs", "libclang-dev", "lvm2", "mount", "util-linux", "xfsprogs",]
         );
     }
 

@@ -25,16 +25,22 @@ mod machine;
 mod modules;
 mod protocol;
 mod qemu;
+mod report;
 mod run;
 mod run_folder;
+mod suite;
+mod targets;
 
 pub(crate) use host::busybox;
 pub(crate) use kernel::known as kernel_known;
+pub(crate) use suite::logged;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Task {
     /// Runs a command as root in a new guest; exit code and output are the command's.
     Run(run::RunArgs),
+    /// Runs the tests that need the guest, each reported by name.
+    Test(suite::TestArgs),
     /// A shell in a new guest, at this terminal.
     Shell(run::GuestArgs),
     /// The guest's own side.
@@ -45,6 +51,7 @@ pub(crate) enum Task {
 pub(crate) fn command(task: &Task) -> Result<u8> {
     match task {
         Task::Run(args) => run::run(args),
+        Task::Test(args) => suite::test(args),
         Task::Shell(args) => run::shell(args),
         Task::Agent { job } => agent::run(job),
     }

@@ -123,7 +123,7 @@ fn execute(
     let Some((program, args)) = item.command.split_first() else {
         return Err("an item has no command".to_owned());
     };
-    let mut call = Call::new(program, &[]).args(args.iter().cloned()).dir(&job.folder);
+    let mut call = Call::new(program, &[]).args(args.iter().cloned()).dir(&item.folder);
     for (name, value) in &job.env {
         call = call.env(name, value);
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::image;
+use super::run_folder::RunFolder;
 use crate::Result;
 use crate::process::Call;
 
@@ -13,8 +14,10 @@ pub(crate) const PACKAGE: &str = "linux-image-amd64";
 const COMPRESSED: &str = "vmlinuz";
 const UNPACKED: &str = "vmlinux";
 const SUMS: &str = "SHA256SUMS";
+/// Changes with what is kept: checkouts of different age share the cache.
+const FORMAT: &str = "2";
 /// What is kept of the modules, below `kernel/`: all else has no use in the guest.
-const KEPT: [&str; 17] = [
+const KEPT: [&str; 18] = [
     "arch",
     "block",
     "crypto",
@@ -32,6 +35,7 @@ const KEPT: [&str; 17] = [
     "drivers/nvme",
     "drivers/scsi",
     "drivers/virtio",
+    "virt",
 ];
 /// Hexadecimal digits of the package's hash in the name of its folder.
 const DIGITS: usize = 12;
@@ -146,14 +150,13 @@ fn image_of(depends: &str) -> Option<(&str, &str)> {
 
 /// The folder of this version whose files are all as they were when it was made.
 fn cached(cache: &Path, name: &str, version: &str) -> Option<Kernel> {
-    let prefix = format!("kernel-{version}-");
+    let (prefix, suffix) = (format!("kernel-{version}-"), format!("-{FORMAT}"));
     let entries = fs::read_dir(cache).ok()?.flatten();
-    let mut folders =
-        entries.filter(|entry| {
-            entry.file_name().to_string_lossy().strip_prefix(&prefix).is_some_and(|hash| {
-                hash.len() == DIGITS && hash.chars().all(|c| c.is_ascii_hexdigit())
-            })
-        });
+    let mut folders = entries.filter(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let hash = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(&suffix));
+        hash.is_some_and(|h| h.len() == DIGITS && h.chars().all(|c| c.is_ascii_hexdigit()))
+    });
     let folder = folders.find(|entry| whole(&entry.path()))?.path();
     let release = name.strip_prefix("linux-image-")?.to_owned();
     Some(Kernel { folder, version: version.to_owned(), release })
@@ -167,19 +170,23 @@ fn whole(folder: &Path) -> bool {
 /// Downloads and unpacks into a folder of our own, which takes its name when it is complete:
 /// several runs may do so at once.
 fn fetch(cache: &Path, name: &str, package: &Package) -> Result<()> {
-    let work = cache.join(format!("fetch-{}", std::process::id()));
-    let _ = fs::remove_dir_all(&work);
-    let fetched = fetch_into(&work, name).and_then(|kernel| {
+    // What a killed fetch left goes the same way as folders of ended runs.
+    let folder = RunFolder::new(&cache.join("fetch"))?;
+    let work = folder.path();
+    let fetched = fetch_into(work, name).and_then(|kernel| {
         let hash = package.sha256.get(..DIGITS).ok_or("apt tells no hash of the kernel")?;
-        let target = cache.join(format!("kernel-{}-{hash}", package.version));
+        let target = cache.join(format!("kernel-{}-{hash}-{FORMAT}", package.version));
         // A folder of this name is one that is not whole, or another run's that just came.
         if !whole(&target) {
             let _ = fs::remove_dir_all(&target);
-            fs::rename(&kernel, &target).map_err(|e| format!("{}: {e}", target.display()))?;
+            let renamed = fs::rename(&kernel, &target);
+            renamed
+                .or_else(|e| if whole(&target) { Ok(()) } else { Err(e) })
+                .map_err(|e| format!("{}: {e}", target.display()))?;
         }
         Ok(())
     });
-    let _ = fs::remove_dir_all(&work);
+    let _ = fs::remove_dir_all(work);
     fetched
 }
 
@@ -283,7 +290,7 @@ mod tests {
     #[test]
     fn a_cached_kernel_is_used_only_whole() {
         let cache = std::env::temp_dir().join(format!("xtask-cache-{}", std::process::id()));
-        let folder = cache.join("kernel-1.2-3-0123456789ab");
+        let folder = cache.join(format!("kernel-1.2-3-0123456789ab-{FORMAT}"));
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("vmlinuz"), "kernel").unwrap();
         let find = || cached(&cache, "linux-image-1.2-amd64", "1.2-3");

@@ -52,7 +52,8 @@ pub(super) enum Wish {
 
 /// Told of everything as it comes.
 pub(super) trait Watcher {
-    fn message(&mut self, message: &Message);
+    /// What items wrote is in the share.
+    fn message(&mut self, message: &Message, share: &Path);
     fn stdout(&mut self, bytes: &[u8]) -> Wish;
     fn stderr(&mut self, bytes: &[u8]);
 }
@@ -88,9 +89,11 @@ pub(super) fn run(
         .map_err(|e| format!("{}: {e}", folder.path().display()))?;
     folder.make_disks(&shape.disks)?;
     let running = start(host, shape, &folder, terminal)?;
+    let share = folder.share();
     let mut watch = Watched {
         running,
         items: &job.items,
+        share: &share,
         nonce: &job.nonce,
         control: Tail::new(folder.path(), CONTROL_FILE),
         stdout: Tail::new(folder.path(), STDOUT_FILE),
@@ -101,7 +104,7 @@ pub(super) fn run(
         ready_after: None,
         cut: false,
     };
-    let ended_badly = watch.to_the_end(watcher).err();
+    let ended_badly = watch.follow(watcher).err();
     let Watched { messages, cut, ready_after, .. } = watch;
     let console = folder.text(CONSOLE_FILE);
     let kernel_log = folder.text(&format!("{}/{KERNEL_LOG}", qemu::SHARE_FOLDER));
@@ -219,6 +222,7 @@ impl Tail {
 struct Watched<'a> {
     running: Running,
     items: &'a [Item],
+    share: &'a Path,
     nonce: &'a str,
     control: Tail,
     stdout: Tail,
@@ -234,7 +238,7 @@ struct Watched<'a> {
 
 impl Watched<'_> {
     /// Follows the guest until it is off; an error says why it was not let go on.
-    fn to_the_end(&mut self, watcher: &mut dyn Watcher) -> Result<()> {
+    fn follow(&mut self, watcher: &mut dyn Watcher) -> Result<()> {
         loop {
             // In this order: what an ended emulator has written is all seen.
             let ended = self.running.ended()?;
@@ -286,7 +290,7 @@ impl Watched<'_> {
                     self.ready_after = Some(self.clock.elapsed());
                 }
                 self.clock = Watch::start();
-                watcher.message(&message);
+                watcher.message(&message, self.share);
                 self.messages.push(message);
             }
         }
@@ -316,7 +320,7 @@ mod tests {
 
     #[test]
     fn every_wait_has_a_bound() {
-        let item = Item { command: Vec::new(), seconds: 5, log: None };
+        let item = Item { command: Vec::new(), folder: "/".into(), seconds: 5, log: None };
         let items = [item];
         assert_eq!(allowed(None, &items), START);
         assert_eq!(allowed(Some(&Message::Begun(0)), &items), Duration::from_secs(5) + GRACE);

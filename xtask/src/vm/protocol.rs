@@ -28,6 +28,8 @@ pub(super) const KERNEL_LOG: &str = "kernel.log";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Item {
     pub(super) command: Vec<String>,
+    /// The folder it starts in.
+    pub(super) folder: PathBuf,
     /// The most seconds it may take.
     pub(super) seconds: u64,
     /// A file of the share that takes its output; without one it goes to the ports.
@@ -37,8 +39,6 @@ pub(super) struct Item {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Job {
     pub(super) nonce: String,
-    /// The folder programs start in.
-    pub(super) folder: PathBuf,
     pub(super) env: Vec<(String, String)>,
     /// Kernel modules to load.
     pub(super) modules: Vec<String>,
@@ -50,13 +50,14 @@ pub(super) struct Job {
 
 impl Job {
     pub(super) fn to_json(&self) -> String {
-        let items = self
-            .items
-            .iter()
-            .map(|item| json!({"command": item.command, "seconds": item.seconds, "log": item.log}));
+        let items = self.items.iter().map(|item| {
+            json!({
+                "command": item.command, "folder": item.folder.to_string_lossy(),
+                "seconds": item.seconds, "log": item.log,
+            })
+        });
         json!({
             "nonce": self.nonce,
-            "folder": self.folder.to_string_lossy(),
             "env": self.env.iter().map(|(name, value)| json!([name, value])).collect::<Value>(),
             "modules": self.modules,
             "disks": self.disks,
@@ -81,11 +82,11 @@ fn read_job(value: &Value) -> Option<Job> {
     let item = |item: &Value| {
         let log = item.get("log").and_then(Value::as_str).map(str::to_owned);
         let seconds = item.get("seconds")?.as_u64()?;
-        Some(Item { command: texts(item.get("command")?)?, seconds, log })
+        let folder = item.get("folder")?.as_str()?.into();
+        Some(Item { command: texts(item.get("command")?)?, folder, seconds, log })
     };
     Some(Job {
         nonce: value.get("nonce")?.as_str()?.to_owned(),
-        folder: value.get("folder")?.as_str()?.into(),
         env: value.get("env")?.as_array()?.iter().map(pair).collect::<Option<_>>()?,
         modules: texts(value.get("modules")?)?,
         disks: texts(value.get("disks")?)?,
@@ -194,13 +195,13 @@ mod tests {
     fn a_job_survives_the_journey() {
         let job = Job {
             nonce: "n1".to_owned(),
-            folder: "/a b".into(),
             env: vec![("A".to_owned(), "x=\"y\"\n".to_owned())],
             modules: vec!["loop".to_owned()],
             disks: vec!["disk0".to_owned()],
             udev: true,
             items: vec![Item {
                 command: vec!["echo".to_owned(), "it's".to_owned()],
+                folder: "/a b".into(),
                 seconds: 7,
                 log: Some("0.log".to_owned()),
             }],

@@ -1,6 +1,7 @@
 //! `cargo xtask vm run` and `vm shell`.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use super::disk::{self, Disk};
 use super::host::{Choice, Host};
@@ -82,15 +83,14 @@ impl GuestArgs {
 
 /// Runs a command in a new guest; the exit code is the command's own.
 pub(super) fn run(args: &RunArgs) -> Result<u8> {
-    let item = Item { command: args.command.clone(), seconds: args.timeout, log: None };
-    let mut job = job(vec![item])?;
+    let mut job = job(args.command.clone(), args.timeout)?;
     for setting in &args.env {
         let (name, value) = setting
             .split_once('=')
             .ok_or_else(|| format!("--env {setting}: NAME=VALUE expected"))?;
         job.env.push((name.to_owned(), value.to_owned()));
     }
-    let mut console = Console { cut_at: args.cut_at.clone(), printed: Vec::new() };
+    let mut console = Console(args.cut_at.as_deref().map(Cut::at));
     let shape = args.guest.shape()?;
     let host = args.guest.host()?;
     eprintln!("guest: {}", host.versions.line());
@@ -108,23 +108,25 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
 
 /// A shell in a new guest, at this terminal.
 pub(super) fn shell(args: &GuestArgs) -> Result<u8> {
-    // A session of its own on the terminal gives job control.
-    let script = format!("exec <{TERMINAL} >{TERMINAL} 2>&1; {BUSYBOX} setsid -c bash -l");
+    // A session of its own on the terminal gives job control. It is not the last command: that
+    // would take this shell's place, lead its group, and leave its own place to a child.
+    let session = format!("{BUSYBOX} setsid -c bash -l; exit $?");
+    let script = format!("exec <{TERMINAL} >{TERMINAL} 2>&1; {session}");
     let command = [BUSYBOX, "sh", "-c", &script].map(str::to_owned).into();
-    let mut job = job(vec![Item { command, seconds: SHELL_SECONDS, log: None }])?;
+    let mut job = job(command, SHELL_SECONDS)?;
     let term = std::env::var("TERM").unwrap_or_else(|_| "vt100".to_owned());
     job.env.push(("TERM".to_owned(), term));
     let shape = args.shape()?;
     let host = args.host()?;
     eprintln!("guest: {}; `exit` ends it", host.versions.line());
-    let outcome =
-        machine::run(&host, &shape, job, true, &mut Console { cut_at: None, printed: Vec::new() })?;
+    let outcome = machine::run(&host, &shape, job, true, &mut Console::default())?;
     code(&outcome)
 }
 
-fn job(items: Vec<Item>) -> Result<Job> {
+fn job(command: Vec<String>, seconds: u64) -> Result<Job> {
     let folder = std::env::current_dir().map_err(|e| format!("the current folder: {e}"))?;
-    Ok(Job { folder, items, ..Job::default() })
+    let item = Item { command, folder, seconds, log: None };
+    Ok(Job { items: vec![item], ..Job::default() })
 }
 
 /// The command's own code, as a shell gives it, if the run is to be believed.
@@ -149,34 +151,45 @@ fn code(outcome: &Outcome) -> Result<u8> {
 }
 
 /// Passes output on, and sees the text to be cut at.
-struct Console {
-    cut_at: Option<String>,
-    /// The end of what was printed, as much as the text may take.
-    printed: Vec<u8>,
-}
+#[derive(Default)]
+struct Console(Option<Cut>);
 
 impl Watcher for Console {
-    fn message(&mut self, _: &Message) {}
+    fn message(&mut self, _: &Message, _: &Path) {}
 
     fn stdout(&mut self, bytes: &[u8]) -> Wish {
         let mut stdout = std::io::stdout().lock();
         // A reader that went away is no reason to end.
         let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
-        let Some(text) = self.cut_at.as_ref().map(String::as_bytes).filter(|t| !t.is_empty())
-        else {
-            return Wish::GoOn;
-        };
-        self.printed.extend_from_slice(bytes);
-        if self.printed.windows(text.len()).any(|part| part == text) {
-            return Wish::Cut;
-        }
-        let useless = self.printed.len().saturating_sub(text.len());
-        self.printed.drain(..useless);
-        Wish::GoOn
+        let cut = self.0.as_mut().is_some_and(|cut| cut.is_in(bytes));
+        if cut { Wish::Cut } else { Wish::GoOn }
     }
 
     fn stderr(&mut self, bytes: &[u8]) {
         let _ = std::io::stderr().write_all(bytes);
+    }
+}
+
+/// Looks for a text in output that comes in pieces.
+struct Cut {
+    text: Vec<u8>,
+    /// The end of what came, as much as the text may take.
+    end: Vec<u8>,
+}
+
+impl Cut {
+    fn at(text: &str) -> Self {
+        Self { text: text.as_bytes().to_vec(), end: Vec::new() }
+    }
+
+    fn is_in(&mut self, more: &[u8]) -> bool {
+        self.end.extend_from_slice(more);
+        // An empty text is in everything.
+        let width = self.text.len().max(1);
+        let found = self.end.windows(width).any(|part| part.starts_with(&self.text));
+        let useless = self.end.len().saturating_sub(width);
+        self.end.drain(..useless);
+        found
     }
 }
 
@@ -186,11 +199,10 @@ mod tests {
 
     #[test]
     fn a_cut_is_seen_across_pieces_of_output() {
-        let mut console = Console { cut_at: Some("now!".to_owned()), printed: Vec::new() };
-        assert_eq!(console.stdout(b"not yet, no"), Wish::GoOn);
-        assert_eq!(console.stdout(b"w"), Wish::GoOn);
-        assert_eq!(console.stdout(b"! more"), Wish::Cut);
-        let mut never = Console { cut_at: None, printed: Vec::new() };
-        assert_eq!(never.stdout(b"now!"), Wish::GoOn);
+        let mut cut = Cut::at("now!");
+        assert!(!cut.is_in(b"not yet, no"));
+        assert!(!cut.is_in(b"w"));
+        assert!(cut.is_in(b"! more"));
+        assert!(Cut::at("").is_in(b"x") && !Cut::at("").is_in(b""));
     }
 }

@@ -1,0 +1,145 @@
+//! Takes known keys out of a section; what is left is unknown and kept.
+
+use open_local_core::{Error, Extents, Sectors};
+
+use super::words::Words;
+use crate::format::damage::damaged;
+use crate::format::id::LvmId;
+use crate::format::text::{Entry, Item, Section, Value};
+
+/// A section whose known keys are taken out one by one.
+#[derive(Debug)]
+pub(super) struct Fields {
+    path: String,
+    entries: Vec<Option<Entry>>,
+}
+
+impl Fields {
+    pub(super) fn new(path: impl Into<String>, section: Section) -> Self {
+        Self { path: path.into(), entries: section.0.into_iter().map(Some).collect() }
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(super) fn error(&self, key: &str, message: impl Into<String>) -> Error {
+        damaged(format_args!("{}: {key}", self.path), message)
+    }
+
+    /// What was not taken, in order.
+    pub(super) fn rest(self) -> Vec<Entry> {
+        self.entries.into_iter().flatten().collect()
+    }
+
+    /// Takes the last entry of this key and form out.
+    fn take(&mut self, key: &str, wanted: impl Fn(&Item) -> bool) -> Option<Item> {
+        let fits = |entry: &&mut Option<Entry>| {
+            entry.as_ref().is_some_and(|entry| entry.key == key && wanted(&entry.item))
+        };
+        let found = self.entries.iter_mut().rev().find(fits)?;
+        found.take().map(|entry| entry.item)
+    }
+
+    pub(super) fn value(&mut self, key: &str) -> Option<Value> {
+        match self.take(key, |item| matches!(item, Item::Value(_))) {
+            Some(Item::Value(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub(super) fn section(&mut self, key: &str) -> Option<Section> {
+        match self.take(key, |item| matches!(item, Item::Section(_))) {
+            Some(Item::Section(section)) => Some(section),
+            _ => None,
+        }
+    }
+
+    /// Takes all sections whose key satisfies a condition, in order.
+    pub(super) fn sections(&mut self, wanted: impl Fn(&str) -> bool) -> Vec<(String, Section)> {
+        let mut found = Vec::new();
+        for slot in &mut self.entries {
+            let fits = |entry: &Entry| matches!(entry.item, Item::Section(_)) && wanted(&entry.key);
+            if !slot.as_ref().is_some_and(fits) {
+                continue;
+            }
+            if let Some(Entry { key, item: Item::Section(section) }) = slot.take() {
+                found.push((key, section));
+            }
+        }
+        found
+    }
+
+    pub(super) fn text(&mut self, key: &str) -> Result<Option<String>, Error> {
+        match self.value(key) {
+            None => Ok(None),
+            Some(Value::Text(text)) => Ok(Some(text)),
+            Some(_) => Err(self.error(key, "wanted a string")),
+        }
+    }
+
+    pub(super) fn integer(&mut self, key: &str) -> Result<Option<i64>, Error> {
+        match self.value(key) {
+            None => Ok(None),
+            Some(Value::Integer(number)) => Ok(Some(number)),
+            Some(_) => Err(self.error(key, "wanted a whole number")),
+        }
+    }
+
+    pub(super) fn unsigned(&mut self, key: &str) -> Result<Option<u64>, Error> {
+        let Some(number) = self.integer(key)? else {
+            return Ok(None);
+        };
+        let number = u64::try_from(number);
+        number.map(Some).map_err(|_| self.error(key, "is negative"))
+    }
+
+    pub(super) fn small(&mut self, key: &str) -> Result<Option<u32>, Error> {
+        let Some(number) = self.integer(key)? else {
+            return Ok(None);
+        };
+        let small = u32::try_from(number);
+        small.map(Some).map_err(|_| self.error(key, format!("{number} is out of range")))
+    }
+
+    /// Sizes in sectors: as bytes they must fit into 64 bits.
+    pub(super) fn sectors(&mut self, key: &str) -> Result<Option<Sectors>, Error> {
+        let Some(number) = self.unsigned(key)? else {
+            return Ok(None);
+        };
+        let sectors = Sectors::new(number);
+        if sectors.to_bytes().is_none() {
+            return Err(self.error(key, format!("{number} sectors are beyond 64 bits of bytes")));
+        }
+        Ok(Some(sectors))
+    }
+
+    pub(super) fn extents(&mut self, key: &str) -> Result<Extents, Error> {
+        let number = self.small(key)?;
+        self.required(key, number).map(|number| Extents::new(u64::from(number)))
+    }
+
+    pub(super) fn id(&mut self) -> Result<LvmId, Error> {
+        let text = self.text("id")?;
+        let text = self.required("id", text)?;
+        text.parse().map_err(|error: Error| self.error("id", error.to_string()))
+    }
+
+    /// Strings of a list.
+    pub(super) fn strings(&mut self, key: &str) -> Result<Option<Vec<String>>, Error> {
+        let Some(value) = self.value(key) else {
+            return Ok(None);
+        };
+        let words = value.items().iter().map(|item| item.as_str().map(str::to_owned));
+        let words: Option<Vec<String>> = words.collect();
+        words.map(Some).ok_or_else(|| self.error(key, "wanted a list of strings"))
+    }
+
+    pub(super) fn words(&mut self, key: &str) -> Result<Words, Error> {
+        Ok(self.strings(key)?.unwrap_or_default().into_iter().collect())
+    }
+
+    pub(super) fn required<T>(&self, key: &str, value: Option<T>) -> Result<T, Error> {
+        value.ok_or_else(|| self.error(key, "is missing"))
+    }
+}
