@@ -420,7 +420,10 @@ impl Kind for MountPoints {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
                 Err(failed(&at.path, "can't remove the file that says whose it is")(e))
             }
-            _ => Ok(()),
+            _ => {
+                let lasts = opened.folder.sync();
+                lasts.map_err(failed(&at.path, "can't flush its file system"))
+            }
         }
     }
 
