@@ -217,7 +217,11 @@ impl MountPoints {
                 Ok(Some(sighting)) if entry.target == place.path => return Ok(sighting),
                 Ok(Some(sighting)) => drop(found.insert(entry.number, sighting)),
                 Ok(None) => continue,
-                Err(error) => drop(trouble.get_or_insert(error)),
+                Err(error) if entry.target == place.path => drop(trouble.get_or_insert(error)),
+                // Another disk's trouble is no reason to doubt that this one is away.
+                Err(error) => {
+                    tracing::debug!(target = %entry.target.display(), error = %error.report());
+                }
             }
             looked_at.insert(entry.number);
         }
