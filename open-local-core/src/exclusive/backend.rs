@@ -1,6 +1,6 @@
 //! Making, opening and removing pools of any kind of place.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::erasure::Erasure;
@@ -33,7 +33,7 @@ const MOST_PLACES: usize = 1024;
 
 /// What one call asks of a pool's places.
 struct Orders {
-    /// Paths of places it shall have, each with whether it was named itself.
+    /// Paths of places it shall have.
     names: Vec<PathBuf>,
     /// What may be destroyed on those that join.
     replace: Vec<String>,
@@ -125,6 +125,8 @@ impl ExclusiveBackend {
             );
         }
         let (replace, leave) = (words(spec, "replace"), words(spec, "leave"));
+        // What leaves does not join by the same call, however the location names it.
+        names.retain(|name| !leave.iter().any(|leaving| name == Path::new(leaving)));
         Ok(Orders { names, replace, leave, erasure })
     }
 
