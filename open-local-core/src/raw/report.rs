@@ -128,6 +128,8 @@ pub(crate) fn open(
                 Error::from_io(Op::Probe, subject, "the device is gone", e)
                     .with_kind(ErrorKind::NotFound)
             }
+            Some(libc::ENOENT) => Error::from_io(Op::Probe, subject, "can't open it", e)
+                .with_remedy("see whether the device is still there, and under which name"),
             _ => Error::from_io(Op::Probe, subject, "can't open it", e),
         }
     })
