@@ -4,8 +4,12 @@
 //! others in `fuzz_targets/`, and a few seeds in `corpus/<target>/`. The tests complain about
 //! whatever is missing.
 
+mod cluster;
+mod fixtures;
+mod inventory;
 mod kernel;
 mod lvm;
+mod lvm_alloc;
 mod records;
 mod superblock;
 
@@ -22,22 +26,28 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target.
 pub const TARGETS: &[Target] = &[
     ("cgroup_v1", kernel::cgroup_v1),
+    ("cluster", cluster::cluster),
     ("controllers", kernel::controllers),
+    ("device_filter", inventory::device_filter),
     ("device_number", device_number),
     ("file_object", records::file_object),
     ("file_pool", records::file_pool),
     ("ids", ids),
     ("io_max", kernel::io_max),
+    ("lvm_alloc", lvm_alloc::lvm_alloc),
     ("lvm_group", lvm::group),
     ("lvm_label", lvm::label),
     ("lvm_mda", lvm::mda),
     ("lvm_text", lvm::text),
     ("mountinfo", kernel::mountinfo),
+    ("nbd", fixtures::nbd),
     ("record", records::record),
     ("superblock", superblock::superblock),
+    ("uevent", inventory::uevent),
     ("units", units),
     ("uuid", uuid),
     ("wish", records::wish),
+    ("write_log", fixtures::write_log),
 ];
 
 /// Runs one target.

@@ -75,6 +75,13 @@ pub struct Capabilities {
     pub format_tokens: bool,
     /// Whether what it makes outlives the process.
     pub persistent: bool,
+    /// Whether a volume takes a whole place of the pool, such as a disk: room is not divisible,
+    /// and a volume is as large as its place.
+    pub exclusive: bool,
+    /// Whether volumes are block devices; else they are directories.
+    pub block: bool,
+    /// Whether a volume can be published so that writes are refused.
+    pub read_only: bool,
 }
 
 /// A builder method a field.
@@ -105,6 +112,9 @@ impl Capabilities {
         roll_back: false,
         format_tokens: false,
         persistent: true,
+        exclusive: false,
+        block: true,
+        read_only: true,
     };
 
     with! {
@@ -134,6 +144,12 @@ impl Capabilities {
         with_format_tokens => format_tokens: bool,
         /// Outliving the process or not.
         with_persistent => persistent: bool,
+        /// Giving whole places to volumes or dividing its room.
+        with_exclusive => exclusive: bool,
+        /// With volumes that are block devices or directories.
+        with_block => block: bool,
+        /// With or without publishing that refuses writes.
+        with_read_only => read_only: bool,
     }
 
     /// Each yes-or-no capability by name, for tables and JSON.
@@ -151,6 +167,9 @@ impl Capabilities {
             ("roll-back", self.roll_back),
             ("format-tokens", self.format_tokens),
             ("persistent", self.persistent),
+            ("exclusive", self.exclusive),
+            ("block", self.block),
+            ("read-only", self.read_only),
         ]
     }
 }
@@ -168,8 +187,10 @@ mod tests {
         let none = Capabilities::MINIMAL
             .with_thick(false)
             .with_thick_guaranteed(false)
-            .with_persistent(false);
-        let each: [(&str, Capabilities); 11] = [
+            .with_persistent(false)
+            .with_block(false)
+            .with_read_only(false);
+        let each: [(&str, Capabilities); 14] = [
             ("thin", none.with_thin(true)),
             ("thick", none.with_thick(true)),
             ("thick-guaranteed", none.with_thick_guaranteed(true)),
@@ -181,6 +202,9 @@ mod tests {
             ("roll-back", none.with_roll_back(true)),
             ("format-tokens", none.with_format_tokens(true)),
             ("persistent", none.with_persistent(true)),
+            ("exclusive", none.with_exclusive(true)),
+            ("block", none.with_block(true)),
+            ("read-only", none.with_read_only(true)),
         ];
         for (name, capabilities) in each {
             let flags = capabilities.flags();

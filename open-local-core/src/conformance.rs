@@ -33,7 +33,9 @@
 //! just before it, reopens the pool and makes the same call again.
 //!
 //! Sizes are small: volumes of a few MiB in a pool of 256 MiB, rounded up to the backend's own
-//! unit, which the suite finds out first. `examples/third_party_backend.rs` of this crate is a
+//! unit, which the suite finds out first. A pool that gives whole places to volumes
+//! ([`crate::Capabilities::exclusive`]) has at least 34 of them in that room, eight of which hold
+//! 16 MiB or more but not 4, 8 or 16 MiB exactly. `examples/third_party_backend.rs` of this crate is a
 //! complete backend with its fixture.
 
 mod case;
@@ -122,7 +124,8 @@ pub trait Fixture: Debug + Send + Sync {
     /// Those of opening the pool, as [`crate::Backend::open_pool`] gives them.
     fn reopen(&self, checkpoints: Arc<dyn Checkpoints>) -> Result<Arc<dyn Pool>>;
 
-    /// Opens the device of an attachment for reading, and for writing unless it is read-only. The
+    /// Opens the device of an attachment for reading, and for writing unless it is read-only. Where
+    /// volumes are directories: a file in it that reads as zeroes where nothing was written. The
     /// device counts as in use until the value is dropped. What is read is what the device holds
     /// now: where the kernel caches, open it fresh.
     ///

@@ -98,4 +98,7 @@ const CAPABILITIES: Capabilities = Capabilities {
     roll_back: cfg!(feature = "snapshot"),
     format_tokens: true,
     persistent: true,
+    exclusive: false,
+    block: true,
+    read_only: true,
 };

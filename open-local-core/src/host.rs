@@ -30,6 +30,8 @@ mod loops;
 mod mounts;
 #[cfg(feature = "fs")]
 mod system_mounts;
+#[cfg(feature = "inventory")]
+mod uevents;
 
 use std::sync::Arc;
 
@@ -61,6 +63,8 @@ pub use loops::{LoopDevice, LoopSpec, Loops, SystemLoops};
 pub use mounts::{MountCalls, MountFlags};
 #[cfg(feature = "fs")]
 pub use system_mounts::SystemMounts;
+#[cfg(feature = "inventory")]
+pub use uevents::{Received, ScriptedUevents, SystemUevents, Uevents};
 
 /// The machine as a backend sees it: one value a seam, each replaceable.
 ///

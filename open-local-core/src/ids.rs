@@ -122,6 +122,15 @@ id!(
     PoolId,
     "pool"
 );
+impl VolumeId {
+    /// The name of something that is being erased: none that [`Self::new`] takes, so that no
+    /// caller's volume can have it; as safe as any.
+    #[cfg(feature = "raw")]
+    pub(crate) fn erasing(uuid: crate::token::Uuid) -> Self {
+        Self(format!(".erasing-{uuid}").into())
+    }
+}
+
 id!(
     /// Name of a volume, unique within its pool.
     VolumeId,

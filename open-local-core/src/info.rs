@@ -148,6 +148,24 @@ impl std::fmt::Display for Phase {
     }
 }
 
+/// What one piece of upkeep did, and what is left of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Upkeep {
+    /// Bytes worked through by this call.
+    pub done: Bytes,
+    /// Bytes still to be worked through, by this or by another process; zero once nothing is left.
+    pub left: Bytes,
+}
+
+impl Upkeep {
+    /// So much done, so much left.
+    #[must_use]
+    pub const fn new(done: Bytes, left: Bytes) -> Self {
+        Self { done, left }
+    }
+}
+
 /// A pool as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -184,16 +202,42 @@ impl PoolInfo {
     }
 }
 
-/// A volume or snapshot attached as a block device of this host.
+/// What is handed out by publishing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum AttachmentKind {
+    /// A block device: path and number are those of its node.
+    #[default]
+    Block,
+    /// A directory that is a mount point: the path is the directory, the number that of the file
+    /// system mounted there.
+    Directory,
+}
+
+impl AttachmentKind {
+    /// The lower-case word for tables and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Directory => "directory",
+        }
+    }
+}
+
+/// A volume or snapshot attached to this host: as a block device, or as a directory where
+/// [`crate::Capabilities::block`] says no.
 ///
-/// It always has a node and a number, since file systems and I/O limits need them. What a backend
+/// It always has a path and a number, since file systems and I/O limits need them. What a backend
 /// exports in other ways, such as a socket for a virtual machine, is no attachment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Attachment {
     /// What is attached.
     pub source: Source,
-    /// The device node.
+    /// What it is attached as.
+    pub kind: AttachmentKind,
+    /// The device node, or the directory.
     pub device: PathBuf,
     /// The device number.
     pub number: DeviceNumber,
@@ -217,12 +261,20 @@ impl Attachment {
     ) -> Self {
         Self {
             source: source.into(),
+            kind: AttachmentKind::Block,
             device: device.into(),
             number,
             read_only: false,
             block_size,
             sequence: None,
         }
+    }
+
+    /// The same as something else than a block device.
+    #[must_use]
+    pub fn with_kind(mut self, kind: AttachmentKind) -> Self {
+        self.kind = kind;
+        self
     }
 
     /// The same with the device's sequence number.

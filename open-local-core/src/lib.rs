@@ -18,6 +18,10 @@ pub mod conformance;
 pub mod file;
 #[cfg(feature = "fs")]
 pub mod fs;
+#[cfg(feature = "inventory")]
+pub mod inventory;
+#[cfg(feature = "mountpoint")]
+pub mod mountpoint;
 #[cfg(feature = "raw")]
 pub mod raw;
 #[cfg(feature = "sim")]
@@ -29,13 +33,15 @@ mod backend;
 mod capability;
 mod change;
 mod device;
+#[cfg(feature = "raw")]
+mod exclusive;
 mod ids;
 mod info;
 mod outcome;
 mod pool;
 mod registry;
 mod spec;
-#[cfg(any(feature = "file", feature = "sim"))]
+#[cfg(any(feature = "file", feature = "raw", feature = "sim"))]
 mod tags;
 mod token;
 
@@ -50,7 +56,9 @@ pub use change::{Change, Plan};
 pub use device::DeviceNumber;
 pub use error::{Error, ErrorKind, Op, Report, Result, Subject};
 pub use ids::{MAX_ID_LEN, PoolId, SnapshotId, VolumeId};
-pub use info::{Attachment, Capacity, Health, Phase, PoolInfo, SnapshotInfo, VolumeInfo};
+pub use info::{
+    Attachment, AttachmentKind, Capacity, Health, Phase, PoolInfo, SnapshotInfo, Upkeep, VolumeInfo,
+};
 pub use outcome::{Ensured, Grown, Removed};
 pub use pool::{Pool, PoolExt};
 pub use registry::Registry;

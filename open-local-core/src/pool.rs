@@ -6,7 +6,7 @@ use crate::capability::Capabilities;
 use crate::change::{Change, Plan};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::ids::VolumeId;
-use crate::info::{Attachment, PoolInfo, VolumeInfo};
+use crate::info::{Attachment, PoolInfo, Upkeep, VolumeInfo};
 use crate::outcome::{Ensured, Grown, Removed};
 use crate::spec::{PublishSpec, Source, VolumeSpec};
 use crate::token::FormatTokens;
@@ -71,7 +71,8 @@ pub trait Pool: Debug + Send + Sync {
     /// the backend can't grow it just now: the remedy says what is in the way.
     fn grow_volume(&self, id: &VolumeId, size: Bytes) -> Result<Grown<VolumeInfo>>;
 
-    /// Attaches a volume or snapshot as a block device on this host.
+    /// Attaches a volume or snapshot on this host: as a block device, or as a directory where
+    /// [`Capabilities::block`] says no.
     ///
     /// # Idempotency
     /// Published already in the same mode answers [`Ensured::Unchanged`] with the same device.
@@ -91,7 +92,8 @@ pub trait Pool: Debug + Send + Sync {
     /// [`ErrorKind::Busy`] while the device is open or mounted; it stays published.
     fn unpublish(&self, source: &Source) -> Result<Removed<Attachment>>;
 
-    /// Removes the volume and its content. Its clones stay, and so do its snapshots where
+    /// Removes the volume and its content. Where its room must be erased first, the name is free at
+    /// once and [`Self::maintain`] does the rest. Its clones stay, and so do its snapshots where
     /// [`Capabilities::snapshots_outlive`] says so.
     ///
     /// # Idempotency
@@ -107,6 +109,23 @@ pub trait Pool: Debug + Send + Sync {
     /// # Errors
     /// Those the change itself would give before its first step.
     fn plan(&self, change: &Change) -> Result<Plan>;
+
+    /// Does a piece of what calls left for later: about `budget` bytes of it.
+    ///
+    /// A pool that erases a removed volume answers the removal at once; the name is free, the
+    /// volume is listed as [`crate::Phase::Erasing`] under a name that nobody can ask for, and its
+    /// room counts as used. This call does the erasing. The library has no threads of its own, so
+    /// somebody has to call it until nothing is left; several processes may, and share the work.
+    ///
+    /// # Idempotency
+    /// What is done stays done; a killed call is taken up by the next one.
+    ///
+    /// # Errors
+    /// Of the first piece that failed, after the others have had their turn.
+    fn maintain(&self, budget: Bytes) -> Result<Upkeep> {
+        let _ = budget;
+        Ok(Upkeep::default())
+    }
 
     /// The pool's format tokens, if it keeps them.
     fn format_tokens(&self) -> Option<&dyn FormatTokens> {
@@ -165,6 +184,21 @@ pub trait PoolExt: Pool {
     #[cfg(feature = "snapshot")]
     fn require_snapshots(&self) -> Result<&dyn Snapshots> {
         self.snapshots().ok_or_else(|| self.lacks(Op::EnsureSnapshot, "snapshots"))
+    }
+
+    /// Does all upkeep there is; answers what others are still at work on.
+    ///
+    /// # Errors
+    /// As [`Pool::maintain`].
+    fn maintain_all(&self) -> Result<Upkeep> {
+        let mut done = Bytes::ZERO;
+        loop {
+            let piece = self.maintain(Bytes::MAX)?;
+            done = done.saturating_add(piece.done);
+            if piece.left.is_zero() || piece.done.is_zero() {
+                return Ok(Upkeep::new(done, piece.left));
+            }
+        }
     }
 
     /// The error for something this pool has not.

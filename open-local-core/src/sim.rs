@@ -68,6 +68,8 @@ mod device;
 mod disks;
 mod faults;
 mod files;
+#[cfg(feature = "raw")]
+mod logged_disks;
 #[cfg(feature = "file")]
 mod loops;
 mod machine;
@@ -99,9 +101,11 @@ mod tests;
 pub use backend::SimBackend;
 pub use clock::SimClock;
 #[cfg(feature = "raw")]
-pub use disks::{Crash, DiskEvent, SimDisks};
+pub use disks::{SimDiscard, SimDisks};
 pub use faults::FailAt;
 pub use files::{SimFiles, sim_host};
+#[cfg(feature = "raw")]
+pub use logged_disks::{Crash, DiskEvent, LoggedDisks};
 #[cfg(feature = "file")]
 pub use loops::SimLoops;
 pub use machine::Machine;

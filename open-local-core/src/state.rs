@@ -12,11 +12,17 @@
 //! end 8a3f00d1
 //! ```
 
+#[cfg(any(feature = "file", feature = "raw"))]
+mod folders;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
 use crate::host::{Files, OpenMode};
+
+#[cfg(any(feature = "file", feature = "raw"))]
+pub(crate) use folders::{flush_folder, make_folders};
 
 /// A record larger than this is not ours.
 pub const MAX_RECORD: u64 = 64 << 10;

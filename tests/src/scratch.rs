@@ -1,6 +1,7 @@
 //! A folder and devices of one test, removed when it ends.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -126,11 +127,21 @@ impl Scratch {
     pub fn disk(&self, name: &str, size: Bytes, kind: &str) -> PathBuf {
         let device = self.loop_device(&format!("{name}.disk"), size);
         run(&format!("mkfs.{kind}"), &["-q".as_ref(), device.path().as_os_str()]);
+        self.mount(name, device.path(), kind).expect("mount the disk")
+    }
+
+    /// Mounts what a device holds in the folder; answers the target.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    pub fn mount(&self, name: &str, device: &Path, kind: &str) -> io::Result<PathBuf> {
         let target = self.join(name);
-        fs::create_dir(&target).expect("make the mount target");
+        if !target.exists() {
+            fs::create_dir(&target)?;
+        }
         let flags = open_local_core::host::MountFlags::default();
-        SystemMounts.mount(device.path(), &target, kind, flags, "").expect("mount the disk");
-        target
+        SystemMounts.mount(device, &target, kind, flags, "")?;
+        Ok(target)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Development tasks: test, demo, tidy, fuzz, sweep.
+//! Development tasks: test, demo, tidy, fuzz, sweep, vm.
 //!
 //! `cargo xtask test` is what the README promises and what CI calls. What it does is data: a list
 //! of steps made from `cargo metadata` ([`steps`]) and run one after the other ([`runner`]).
@@ -19,6 +19,7 @@ mod steps;
 mod sweep;
 mod test;
 mod tidy;
+mod vm;
 mod workspace;
 
 /// What went wrong, in words for the person at the shell.
@@ -44,6 +45,9 @@ enum Task {
     Tidy,
     /// Removes what killed test runs left behind, and nothing else.
     Sweep,
+    /// A guest with a real distribution kernel and device-mapper.
+    #[command(subcommand)]
+    Vm(vm::Task),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Tidy => tidy::command(),
         Task::Sweep => sweep::command(),
+        Task::Vm(task) => vm::command(&task),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::process::Call;
+use crate::vm;
 
 /// One thing a machine has or lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +22,10 @@ pub(crate) enum Need {
     Device { path: &'static str, remedy: &'static str },
     /// A mounted cgroup controller that limits block I/O.
     BlockCgroup,
+    /// A busybox that runs without any library.
+    StaticBusybox,
+    /// A package client that knows a kernel for the guest.
+    GuestKernel,
 }
 
 const fn program(name: &'static str, package: &'static str) -> Need {
@@ -53,6 +58,30 @@ pub(crate) const LOOP: [Need; 15] = [
     program("fsfreeze", "util-linux"),
 ];
 
+/// What a guest needs. What is run in it comes from the host, too.
+pub(crate) const GUEST: [Need; 20] = [
+    Need::StaticBusybox,
+    Need::GuestKernel,
+    program("qemu-system-x86_64", "qemu-system-x86"),
+    program("setpriv", "util-linux"),
+    program("apt-get", "apt"),
+    program("dpkg-deb", "dpkg"),
+    program("sha256sum", "coreutils"),
+    program("xz", "xz-utils"),
+    program("depmod", "kmod"),
+    program("modprobe", "kmod"),
+    program("udevadm", "udev"),
+    program("dmsetup", "dmsetup"),
+    program("lvm", "lvm2"),
+    program("thin_check", "thin-provisioning-tools"),
+    program("mkfs.ext4", "e2fsprogs"),
+    program("resize2fs", "e2fsprogs"),
+    program("mkfs.xfs", "xfsprogs"),
+    program("xfs_growfs", "xfsprogs"),
+    program("mount", "mount"),
+    program("blkid", "util-linux"),
+];
+
 /// Where programs are looked for beside `PATH`; an ordinary user's lacks the system's.
 const SYSTEM_FOLDERS: [&str; 6] =
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -67,7 +96,12 @@ impl Need {
         match self {
             Self::Program { package, .. } => Some(package),
             Self::LibClang => Some("libclang-dev"),
-            Self::Component { .. } | Self::Root | Self::Device { .. } | Self::BlockCgroup => None,
+            Self::StaticBusybox => Some("busybox-static"),
+            Self::Component { .. }
+            | Self::Root
+            | Self::Device { .. }
+            | Self::BlockCgroup
+            | Self::GuestKernel => None,
         }
     }
 
@@ -83,6 +117,8 @@ impl Need {
             Self::Device { path, .. } => Path::new(path).exists(),
             Self::BlockCgroup => fs::read_to_string("/proc/self/mountinfo")
                 .is_ok_and(|text| limits_block_io(&text, controllers)),
+            Self::StaticBusybox => vm::busybox().is_ok(),
+            Self::GuestKernel => vm::kernel_known(),
         }
     }
 
@@ -98,6 +134,12 @@ impl Need {
             Self::Device { path, remedy } => format!("{path} ({remedy})"),
             Self::BlockCgroup => {
                 "a mounted cgroup controller for block I/O (blkio of version 1 or io of version 2)"
+                    .to_owned()
+            }
+            Self::StaticBusybox => "a static busybox (package busybox-static)".to_owned(),
+            Self::GuestKernel => {
+                "package lists with a kernel for the guest (Debian on x86-64; run \
+                 `apt-get update`, which `--install` does)"
                     .to_owned()
             }
         }

@@ -1,7 +1,7 @@
 //! Programs, run one at a time with a log and a deadline.
 #![expect(
     clippy::disallowed_methods,
-    reason = "a development task runs cargo and apt; this is its only module that does"
+    reason = "a development task runs cargo, apt and qemu; this is its only module that does"
 )]
 
 use std::collections::BTreeSet;
@@ -12,6 +12,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Result;
+
+mod running;
+
+pub(crate) use running::{Outlet, Running, pause};
 
 /// Longest a single program of a step may run; a cold build of everything takes a third of it.
 const DEADLINE: Duration = Duration::from_secs(20 * 60);
@@ -123,8 +127,14 @@ impl Call {
         writeln!(log, "$ {}", self.line())
     }
 
-    /// Runs it and gives its standard output; its errors go to the shell.
+    /// Runs it and gives its standard output.
     pub(crate) fn captured(&self) -> Result<String> {
+        let bytes = self.captured_bytes()?;
+        String::from_utf8(bytes).map_err(|_| format!("{} printed no text", self.line()))
+    }
+
+    /// The same where the output is no text.
+    pub(crate) fn captured_bytes(&self) -> Result<Vec<u8>> {
         let output = self
             .command()
             .stderr(Stdio::piped())
@@ -134,7 +144,14 @@ impl Call {
             let why = String::from_utf8_lossy(&output.stderr);
             return Err(format!("{} failed:\n{}", self.line(), why.trim_end()));
         }
-        String::from_utf8(output.stdout).map_err(|_| format!("{} printed no text", self.line()))
+        Ok(output.stdout)
+    }
+
+    /// Runs it with its output thrown away, as of a program that leaves a daemon behind.
+    pub(crate) fn quietly(&self) -> Result<()> {
+        let status = self.command().stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let status = status.map_err(|e| format!("can't start {}: {e}", self.program.display()))?;
+        if status.success() { Ok(()) } else { Err(format!("{} failed: {status}", self.line())) }
     }
 
     /// Runs it at the shell's own input and output.

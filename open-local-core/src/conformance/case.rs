@@ -59,6 +59,14 @@ pub enum Need {
     RollBack,
     /// [`Capabilities::format_tokens`].
     FormatTokens,
+    /// Not [`Capabilities::exclusive`].
+    Divisible,
+    /// [`Capabilities::exclusive`].
+    Exclusive,
+    /// [`Capabilities::block`].
+    Block,
+    /// [`Capabilities::read_only`].
+    ReadOnly,
     /// [`super::Fixture::second_process`].
     SecondProcess,
     /// [`super::Fixture::filesystems`].
@@ -80,6 +88,10 @@ impl Need {
             Self::Clones => "clones",
             Self::RollBack => "roll-back",
             Self::FormatTokens => "format-tokens",
+            Self::Divisible => "divisible room",
+            Self::Exclusive => "exclusive",
+            Self::Block => "block",
+            Self::ReadOnly => "read-only",
             Self::SecondProcess => "second process",
             Self::Filesystems => "file systems",
         }
@@ -98,6 +110,10 @@ impl Need {
             Self::Clones => can.clones != CopyMethod::None,
             Self::RollBack => can.roll_back,
             Self::FormatTokens => can.format_tokens,
+            Self::Divisible => !can.exclusive,
+            Self::Exclusive => can.exclusive,
+            Self::Block => can.block,
+            Self::ReadOnly => can.read_only,
             Self::SecondProcess | Self::Filesystems => return None,
         })
     }

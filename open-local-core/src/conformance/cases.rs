@@ -4,6 +4,7 @@ mod capacity;
 mod clones;
 mod content;
 mod errors;
+mod exclusive;
 #[cfg(feature = "fs")]
 mod format_once;
 #[cfg(feature = "snapshot")]
@@ -37,6 +38,7 @@ pub(super) fn all() -> Vec<Case> {
         restart::CASES,
         capacity::CASES,
         growth::CASES,
+        exclusive::CASES,
         thin::CASES,
         plans::CASES,
         errors::CASES,

@@ -22,6 +22,9 @@ use crate::units::{Bytes, SECTOR_SIZE};
 /// Longest wait for filling and erasing in the background.
 const BACKGROUND: Duration = Duration::from_secs(60);
 
+/// What is erased between two looks.
+const UPKEEP: Bytes = Bytes::new(64 << 20);
+
 /// A name of a volume.
 pub(crate) fn vol(name: &str) -> Checked<VolumeId> {
     Ok(VolumeId::new(name)?)
@@ -80,7 +83,8 @@ pub(crate) fn conflict<T: Debug>(what: &str, result: Result<T>, words: &[&str]) 
 pub(crate) struct Context<'a> {
     pub(crate) fixture: &'a dyn Fixture,
     pub(crate) can: Capabilities,
-    /// The unit sizes are rounded up to: the size of a volume of one sector.
+    /// The unit sizes are rounded up to: the size of a volume of one sector, or a sector where
+    /// volumes are as large as the places they take.
     pub(crate) unit: Bytes,
 }
 
@@ -91,7 +95,14 @@ impl<'a> Context<'a> {
         let made = pool.ensure_volume(&VolumeSpec::new(id, SECTOR_SIZE))?;
         let unit = made.get().size;
         check!(unit.is_multiple_of(SECTOR_SIZE), "a volume of one sector has the size {unit}");
-        Ok(Self { fixture, can: pool.capabilities(), unit })
+        let can = pool.capabilities();
+        let unit = if can.exclusive { SECTOR_SIZE } else { unit };
+        Ok(Self { fixture, can, unit })
+    }
+
+    /// Whether a volume grows because somebody asks for it, and not only when its place has.
+    pub(crate) fn grows(&self) -> bool {
+        self.can.grow_offline && !self.can.exclusive
     }
 
     /// A new pool of the usual size.
@@ -174,9 +185,10 @@ impl Lab<'_> {
         Ok(self.pool().volume(&id)?)
     }
 
-    /// Waits until nothing is filled or erased in the background any more.
+    /// Does what upkeep there is, and waits until nothing is filled or erased any more.
     pub(crate) fn settle(&self) -> Checked {
         let settled = poll_until(&SystemClock, BACKGROUND, || {
+            let _ = self.pool().maintain(UPKEEP)?;
             let volumes = self.pool().volumes()?;
             let ready = volumes.iter().all(|volume| volume.phase == Phase::Ready);
             Ok(ready.then_some(()))

@@ -4,13 +4,15 @@
 //! gone. Its stage tells a pool whose making was cut from one whose disk is not mounted: the
 //! first may be made, the second never is made anew.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::host::Host;
 use crate::ids::PoolId;
-use crate::state::Record;
+use crate::state::{Record, flush_folder};
 use crate::token::Uuid;
+
+pub(super) use crate::state::make_folders;
 
 const KIND: &str = "file-registration";
 const VERSION: u32 = 1;
@@ -83,46 +85,12 @@ fn path(host: &Host, id: &PoolId) -> PathBuf {
     folder(host).join(id.as_str())
 }
 
-/// Makes a folder and those above it.
-///
-/// # Errors
-/// `PermissionDenied`, `OutOfSpace` or `Io`.
-pub(super) fn make_folders(host: &Host, op: Op, folder: &Path) -> Result<()> {
-    let missing: Vec<&Path> = folder
-        .ancestors()
-        .take_while(|part| host.files.stat(part).is_err() && part.parent().is_some())
-        .collect();
-    for part in missing.into_iter().rev() {
-        match host.files.create_dir(part) {
-            Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
-                let what = format!("can't make the folder {}", part.display());
-                return Err(Error::from_io(op, crate::Subject::path(part), what, e)
-                    .with_remedy("run as root, or choose a state folder that can be written"));
-            }
-            _ => {}
-        }
-    }
-    // Those that are there too: a call that was cut may have made them without flushing.
-    folder.ancestors().skip(1).try_for_each(|above| flush(host, op, above))
-}
-
-/// Flushes a folder; one that we may not read is not one we have made anything in.
-fn flush(host: &Host, op: Op, folder: &Path) -> Result<()> {
-    match host.files.sync_dir(folder) {
-        Err(e) if e.kind() != std::io::ErrorKind::PermissionDenied => {
-            let subject = crate::Subject::path(folder);
-            Err(Error::from_io(op, subject, "can't flush the folder", e))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Makes sure that what is registered, and what is not, is so on the disk.
 ///
 /// # Errors
 /// `Io`.
 pub(super) fn settle(host: &Host, op: Op) -> Result<()> {
-    flush(host, op, &folder(host))
+    flush_folder(host, op, &folder(host))
 }
 
 /// The registration of a pool; `None` if this host does not know it.

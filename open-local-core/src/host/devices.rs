@@ -8,6 +8,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use nix::fcntl::{FallocateFlags, fallocate};
+
 use super::{BlockIo, OpenMode, ioctl};
 use crate::device::DeviceNumber;
 use crate::units::Bytes;
@@ -20,6 +22,10 @@ pub enum DeviceAccess {
     /// For reading and writing, and only if nobody has claimed it: no mount, swap area, device
     /// mapper, raid or program that opened it the same way (`O_EXCL`, open(2)).
     Claim,
+    /// For reading, and only if nobody has claimed it. Asks what [`Self::Claim`] asks without
+    /// the right to write: udev looks anew at every device that was open for writing
+    /// (systemd 252), which would be a change because of a look.
+    Alone,
     /// Beside whoever else uses it, and past the host's cache (`O_DIRECT`, open(2)): a read sees
     /// what other programs have written the same way, a write reaches the device before it
     /// returns. Reads may begin and end anywhere, writes take whole logical blocks.
@@ -52,6 +58,31 @@ pub trait DeviceHandle: BlockIo {
     /// # Errors
     /// As the operating system gives them.
     fn drop_cache(&self) -> io::Result<()>;
+
+    /// Makes a range read as zeroes without giving its room back, by the device's own means where
+    /// it has some. Offset and length are multiples of the block size.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` where it has to be written, others as the operating system gives them.
+    fn zero(&self, _offset: u64, _len: u64) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
+    }
+
+    /// Discards a range, only where the device promises that it reads as zeroes afterwards.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` where it does not, others as the operating system gives them.
+    fn discard(&self, _offset: u64, _len: u64) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
+    }
+
+    /// Refuses writes from now on, whoever makes them, or lets them pass; a reboot forgets it.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    fn set_read_only(&self, _on: bool) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
+    }
 }
 
 /// Block devices by their nodes.
@@ -70,6 +101,14 @@ pub trait Devices: Debug + Send + Sync {
     /// As the operating system gives them.
     fn writers(&self, _number: DeviceNumber) -> io::Result<Vec<String>> {
         Ok(Vec::new())
+    }
+
+    /// The number of the block device a path leads to, links followed.
+    ///
+    /// # Errors
+    /// `ENOTBLK` for anything but a block device, others as the operating system gives them.
+    fn number_of(&self, path: &Path) -> io::Result<DeviceNumber> {
+        self.open(path, DeviceAccess::Look)?.number()
     }
 }
 
@@ -99,6 +138,7 @@ impl Devices for SystemDevices {
         match access {
             DeviceAccess::Look => &mut options,
             DeviceAccess::Claim => options.write(true).custom_flags(libc::O_EXCL),
+            DeviceAccess::Alone => options.custom_flags(libc::O_EXCL),
             DeviceAccess::Direct(mode) => {
                 options.write(mode == OpenMode::ReadWrite).custom_flags(libc::O_DIRECT)
             }
@@ -109,9 +149,17 @@ impl Devices for SystemDevices {
         }
         let direct = match access {
             DeviceAccess::Direct(_) => Some(ioctl::device_block_size(&file)?),
-            DeviceAccess::Look | DeviceAccess::Claim => None,
+            _ => None,
         };
         Ok(Box::new(SystemDevice { file, direct }))
+    }
+
+    fn number_of(&self, path: &Path) -> io::Result<DeviceNumber> {
+        let meta = fs::metadata(path)?;
+        if !meta.file_type().is_block_device() {
+            return Err(io::Error::from_raw_os_error(libc::ENOTBLK));
+        }
+        Ok(DeviceNumber::from_dev_t(meta.rdev()))
     }
 
     fn writers(&self, number: DeviceNumber) -> io::Result<Vec<String>> {
@@ -247,6 +295,31 @@ impl DeviceHandle for SystemDevice {
 
     fn drop_cache(&self) -> io::Result<()> {
         ioctl::device_flush_cache(&self.file)
+    }
+
+    fn zero(&self, offset: u64, len: u64) -> io::Result<()> {
+        // What the ioctl BLKZEROOUT does (`blkdev_fallocate`, Linux 6.18), in a safe form: write
+        // zeroes, offloaded where the device can, and no discard.
+        self.reserve(FallocateFlags::FALLOC_FL_ZERO_RANGE, offset, len)
+    }
+
+    fn discard(&self, offset: u64, len: u64) -> io::Result<()> {
+        // Unlike the ioctl BLKDISCARD, whose result reads as anything, punching a hole succeeds
+        // only where the device zeroes what it unmaps (`BLKDEV_ZERO_NOFALLBACK`, Linux 6.18).
+        self.reserve(FallocateFlags::FALLOC_FL_PUNCH_HOLE, offset, len)
+    }
+
+    fn set_read_only(&self, on: bool) -> io::Result<()> {
+        ioctl::device_set_read_only(&self.file, on)
+    }
+}
+
+impl SystemDevice {
+    fn reserve(&self, mode: FallocateFlags, offset: u64, len: u64) -> io::Result<()> {
+        let signed = |n| i64::try_from(n).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG));
+        // A device has one size: both modes demand that it stays.
+        let mode = mode | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        Ok(fallocate(&self.file, mode, signed(offset)?, signed(len)?)?)
     }
 }
 

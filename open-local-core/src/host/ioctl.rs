@@ -33,6 +33,7 @@ mod raw {
     nix::ioctl_read!(blkgetsize64, 0x12, 114, usize);
     nix::ioctl_read_bad!(blksszget, 0x1268, libc::c_int);
     nix::ioctl_read_bad!(blkroget, 0x125E, libc::c_int);
+    nix::ioctl_write_ptr_bad!(blkroset, 0x125D, libc::c_int);
     nix::ioctl_none_bad!(blkflsbuf, 0x1261);
     nix::ioctl_write_int_bad!(ficlone, 0x4004_9409);
     nix::ioctl_readwrite!(fifreeze, b'X', 119, libc::c_int);
@@ -196,6 +197,14 @@ pub(crate) fn device_read_only(device: &File) -> io::Result<bool> {
     // SAFETY: the kernel writes one `int` into a live exclusive reference.
     unsafe { raw::blkroget(fd(device), &raw mut flag) }?;
     Ok(flag != 0)
+}
+
+/// Makes a block device refuse writes, for everybody, or take them again.
+pub(crate) fn device_set_read_only(device: &File, on: bool) -> io::Result<()> {
+    let flag = libc::c_int::from(on);
+    // SAFETY: the kernel reads one `int` from a live reference; the descriptor is open.
+    unsafe { raw::blkroset(fd(device), &raw const flag) }?;
+    Ok(())
 }
 
 /// Writes back and drops what the host has cached of a block device.

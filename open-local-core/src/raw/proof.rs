@@ -40,8 +40,16 @@ impl DeviceProof {
     /// `Busy` if somebody else has claimed it since, `Refused` if the node stands for another
     /// device now.
     pub fn claim(&self, devices: &dyn Devices) -> Result<Box<dyn BlockIo>> {
-        let device = claim(devices, &self.report)?;
+        let device = self.claim_device(devices)?;
         Ok(device)
+    }
+
+    /// [`Self::claim`], with what can be asked of and done to a device beside reading and writing.
+    ///
+    /// # Errors
+    /// As [`Self::claim`].
+    pub fn claim_device(&self, devices: &dyn Devices) -> Result<Box<dyn DeviceHandle>> {
+        claim(devices, &self.report)
     }
 }
 

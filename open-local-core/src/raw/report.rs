@@ -1,6 +1,8 @@
 //! What the kernel and the device's own bytes say about a device.
 
+use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use super::{Signature, signatures};
@@ -99,8 +101,8 @@ pub fn look(
         size: device.size().map_err(failed("can't read its size"))?,
         block_size: device.block_size().map_err(failed("can't read its block size"))?,
         read_only: device.is_read_only().map_err(failed("can't tell whether it refuses writes"))?,
-        identity: identity(host, number),
-        holders: holders(host, number)
+        identity: identity(host.files.as_ref(), &folder(host, number)),
+        holders: holders(host.files.as_ref(), &folder(host, number))
             .map_err(failed("can't tell which devices are made of it"))?,
         mounted: mounted(host, mounts, number),
         swap: is_swap(host, number).map_err(failed("can't read the list of swap areas"))?,
@@ -135,31 +137,59 @@ fn folder(host: &Host, number: DeviceNumber) -> PathBuf {
     host.roots.sys.join(format!("dev/block/{number}"))
 }
 
-/// An attribute's text; `None` if the device has none such.
-fn attribute(files: &dyn Files, path: &Path) -> Option<String> {
+/// The bytes of an attribute, without white space around them; `None` if there is none such.
+fn attribute_bytes(files: &dyn Files, path: &Path) -> Option<Vec<u8>> {
     let text = read_small(files, path, MAX_ATTRIBUTE).ok()?;
+    let text = text.trim_ascii();
+    (!text.is_empty()).then(|| text.to_vec())
+}
+
+/// An attribute's text; `None` if the device has none such.
+pub(crate) fn attribute(files: &dyn Files, path: &Path) -> Option<String> {
+    let text = attribute_bytes(files, path)?;
     let text = String::from_utf8_lossy(&text).trim().to_owned();
     (!text.is_empty()).then_some(text)
 }
 
-fn identity(host: &Host, number: DeviceNumber) -> DeviceIdentity {
-    let folder = folder(host, number);
+/// Who the device of this folder of sysfs is.
+pub(crate) fn identity(files: &dyn Files, folder: &Path) -> DeviceIdentity {
     let first = |names: &[&str]| {
-        let mut texts =
-            names.iter().filter_map(|name| attribute(host.files.as_ref(), &folder.join(name)));
+        let mut texts = names.iter().filter_map(|name| attribute(files, &folder.join(name)));
         texts.next()
     };
+    let page = || read_small(files, &folder.join("device/vpd_pg80"), MAX_ATTRIBUTE).ok();
     DeviceIdentity {
-        serial: first(&["device/serial", "serial"]),
+        serial: first(&["device/serial", "serial"])
+            .or_else(|| page().and_then(|page| serial_page(&page))),
         wwn: first(&["wwid", "device/wwid"]),
         dm_uuid: first(&["dm/uuid"]),
-        backing_file: first(&["loop/backing_file"]).map(PathBuf::from),
+        backing_file: attribute_bytes(files, &folder.join("loop/backing_file"))
+            .map(|path| PathBuf::from(OsString::from_vec(path))),
         sequence: first(&["diskseq"]).and_then(|text| text.parse().ok()),
     }
 }
 
-fn holders(host: &Host, number: DeviceNumber) -> io::Result<Vec<String>> {
-    match host.files.list(&folder(host, number).join("holders")) {
+/// The serial number in a SCSI disk's vital product data, page 0x80 (SPC-4, 7.8.15): four bytes of
+/// header, of which the last two are the length, then the text.
+fn serial_page(page: &[u8]) -> Option<String> {
+    let (header, rest) = page.split_first_chunk::<4>()?;
+    let [_, 0x80, high, low] = *header else {
+        return None;
+    };
+    let text = rest.get(..usize::from(u16::from_be_bytes([high, low])))?;
+    let text = String::from_utf8_lossy(text);
+    let text = text.trim_matches(|c: char| c == '\0' || c.is_whitespace());
+    (!text.is_empty() && !text.contains(char::is_control)).then(|| text.to_owned())
+}
+
+/// The devices made of the one of this folder of sysfs, by kernel name.
+pub(crate) fn holders(files: &dyn Files, folder: &Path) -> io::Result<Vec<String>> {
+    names_in(files, &folder.join("holders"))
+}
+
+/// The names in a folder of sysfs; none if it is not there.
+pub(crate) fn names_in(files: &dyn Files, folder: &Path) -> io::Result<Vec<String>> {
+    match files.list(folder) {
         Ok(names) => Ok(names.iter().map(|n| n.to_string_lossy().into_owned()).collect()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(e) => Err(e),
@@ -186,14 +216,18 @@ fn mounted(host: &Host, mounts: &[MountEntry], number: DeviceNumber) -> Vec<Path
 }
 
 fn is_swap(host: &Host, number: DeviceNumber) -> io::Result<bool> {
-    let table = match read_small(host.files.as_ref(), &host.roots.proc.join("swaps"), MAX_ATTRIBUTE)
-    {
-        Ok(table) => table,
+    let areas = swaps(host)?;
+    Ok(areas.iter().any(|path| stands_for(host.files.as_ref(), path) == Some(number)))
+}
+
+/// The swap areas of the host, by the path the kernel gives.
+pub(crate) fn swaps(host: &Host) -> io::Result<Vec<PathBuf>> {
+    match read_small(host.files.as_ref(), &host.roots.proc.join("swaps"), MAX_ATTRIBUTE) {
+        Ok(table) => Ok(swap_areas(&table).collect()),
         // A kernel without swap has no such file.
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(e) => return Err(e),
-    };
-    Ok(swap_areas(&table).any(|path| stands_for(host.files.as_ref(), &path) == Some(number)))
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(e),
+    }
 }
 
 /// The paths in `/proc/swaps` (proc_swaps(5)): the first column after the heading.
@@ -209,6 +243,26 @@ fn swap_areas(table: &[u8]) -> impl Iterator<Item = PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_serial_page_is_read_and_nonsense_is_none() {
+        assert_eq!(serial_page(b"\0\x80\0\x08  WD-12 "), Some("WD-12".to_owned()));
+        for bad in
+            [&b""[..], b"\0\x80\0", b"\0\x80\0\x09short", b"\0\x83\0\x01a", b"\0\x80\0\x02  "]
+        {
+            assert_eq!(serial_page(bad), None, "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_page_gives_a_serial_or_none(page in prop::collection::vec(any::<u8>(), 0..64)) {
+            if let Some(serial) = serial_page(&page) {
+                prop_assert!(!serial.is_empty() && !serial.contains(char::is_control));
+            }
+        }
+    }
 
     #[test]
     fn swap_areas_are_read_with_their_escapes() {

@@ -33,6 +33,9 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     roll_back: true,
     format_tokens: true,
     persistent: false,
+    exclusive: false,
+    block: true,
+    read_only: true,
 };
 
 /// Carries out steps on a machine, with a checkpoint before each.

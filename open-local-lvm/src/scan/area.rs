@@ -12,6 +12,9 @@ use crate::format::label::{DiskArea, SECTOR};
 use crate::format::mda::{MdaHeader, RawLocation};
 use crate::format::text::{Duplicate, MAX_TEXT, parse};
 
+/// How often a text is read again that others may be changing.
+const RETRIES: usize = 3;
+
 /// A metadata area as it was read.
 #[derive(Debug, Clone)]
 pub struct MetadataArea {
@@ -84,20 +87,10 @@ impl MetadataArea {
         let object = || Object::MetadataArea(path.to_owned(), place.offset);
         let mut add = |kind, message: String| findings.push(Finding::new(kind, object(), message));
         let mut area = Self { place, header: None, text: None };
-        let sector = match blocks::read(device, place.offset, SECTOR) {
-            Ok(sector) => sector,
-            Err(error) => {
-                add(FindingKind::Unreadable, format!("can't read its header: {error}"));
-                return area;
-            }
-        };
-        let Ok(sector) = <[u8; SECTOR]>::try_from(sector) else {
-            return area;
-        };
-        let header = match MdaHeader::parse(&sector, place.offset) {
-            Ok(header) => header,
-            Err(error) => {
-                add(FindingKind::DamagedHeader, error.message().to_owned());
+        let (header, text) = match area.read_quiet(device, texts) {
+            Ok(read) => read,
+            Err((kind, message)) => {
+                add(kind, message);
                 return area;
             }
         };
@@ -113,25 +106,70 @@ impl MetadataArea {
         if header.precommitted.is_set() {
             add(FindingKind::Precommitted, "a text was written and not committed".to_owned());
         }
-        if header.committed.is_set() {
-            match read_text(device, &header, &header.committed) {
-                Ok(raw) => match texts.get(raw, header.committed.checksum) {
-                    Ok(text) => area.text = Some(text),
-                    Err(message) => add(FindingKind::DamagedText, message),
-                },
-                Err((kind, message)) => add(kind, message),
-            }
+        match text {
+            Ok(text) => area.text = text,
+            Err((kind, message)) => add(kind, message),
         }
         area
     }
+
+    /// The header, and the text it names. Who reads without lvm's locks may have a text overwritten
+    /// under his eyes, by the second commit after he read the header: a bad text counts only if
+    /// the header is still the same.
+    fn read_quiet(
+        &self,
+        device: &dyn BlockIo,
+        texts: &mut Texts,
+    ) -> Result<(MdaHeader, TextRead), Problem> {
+        let mut header = self.read_header(device)?;
+        let mut text = read_text(device, &header, texts);
+        for _ in 0..RETRIES {
+            if text.is_ok() {
+                break;
+            }
+            let again = self.read_header(device)?;
+            if again == header {
+                break;
+            }
+            header = again;
+            text = read_text(device, &header, texts);
+        }
+        Ok((header, text))
+    }
+
+    fn read_header(&self, device: &dyn BlockIo) -> Result<MdaHeader, Problem> {
+        let sector = blocks::read(device, self.place.offset, SECTOR);
+        let unreadable =
+            |error| (FindingKind::Unreadable, format!("can't read its header: {error}"));
+        let sector = sector.map_err(unreadable)?;
+        let sector = <[u8; SECTOR]>::try_from(sector);
+        let sector = sector.map_err(|_| (FindingKind::Unreadable, "is cut off".to_owned()))?;
+        MdaHeader::parse(&sector, self.place.offset)
+            .map_err(|error| (FindingKind::DamagedHeader, error.message().to_owned()))
+    }
+}
+
+/// A finding about an area before it has its object.
+type Problem = (FindingKind, String);
+/// A text, none, or what is wrong with it.
+type TextRead = Result<Option<Arc<AreaText>>, Problem>;
+
+/// The text a header names.
+fn read_text(device: &dyn BlockIo, header: &MdaHeader, texts: &mut Texts) -> TextRead {
+    if !header.committed.is_set() {
+        return Ok(None);
+    }
+    let raw = read_bytes(device, header, &header.committed)?;
+    let text = texts.get(raw, header.committed.checksum);
+    text.map(Some).map_err(|message| (FindingKind::DamagedText, message))
 }
 
 /// The bytes of a text, checked against its checksum.
-fn read_text(
+fn read_bytes(
     device: &dyn BlockIo,
     header: &MdaHeader,
     location: &RawLocation,
-) -> Result<Vec<u8>, (FindingKind, String)> {
+) -> Result<Vec<u8>, Problem> {
     let damaged = |message: String| (FindingKind::DamagedText, message);
     let size = usize::try_from(location.size).ok().filter(|size| *size <= MAX_TEXT);
     let size = size.ok_or_else(|| damaged(format!("its text has {} bytes", location.size)))?;

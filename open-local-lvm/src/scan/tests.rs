@@ -137,6 +137,45 @@ fn what_was_not_committed_does_not_count() {
     assert_eq!(kinds(&scan), ["precommitted"]);
 }
 
+/// A device on which somebody commits twice between the reading of a header and of its text.
+#[derive(Debug)]
+struct Busy(MemoryBlock, std::sync::atomic::AtomicBool);
+
+impl BlockIo for Busy {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<()> {
+        self.0.read_at(offset, buf)?;
+        let header = offset == START && buf.len() == 4096;
+        if header && !self.1.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            let location = put(&self.0, &newer(11), 512);
+            change(&self.0, |header| header.committed = location);
+        }
+        Ok(())
+    }
+
+    fn write_at(&self, _: u64, _: &[u8]) -> std::io::Result<()> {
+        panic!("a scan writes nothing")
+    }
+
+    fn flush(&self) -> std::io::Result<()> {
+        panic!("a scan flushes nothing")
+    }
+
+    fn size(&self) -> std::io::Result<open_local_core::Bytes> {
+        self.0.size()
+    }
+}
+
+#[test]
+fn a_text_that_others_overwrite_is_read_again() {
+    let busy = Busy(device(IDS[0], Some((GROUP, 512))), false.into());
+    let b = device(IDS[1], Some((GROUP, 512)));
+    let devices = [("/dev/a", &busy as &dyn BlockIo), ("/dev/b", &b)];
+    let devices = devices.map(|(path, device)| (Path::new(path), device));
+    let scan = super::scan(devices, &Options::default());
+    assert_eq!(scan.group("vg").unwrap().group().seqno, 11);
+    assert_eq!(kinds(&scan), ["stale-area"]);
+}
+
 #[test]
 fn an_area_set_aside_counts_only_where_there_is_no_other() {
     let text = newer(10);

@@ -1,7 +1,7 @@
 //! Room: what is promised, what may still be, and that it comes back.
 
 use crate::conformance::PoolWish;
-use crate::conformance::case::{Case, Checked, check};
+use crate::conformance::case::{Case, Checked, Need, check};
 use crate::conformance::lab::{Context, Lab, refused, vol};
 use crate::conformance::observation::Observation;
 use crate::error::ErrorKind;
@@ -38,6 +38,7 @@ pub(super) const CASES: &[Case] = &[
         "What the reserve holds back is never promised.",
         reserve_is_kept,
     )
+    .needs(&[Need::Divisible])
     .rests_on(&["capacity/largest_is_the_limit"]),
 ];
 
@@ -106,7 +107,12 @@ fn removal_gives_room_back(context: &Context<'_>) -> Checked {
     for round in 1..=3 {
         lab.create("most", largest)?;
         let full = lab.capacity()?;
-        check!(full.largest < context.unit, "round {round}: {full:?}");
+        let taken = if context.can.exclusive {
+            full.available.saturating_add(largest) == before.available
+        } else {
+            full.largest < context.unit
+        };
+        check!(taken, "round {round}: before {before:?}, full {full:?}");
         lab.remove("most")?;
         let after = lab.capacity()?;
         check!(

@@ -64,7 +64,7 @@ fn name_the_thing_and_the_remedy(context: &Context<'_>) -> Checked {
         ErrorKind::OutOfSpace,
         ErrorKind::Conflict,
         ErrorKind::NotFound,
-        ErrorKind::Conflict,
+        if context.can.read_only { ErrorKind::Conflict } else { ErrorKind::Unsupported },
         ErrorKind::Busy,
     ];
     for ((what, answer, name), kind) in provoked.into_iter().zip(kinds) {

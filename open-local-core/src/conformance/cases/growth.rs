@@ -14,27 +14,27 @@ pub(super) const CASES: &[Case] = &[
         "A grown volume holds what it held, then zeroes.",
         keeps_content_and_adds_zeroes,
     )
-    .needs(&[Need::GrowOffline])
+    .needs(&[Need::GrowOffline, Need::Divisible])
     .rests_on(&["volumes/device_is_as_large_as_said", "capacity/figures_add_up"]),
     Case::new(
         "growth/never_shrinks",
         "A size that is reached already answers AlreadyLarge and changes nothing.",
         never_shrinks,
     )
-    .needs(&[Need::GrowOffline]),
+    .needs(&[Need::GrowOffline, Need::Divisible]),
     Case::new(
         "growth/online_is_seen_by_the_device",
         "Growth of a published volume is seen by its device, which stays the same.",
         online_is_seen_by_the_device,
     )
-    .needs(&[Need::GrowOnline])
+    .needs(&[Need::GrowOnline, Need::Divisible])
     .rests_on(&["volumes/device_is_as_large_as_said"]),
     Case::new(
         "growth/refusal_changes_nothing",
         "Growth beyond the room is OutOfSpace, and the volume stays as it was.",
         refusal_changes_nothing,
     )
-    .needs(&[Need::GrowOffline])
+    .needs(&[Need::GrowOffline, Need::Divisible])
     .rests_on(&["capacity/largest_is_the_limit"]),
 ];
 

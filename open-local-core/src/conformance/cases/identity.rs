@@ -15,7 +15,7 @@ pub(super) const CASES: &[Case] = &[
         "A volume that has grown since still fits the specification it was made with.",
         same_again_after_growth,
     )
-    .needs(&[Need::GrowOffline]),
+    .needs(&[Need::GrowOffline, Need::Divisible]),
     Case::new(
         "identity/other_size_is_a_conflict",
         "The same name with another size is a conflict that names the size.",

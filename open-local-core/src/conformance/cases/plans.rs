@@ -72,7 +72,7 @@ fn changes<'a>(context: &'a Context<'_>) -> Checked<(Lab<'a>, Vec<Change>)> {
     lab.create("on", size)?;
     let _ = lab.pool().publish(&PublishSpec::new(volume_source("on")?))?;
     let mut changes = vec![Change::EnsureVolume(VolumeSpec::new(vol("new")?, size))];
-    if context.can.grow_offline {
+    if context.grows() {
         changes.push(Change::GrowVolume(vol("old")?, context.mib(8)?));
     }
     #[cfg(feature = "snapshot")]

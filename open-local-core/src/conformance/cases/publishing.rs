@@ -1,6 +1,6 @@
 //! Attaching and detaching devices.
 
-use crate::conformance::case::{Case, Checked, check};
+use crate::conformance::case::{Case, Checked, Need, check};
 use crate::conformance::lab::{Context, conflict, during, refused, vol, volume_source};
 use crate::error::ErrorKind;
 use crate::outcome::Removed;
@@ -22,12 +22,14 @@ pub(super) const CASES: &[Case] = &[
         "publishing/other_mode_is_a_conflict",
         "Publishing again in the other mode is a conflict that names the mode.",
         other_mode_is_a_conflict,
-    ),
+    )
+    .needs(&[Need::ReadOnly]),
     Case::new(
         "publishing/read_only_refuses_writes",
         "A device published read-only refuses writes and reads as written before.",
         read_only_refuses_writes,
-    ),
+    )
+    .needs(&[Need::ReadOnly]),
     Case::new(
         "publishing/unpublishing_again_is_no_error",
         "Unpublishing a volume that is not published answers WasAbsent.",
@@ -42,7 +44,8 @@ pub(super) const CASES: &[Case] = &[
         "publishing/open_device_stays_published",
         "Unpublishing is Busy while the device is open, which goes on working.",
         open_device_stays_published,
-    ),
+    )
+    .needs(&[Need::Block]),
     Case::new(
         "publishing/published_is_not_removed",
         "Removing a published volume is Busy, and it stays as it is.",

@@ -22,7 +22,8 @@ pub(super) const CASES: &[Case] = &[
         "sizes/limit_is_respected",
         "A volume is never rounded up above its limit.",
         limit_is_respected,
-    ),
+    )
+    .needs(&[Need::Divisible]),
     Case::new(
         "sizes/malformed_growth_is_refused",
         "Growing to part of a sector or beyond any device is InvalidArgument.",

@@ -111,7 +111,7 @@ fn spent_stays_spent(context: &Context<'_>) -> Checked {
     let lab = lab.reopen()?;
     expect(&lab, "data", FormatToken::Spent)?;
     let _ = lab.ensure(&spec)?;
-    if context.can.grow_offline {
+    if context.grows() {
         let _ = lab.pool().grow_volume(&spec.id, context.mib(8)?)?;
     }
     lab.stamp("data", 100)?;

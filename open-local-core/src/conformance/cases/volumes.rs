@@ -1,6 +1,6 @@
 //! Creating, observing, listing and removing volumes.
 
-use crate::conformance::case::{Case, Checked, check};
+use crate::conformance::case::{Case, Checked, Need, check};
 use crate::conformance::lab::{Context, during, refused, vol, volume_source};
 use crate::error::ErrorKind;
 use crate::info::{Health, Phase};
@@ -24,7 +24,8 @@ pub(super) const CASES: &[Case] = &[
         "volumes/device_is_as_large_as_said",
         "The device of a volume has exactly the size the volume is shown with.",
         device_is_as_large_as_said,
-    ),
+    )
+    .needs(&[Need::Block]),
     Case::new("volumes/found_by_tag", "Volumes are found by tag and value.", found_by_tag),
     Case::new(
         "volumes/removed_is_gone",
@@ -87,7 +88,7 @@ fn device_is_as_large_as_said(context: &Context<'_>) -> Checked {
         let size = lab.create(name, asked)?.size;
         check!(size >= asked, "{asked} were asked for, {size} given");
         check!(
-            size.saturating_sub(asked) < context.unit,
+            context.can.exclusive || size.saturating_sub(asked) < context.unit,
             "{asked} in units of {} became {size}",
             context.unit
         );

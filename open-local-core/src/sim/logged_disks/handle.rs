@@ -3,14 +3,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Disk, DiskEvent, SimDisks, World};
+use super::{Disk, DiskEvent, LoggedDisks, World};
 use crate::device::DeviceNumber;
 use crate::host::{BlockIo, DeviceAccess, DeviceHandle, Devices, OpenMode};
 use crate::units::Bytes;
 
 #[derive(Debug)]
 struct Handle {
-    disks: SimDisks,
+    disks: LoggedDisks,
     path: PathBuf,
     number: DeviceNumber,
     access: DeviceAccess,
@@ -20,12 +20,16 @@ fn errno(number: i32) -> io::Error {
     io::Error::from_raw_os_error(number)
 }
 
-impl Devices for SimDisks {
+fn is_claim(access: DeviceAccess) -> bool {
+    matches!(access, DeviceAccess::Claim | DeviceAccess::Alone)
+}
+
+impl Devices for LoggedDisks {
     fn open(&self, path: &Path, access: DeviceAccess) -> io::Result<Box<dyn DeviceHandle>> {
         let mut world = self.world();
         let disk = world.disks.get_mut(path).filter(|disk| !disk.faults.gone);
         let disk = disk.ok_or_else(|| errno(libc::ENOENT))?;
-        if access == DeviceAccess::Claim {
+        if is_claim(access) {
             if disk.claims > 0 {
                 return Err(errno(libc::EBUSY));
             }
@@ -38,7 +42,7 @@ impl Devices for SimDisks {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if self.access == DeviceAccess::Claim
+        if is_claim(self.access)
             && let Some(disk) = self.disks.world().disks.get_mut(&self.path)
         {
             disk.claims = disk.claims.saturating_sub(1);
@@ -84,7 +88,7 @@ impl BlockIo for Handle {
         let mut world = self.disks.world();
         let disk = self.disk(&mut world)?;
         match self.access {
-            DeviceAccess::Look | DeviceAccess::Direct(OpenMode::Read) => {
+            DeviceAccess::Look | DeviceAccess::Alone | DeviceAccess::Direct(OpenMode::Read) => {
                 return Err(errno(libc::EBADF));
             }
             DeviceAccess::Direct(OpenMode::ReadWrite) => {

@@ -1,0 +1,393 @@
+//! Whole disks and partitions as places of a pool.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::erase::{self, Verified};
+use super::identity::{self, Disk};
+use super::report::open;
+use super::{DeviceProof, DeviceReport, Signature, look, names, prove_writable};
+use crate::capability::Capabilities;
+use crate::error::{Error, ErrorKind, Op, Result, Subject};
+use crate::exclusive::{Allowed, Away, Erasure, Found, Job, Kind, Piece, PlaceRecord, Seen, Sighting};
+use crate::host::{
+    DeviceAccess, DeviceHandle, Devices, FileKind, Host, MountEntry, parse_mountinfo, poll_until,
+    read_small,
+};
+use crate::info::AttachmentKind;
+use crate::spec::PoolSpec;
+use crate::units::Bytes;
+
+/// A mount table larger than this is not read.
+const MAX_TABLE: usize = 16 << 20;
+/// How long another process may have a device open before it counts as a user: udev looks at every
+/// device for a moment.
+const PASSING: Duration = Duration::from_secs(2);
+
+/// The parameter that names devices which may be known by their name alone.
+const UNIDENTIFIED: &str = "allow-unidentified";
+
+pub(super) const CAPABILITIES: Capabilities = Capabilities::MINIMAL
+    .with_grow_offline(true)
+    .with_grow_online(true)
+    .with_format_tokens(true)
+    .with_exclusive(true);
+
+/// Disks and partitions of this host.
+#[derive(Debug)]
+pub(super) struct Disks {
+    pub(super) host: Host,
+    pub(super) devices: Arc<dyn Devices>,
+}
+
+fn refused(path: &Path, why: String, remedy: &str) -> Error {
+    Error::new(ErrorKind::Refused, Op::Prove, Subject::device(path), why).with_remedy(remedy)
+}
+
+fn busy(path: &Path, why: String) -> Error {
+    Error::new(ErrorKind::Busy, Op::Prove, Subject::device(path), why)
+        .with_remedy("end that use first; look with lsblk and fuser for who uses it")
+}
+
+impl Disks {
+    fn mounts(&self) -> Result<Vec<MountEntry>> {
+        let path = self.host.roots.proc.join("self/mountinfo");
+        let table = read_small(self.host.files.as_ref(), &path, MAX_TABLE).map_err(|e| {
+            Error::from_io(Op::Prove, Subject::path(&path), "can't read the mount table", e)
+                .with_remedy("mount procfs at /proc")
+        })?;
+        parse_mountinfo(&table)
+    }
+
+    fn sighting(&self, disk: &Disk) -> Sighting {
+        Sighting {
+            path: identity::node(&self.host, disk),
+            number: disk.number,
+            size: disk.size,
+            block_size: disk.block_size,
+            read_only: disk.read_only,
+            sequence: disk.sequence,
+            media: disk.media(),
+        }
+    }
+
+    /// Whether what is open is the place that is meant.
+    fn same(&self, place: &PlaceRecord, at: &Sighting, device: &dyn DeviceHandle) -> Result<()> {
+        let number = device.number().map_err(|e| {
+            Error::from_io(Op::Prove, Subject::device(&at.path), "can't read its number", e)
+        })?;
+        let now = identity::disk(&self.host, number);
+        if now.as_ref().is_some_and(|disk| disk.answers_to(&place.identity)) {
+            return Ok(());
+        }
+        let now = now.and_then(|disk| disk.identity).unwrap_or_else(|| "nobody known".to_owned());
+        let why = format!("it is {now}, not {}", place.identity);
+        Err(refused(&at.path, why, "try again: devices change names while they come and go"))
+    }
+
+    fn opened(&self, place: &PlaceRecord, at: &Sighting) -> Result<Box<dyn DeviceHandle>> {
+        let device = open(self.devices.as_ref(), &at.path, DeviceAccess::Look)?;
+        self.same(place, at, device.as_ref())?;
+        Ok(device)
+    }
+
+    fn proof(
+        &self,
+        place: &PlaceRecord,
+        at: &Sighting,
+        allowed: &dyn Fn(&Signature) -> bool,
+    ) -> Result<DeviceProof> {
+        let mounts = self.mounts()?;
+        let (host, devices) = (&self.host, self.devices.as_ref());
+        let proof = prove_writable(host, devices, &mounts, &at.path, at.number, allowed)?;
+        let now = identity::disk(host, proof.report().number);
+        if !now.as_ref().is_some_and(|disk| disk.answers_to(&place.identity)) {
+            let why = format!("it is not {} any more", place.identity);
+            return Err(refused(&at.path, why, "try again: devices change names"));
+        }
+        same_size(place, proof.report())?;
+        Ok(proof)
+    }
+
+    /// Why a device is in use; `None` if it is not.
+    fn use_of(&self, place: &PlaceRecord, at: &Sighting) -> Result<Option<Error>> {
+        let (devices, path) = (self.devices.as_ref(), at.path.as_path());
+        let (device, report) = look(&self.host, devices, &self.mounts()?, path)?;
+        self.same(place, at, device.as_ref())?;
+        drop(device);
+        if let Some(why) = report.in_use() {
+            return Ok(Some(busy(path, why)));
+        }
+        match open(devices, path, DeviceAccess::Claim) {
+            Err(e) if e.kind() == ErrorKind::Busy => {
+                let why = "another program or the kernel has claimed it".to_owned();
+                return Ok(Some(busy(path, why).with_source(e)));
+            }
+            other => drop(other?),
+        }
+        let writers = devices.writers(report.number).map_err(|e| {
+            let what = "can't tell whether another process writes to it";
+            Error::from_io(Op::Prove, Subject::device(path), what, e)
+        })?;
+        let why = || format!("it is open for writing in {}", writers.join(", "));
+        Ok((!writers.is_empty()).then(|| busy(path, why())))
+    }
+
+    /// Erases chunk after chunk, each verified and recorded before the next.
+    fn erase_chunks(&self, job: &Job<'_>, device: &dyn DeviceHandle) -> Result<Piece> {
+        let path = &job.at.path;
+        let failed = |what: String| {
+            let subject = Subject::device(path);
+            move |e| {
+                Error::from_io(job.op, subject, what, e)
+                    .with_remedy("see the kernel log for errors of the device")
+            }
+        };
+        let (size, mut done) = (job.place.size, job.from);
+        let end = job.from.saturating_add(job.budget).min(size);
+        (job.progress)(done);
+        while done < size && (done < end || done == job.from) {
+            let to = done.saturating_add(job.mark_every).min(size);
+            (job.before)(&format!("{} {} from {done} to {to}", job.erasure, path.display()))?;
+            let verified = erase::erase(device, job.erasure, done.get(), to.get())
+                .map_err(failed(format!("can't erase it from {done} to {to}")))?;
+            if let Verified::DataAt(at) = verified {
+                let why = format!("after it was erased, it does not read as zeroes at byte {at}");
+                return Err(Error::new(ErrorKind::Io, job.op, Subject::device(path), why)
+                    .with_remedy("the device does not keep what is written: replace it"));
+            }
+            done = to;
+            (job.progress)(done);
+            if done < size {
+                (job.before)("record how far it is erased")?;
+                (job.mark)(done)?;
+            }
+        }
+        Ok(Piece { done, finished: (done == size).then(String::new) })
+    }
+}
+
+/// The size that is known is the size that was judged.
+fn same_size(place: &PlaceRecord, report: &DeviceReport) -> Result<()> {
+    if report.size == place.size {
+        return Ok(());
+    }
+    let why = format!("it has {}, not the {} it was known with", report.size, place.size);
+    let remedy = "find out why; to take it as it is, create its pool again naming it";
+    Err(refused(&report.path, why, remedy))
+}
+
+fn is_allowed(allowed: &Allowed, signature: &Signature) -> bool {
+    match allowed {
+        Allowed::Named(list) => list.iter().any(|name| name == signature.name),
+        Allowed::Left(left) => {
+            let text = names(std::slice::from_ref(signature));
+            left.split(", ").any(|known| known == text)
+        }
+    }
+}
+
+impl Kind for Disks {
+    fn name(&self) -> &'static str {
+        super::NAME
+    }
+
+    fn noun(&self) -> &'static str {
+        "device"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
+    }
+
+    fn attachment(&self) -> AttachmentKind {
+        AttachmentKind::Block
+    }
+
+    fn erasures(&self) -> &'static [Erasure] {
+        &[Erasure::Zero, Erasure::Discard, Erasure::Signatures, Erasure::None]
+    }
+
+    fn naming(&self) -> &'static str {
+        "devices"
+    }
+
+    fn orders(&self) -> &'static [&'static str] {
+        &[UNIDENTIFIED]
+    }
+
+    fn subject(&self, path: &Path) -> Subject {
+        Subject::device(path)
+    }
+
+    fn at_location(&self, op: Op, location: &Path) -> Result<Vec<PathBuf>> {
+        let files = self.host.files.as_ref();
+        let failed = |e| {
+            Error::from_io(op, Subject::path(location), "can't look at the location", e)
+                .with_remedy("name a device, or a folder of links to devices")
+        };
+        let stat = files.stat(location).map_err(failed)?;
+        if stat.kind != FileKind::Directory {
+            return Ok(vec![location.to_path_buf()]);
+        }
+        let names = files.list(location).map_err(failed)?;
+        Ok(names.iter().map(|name| location.join(name)).collect())
+    }
+
+    fn identify(&self, op: Op, spec: &PoolSpec, path: &Path) -> Result<Found> {
+        let device = open(self.devices.as_ref(), path, DeviceAccess::Look)?;
+        let number = device.number().map_err(|e| {
+            Error::from_io(op, Subject::device(path), "can't read its number", e)
+        })?;
+        let all = identity::disks(&self.host, op)?;
+        let disk = all.iter().find(|disk| disk.number == number).ok_or_else(|| {
+            let why = format!("sysfs does not know the device {number}");
+            Error::new(ErrorKind::NotFound, op, Subject::device(path), why)
+                .with_remedy("mount sysfs at /sys; in a container, that of the host")
+        })?;
+        let list = spec.parameters.get(UNIDENTIFIED).map_or("", String::as_str);
+        let allowed = list.split(',').any(|word| Path::new(word.trim()) == path);
+        let identity = match &disk.identity {
+            Some(identity) => identity.clone(),
+            None if allowed => disk.by_name(),
+            None => {
+                let why = "it has neither a world-wide name nor a serial number nor a UUID: \
+                           after a reboot it could not be told from another one";
+                let remedy = format!(
+                    "give it a serial number, or take the risk: --set {UNIDENTIFIED}={}",
+                    path.display()
+                );
+                return Err(refused(path, why.to_owned(), &remedy));
+            }
+        };
+        let others = all.iter().filter(|d| d.number != number && d.answers_to(&identity));
+        if let Some(other) = others.into_iter().next() {
+            let other = identity::node(&self.host, other);
+            let why = format!("{} says that it is {identity}, too", other.display());
+            let remedy = "if both are paths to one disk, name the multipath device; else give \
+                          each an identity of its own";
+            return Err(refused(path, why, remedy));
+        }
+        Ok(Found { named: path.to_path_buf(), identity, sighting: self.sighting(disk) })
+    }
+
+    fn see(&self, op: Op, places: &[&PlaceRecord]) -> Result<Vec<Seen>> {
+        let all = if places.is_empty() { Vec::new() } else { identity::disks(&self.host, op)? };
+        let see = |place: &&PlaceRecord| {
+            let mut found = all.iter().filter(|disk| disk.answers_to(&place.identity));
+            match (found.next(), found.next()) {
+                (None, _) => Err(Away::missing(
+                    format!("no device is {} (it was {})", place.identity, place.path.display()),
+                    "plug it in again; if it is lost for ever, remove its volume and let it leave \
+                     the pool",
+                )),
+                (Some(disk), None) => Ok(self.sighting(disk)),
+                (Some(one), Some(two)) => {
+                    let [one, two] = [one, two].map(|disk| identity::node(&self.host, disk));
+                    Err(Away::ambiguous(
+                        format!(
+                            "{} and {} both say that they are {}",
+                            one.display(),
+                            two.display(),
+                            place.identity
+                        ),
+                        "unplug the one that is a copy",
+                    ))
+                }
+            }
+        };
+        Ok(places.iter().map(see).collect())
+    }
+
+    fn prove(&self, place: &PlaceRecord, at: &Sighting, allowed: &Allowed) -> Result<()> {
+        self.proof(place, at, &|signature| is_allowed(allowed, signature)).map(drop)
+    }
+
+    fn confirm(&self, place: &PlaceRecord, at: &Sighting) -> Result<()> {
+        self.opened(place, at).map(drop)
+    }
+
+    fn idle(&self, place: &PlaceRecord, at: &Sighting) -> Result<()> {
+        let mut last = None;
+        let idle = poll_until(self.host.clock.as_ref(), PASSING, || {
+            last = self.use_of(place, at)?;
+            Ok(last.is_none().then_some(()))
+        })?;
+        match (idle, last) {
+            (None, Some(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn set_read_only(&self, place: &PlaceRecord, at: &Sighting, on: bool) -> Result<()> {
+        let device = self.opened(place, at)?;
+        device.set_read_only(on).map_err(|e| {
+            let what = "can't change whether it refuses writes";
+            Error::from_io(Op::Publish, Subject::device(&at.path), what, e)
+                .with_remedy("run as root")
+        })
+    }
+
+    fn blank(&self, place: &PlaceRecord, at: &Sighting, to: Bytes) -> Result<()> {
+        let failed = |what: &'static str| {
+            let subject = Subject::device(&at.path);
+            move |e| Error::from_io(Op::GrowVolume, subject, what, e)
+        };
+        let (from, to) = (place.size.get(), to.get());
+        let device = self.opened(place, at)?;
+        let what = "can't read what was added to it";
+        // An earlier attempt may have failed between a write and its flush: what is only cached is
+        // not there.
+        device.flush().and_then(|()| device.drop_cache()).map_err(failed(what))?;
+        let Some(data) = erase::first_data(device.as_ref(), from, to).map_err(failed(what))? else {
+            return Ok(());
+        };
+        let whole = PlaceRecord { size: at.size, ..place.clone() };
+        let proof = self.proof(&whole, at, &|_| true).map_err(|e| {
+            let why = format!("what was added to it holds something at byte {data}");
+            Error::new(e.kind(), Op::GrowVolume, Subject::device(&at.path), why)
+                .with_remedy("unmount and unpublish the volume, and grow it then")
+                .with_source(e)
+        })?;
+        let claimed = proof.claim_device(self.devices.as_ref())?;
+        let what = "can't erase what was added to it";
+        match erase::erase(claimed.as_ref(), Erasure::Zero, from, to).map_err(failed(what))? {
+            Verified::Yes => Ok(()),
+            Verified::DataAt(data) => {
+                let why = format!("erased, it still holds something at byte {data}");
+                Err(Error::new(ErrorKind::Io, Op::GrowVolume, Subject::device(&at.path), why)
+                    .with_remedy("the device does not keep what is written: replace it"))
+            }
+        }
+    }
+
+    fn erase(&self, job: &Job<'_>) -> Result<Piece> {
+        let proof = self.proof(job.place, job.at, &|_| true)?;
+        let (size, path) = (job.place.size, &job.at.path);
+        match job.erasure {
+            Erasure::None => {
+                let left = names(&proof.report().signatures);
+                Ok(Piece { done: size, finished: Some(left) })
+            }
+            Erasure::Signatures => {
+                let device = proof.claim_device(self.devices.as_ref())?;
+                (job.before)(&format!("erase the signatures of {}", path.display()))?;
+                let subject = Subject::device(path);
+                let left = erase::erase_signatures(device.as_ref(), size.get()).map_err(|e| {
+                    Error::from_io(job.op, subject.clone(), "can't erase its signatures", e)
+                })?;
+                if left.is_empty() {
+                    return Ok(Piece { done: size, finished: Some(left) });
+                }
+                let why = format!("after its signatures were erased it still holds {left}");
+                Err(Error::new(ErrorKind::Io, job.op, subject, why)
+                    .with_remedy("erase all of it: a pool with erase=zero"))
+            }
+            _ => {
+                let device = proof.claim_device(self.devices.as_ref())?;
+                self.erase_chunks(job, device.as_ref())
+            }
+        }
+    }
+}

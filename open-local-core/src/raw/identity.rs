@@ -1,0 +1,251 @@
+//! Who a block device is, so that it is known again after a reboot has given it another name.
+//!
+//! Names and places of attributes are those of sysfs in Linux 6.18.
+
+use std::path::{Path, PathBuf};
+
+use crate::device::DeviceNumber;
+use crate::error::{Error, Op, Result, Subject};
+use crate::host::{Host, read_small};
+use crate::units::{Bytes, Sectors};
+
+/// An attribute of sysfs larger than this is not read.
+const MAX_ATTRIBUTE: usize = 64 << 10;
+/// What an identity begins with that is no more than a name.
+const BY_NAME: &str = "node:";
+
+/// What says who a device is, as far as it says so.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Facts {
+    wwn: Option<String>,
+    serial: Option<String>,
+    dm_uuid: Option<String>,
+    md_uuid: Option<String>,
+    backing_file: Option<(PathBuf, DeviceNumber, u64)>,
+    /// Number, start in sectors, and UUID of a partition.
+    partition: Option<(u32, u64, Option<String>)>,
+}
+
+/// The identity these facts make; `None` if nothing in them outlasts a reboot.
+///
+/// One line of printable text: it is stored, compared and shown.
+fn identity(facts: &Facts) -> Option<String> {
+    let plain = |text: &String| text.split_whitespace().collect::<Vec<_>>().join("_");
+    let file = facts.backing_file.as_ref().map(|(path, device, inode)| {
+        format!("loop:{device}:{inode}:{}", path.display())
+    });
+    let dm = facts.dm_uuid.as_ref().map(|uuid| format!("dm:{}", plain(uuid)));
+    let md = facts.md_uuid.as_ref().map(|uuid| format!("md:{}", plain(uuid)));
+    let wwn = facts.wwn.as_ref().map(|wwn| format!("wwn:{}", plain(wwn)));
+    let serial = facts.serial.as_ref().map(|serial| format!("serial:{}", plain(serial)));
+    let whole = dm.or(md).or(file).or(wwn).or(serial)?;
+    Some(match &facts.partition {
+        None => whole,
+        Some((number, start, uuid)) => {
+            let uuid = uuid.as_ref().map_or(String::new(), |uuid| format!(":{}", plain(uuid)));
+            format!("{whole}/partition:{number}:{start}{uuid}")
+        }
+    })
+}
+
+/// A block device as sysfs describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Disk {
+    pub(super) number: DeviceNumber,
+    /// The kernel's name.
+    pub(super) name: String,
+    pub(super) identity: Option<String>,
+    pub(super) size: Bytes,
+    pub(super) block_size: Bytes,
+    pub(super) read_only: bool,
+    pub(super) sequence: Option<u64>,
+    pub(super) rotational: Option<bool>,
+}
+
+impl Disk {
+    /// Whether it is the one that is meant.
+    pub(super) fn answers_to(&self, identity: &str) -> bool {
+        match identity.strip_prefix(BY_NAME) {
+            Some(name) => self.identity.is_none() && self.name == name,
+            None => self.identity.as_deref() == Some(identity),
+        }
+    }
+
+    /// The identity of a device that has none: its name, which another one may have tomorrow.
+    pub(super) fn by_name(&self) -> String {
+        format!("{BY_NAME}{}", self.name)
+    }
+
+    /// What people choose by.
+    pub(super) fn media(&self) -> &'static str {
+        match self.rotational {
+            Some(true) => "hdd",
+            Some(false) => "ssd",
+            None => "unknown",
+        }
+    }
+}
+
+/// A device's folder in sysfs.
+struct Attributes<'a> {
+    host: &'a Host,
+    folder: PathBuf,
+}
+
+impl Attributes<'_> {
+    /// An attribute's text; `None` if there is none such, or nothing in it.
+    fn text(&self, name: &str) -> Option<String> {
+        let path = self.folder.join(name);
+        let text = read_small(self.host.files.as_ref(), &path, MAX_ATTRIBUTE).ok()?;
+        let text = String::from_utf8_lossy(&text).trim().to_owned();
+        (!text.is_empty()).then_some(text)
+    }
+
+    fn first(&self, names: &[&str]) -> Option<String> {
+        names.iter().find_map(|name| self.text(name))
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.text(name)?.parse().ok()
+    }
+
+    fn facts(&self, uevent: &str) -> Facts {
+        let partition = self.number::<u32>("partition").map(|number| {
+            let uuid = field(uevent, "PARTUUID").map(str::to_owned);
+            (number, self.number("start").unwrap_or(0), uuid)
+        });
+        // What says who a partition's disk is stands in the folder above its own.
+        let above = if partition.is_some() { "../" } else { "" };
+        let first = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| format!("{above}{name}")).collect();
+            self.first(&names.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        let backing_file = first(&["loop/backing_file"]).and_then(|path| {
+            let path = PathBuf::from(path);
+            // A file whose name is gone is found by nobody after a reboot: stat fails.
+            let stat = self.host.files.stat(&path).ok()?;
+            Some((path, stat.device, stat.inode))
+        });
+        Facts {
+            wwn: first(&["wwid", "device/wwid"]),
+            serial: first(&["device/serial", "serial"]),
+            dm_uuid: first(&["dm/uuid"]),
+            md_uuid: first(&["md/uuid"]),
+            backing_file,
+            partition,
+        }
+    }
+}
+
+/// A field of a uevent file.
+fn field<'a>(uevent: &'a str, key: &str) -> Option<&'a str> {
+    uevent.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+}
+
+/// The device of this number; `None` if there is none.
+pub(super) fn disk(host: &Host, number: DeviceNumber) -> Option<Disk> {
+    let folder = host.roots.sys.join("dev/block").join(number.to_string());
+    let attributes = Attributes { host, folder };
+    let uevent = attributes.text("uevent")?;
+    let name = field(&uevent, "DEVNAME")?.to_owned();
+    let sectors = attributes.number::<u64>("size").unwrap_or(0);
+    let block_size = attributes
+        .first(&["queue/logical_block_size", "../queue/logical_block_size"])
+        .and_then(|text| text.parse().ok());
+    let rotational = attributes.first(&["queue/rotational", "../queue/rotational"]);
+    Some(Disk {
+        number,
+        identity: identity(&attributes.facts(&uevent)),
+        size: Sectors::new(sectors).to_bytes().unwrap_or(Bytes::ZERO),
+        block_size: Bytes::new(block_size.unwrap_or(512)),
+        read_only: attributes.text("ro").as_deref() == Some("1"),
+        sequence: attributes.number("diskseq"),
+        rotational: rotational.map(|text| text == "1"),
+        name,
+    })
+}
+
+/// All block devices there are. Opens none.
+///
+/// # Errors
+/// `Io` if they can't be listed.
+pub(super) fn disks(host: &Host, op: Op) -> Result<Vec<Disk>> {
+    let folder = host.roots.sys.join("dev/block");
+    let names = host.files.list(&folder).map_err(|e| {
+        Error::from_io(op, Subject::path(&folder), "can't list the block devices", e)
+            .with_remedy("mount sysfs at /sys")
+    })?;
+    let numbers = names.iter().filter_map(|name| name.to_str()?.parse().ok());
+    // One may go away between the listing and the look.
+    Ok(numbers.filter_map(|number| disk(host, number)).collect())
+}
+
+/// The node of a device.
+pub(super) fn node(host: &Host, disk: &Disk) -> PathBuf {
+    host.roots.dev.join(Path::new(&disk.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn some(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn the_strongest_name_a_device_has_is_its_identity() {
+        let serial = Facts { serial: some("S 1"), ..Facts::default() };
+        let wwn = Facts { wwn: some("eui.1"), ..serial.clone() };
+        let dm = Facts { dm_uuid: some("LVM-x"), ..wwn.clone() };
+        let part = Facts { partition: Some((2, 2048, some("ab-1"))), ..wwn.clone() };
+        assert_eq!(identity(&serial), some("serial:S_1"));
+        assert_eq!(identity(&wwn), some("wwn:eui.1"));
+        assert_eq!(identity(&dm), some("dm:LVM-x"));
+        assert_eq!(identity(&part), some("wwn:eui.1/partition:2:2048:ab-1"));
+        let nothing = Facts { partition: Some((1, 0, None)), ..Facts::default() };
+        assert_eq!(identity(&nothing), None);
+        let number = DeviceNumber::new(254, 1);
+        let file = Facts { backing_file: Some(("/a b".into(), number, 7)), ..Facts::default() };
+        assert_eq!(identity(&file), some("loop:254:1:7:/a b"));
+    }
+
+    #[test]
+    fn a_device_without_an_identity_is_known_by_its_name_only_if_that_was_meant() {
+        let disk = Disk {
+            number: DeviceNumber::new(254, 16),
+            name: "vdb".into(),
+            identity: None,
+            size: Bytes::GIB,
+            block_size: Bytes::new(512),
+            read_only: false,
+            sequence: None,
+            rotational: None,
+        };
+        assert!(disk.answers_to(&disk.by_name()));
+        assert!(!disk.answers_to("serial:x"));
+        let named = Disk { identity: some("serial:x"), ..disk.clone() };
+        assert!(named.answers_to("serial:x"));
+        // One that has become known is not the one that was known by its name.
+        assert!(!named.answers_to(&disk.by_name()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_uevent_gives_a_field_or_none(text in "(?s).{0,200}") {
+            let _ = field(&text, "DEVNAME");
+        }
+
+        #[test]
+        fn differing_facts_are_differing_identities(
+            a in "[a-z0-9]{1,8}", b in "[a-z0-9]{1,8}", m in 1u32..9, n in 1u32..9,
+        ) {
+            let facts = |wwn: &str, n| Facts {
+                wwn: some(wwn), partition: Some((n, 2048, None)), ..Facts::default()
+            };
+            let same = identity(&facts(&a, m)) == identity(&facts(&b, n));
+            prop_assert_eq!(same, a == b && m == n);
+        }
+    }
+}
