@@ -31,7 +31,7 @@ mod image;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::device::DeviceNumber;
 use crate::units::Bytes;
@@ -63,7 +63,8 @@ struct Disk {
     block: Bytes,
     image: Image,
     faults: Faults,
-    claims: u32,
+    /// Lives as long as the handle that has claimed it.
+    claim: Weak<()>,
 }
 
 /// What a disk does wrong.
@@ -119,7 +120,7 @@ impl LoggedDisks {
             block,
             image: Image::blank(size),
             faults: Faults::default(),
-            claims: 0,
+            claim: Weak::new(),
         };
         world.disks.insert(path.as_ref().to_path_buf(), disk);
     }
@@ -148,8 +149,12 @@ impl LoggedDisks {
     pub fn fork(&self) -> Self {
         let world = self.world();
         let disks = world.disks.iter().map(|(path, disk)| {
-            let copy =
-                Disk { image: disk.image.clone(), faults: Faults::default(), claims: 0, ..*disk };
+            let copy = Disk {
+                image: disk.image.clone(),
+                faults: Faults::default(),
+                claim: Weak::new(),
+                ..*disk
+            };
             (path.clone(), copy)
         });
         let world = World { disks: disks.collect(), ..World::default() };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, hash_map::DefaultHasher};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::image::Image;
 use super::{Disk, DiskEvent, Faults, LoggedDisks, World};
@@ -130,7 +130,7 @@ impl LoggedDisks {
         let images = world.with_pending(world.durable(crash.cut, &pending), crash);
         let disks = images.into_iter().filter_map(|(path, image)| {
             let disk = world.disks.get(path)?;
-            let disk = Disk { image, faults: Faults::default(), claims: 0, ..*disk };
+            let disk = Disk { image, faults: Faults::default(), claim: Weak::new(), ..*disk };
             Some((path.to_path_buf(), disk))
         });
         let world = World { disks: disks.collect(), ..World::default() };

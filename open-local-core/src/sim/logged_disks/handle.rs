@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Disk, DiskEvent, LoggedDisks, World};
 use crate::device::DeviceNumber;
@@ -14,14 +15,11 @@ struct Handle {
     path: PathBuf,
     number: DeviceNumber,
     access: DeviceAccess,
+    _claim: Option<Arc<()>>,
 }
 
 fn errno(number: i32) -> io::Error {
     io::Error::from_raw_os_error(number)
-}
-
-fn is_claim(access: DeviceAccess) -> bool {
-    matches!(access, DeviceAccess::Claim | DeviceAccess::Alone)
 }
 
 impl Devices for LoggedDisks {
@@ -29,24 +27,16 @@ impl Devices for LoggedDisks {
         let mut world = self.world();
         let disk = world.disks.get_mut(path).filter(|disk| !disk.faults.gone);
         let disk = disk.ok_or_else(|| errno(libc::ENOENT))?;
-        if is_claim(access) {
-            if disk.claims > 0 {
-                return Err(errno(libc::EBUSY));
-            }
-            disk.claims += 1;
+        let claim = matches!(access, DeviceAccess::Claim | DeviceAccess::Alone);
+        if claim && disk.claim.strong_count() > 0 {
+            return Err(errno(libc::EBUSY));
+        }
+        let claim = claim.then(|| Arc::new(()));
+        if let Some(claim) = &claim {
+            disk.claim = Arc::downgrade(claim);
         }
         let (disks, path) = (self.clone(), path.to_path_buf());
-        Ok(Box::new(Handle { disks, path, number: disk.number, access }))
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        if is_claim(self.access)
-            && let Some(disk) = self.disks.world().disks.get_mut(&self.path)
-        {
-            disk.claims = disk.claims.saturating_sub(1);
-        }
+        Ok(Box::new(Handle { disks, path, number: disk.number, access, _claim: claim }))
     }
 }
 
