@@ -19,7 +19,7 @@ const UNSAFE: [&str; 2] = ["open-local-core/src/host/ioctl.rs", "open-local-lvm/
 const DROPS: [&str; 5] = [
     "open-local-core/src/adapter/lanes.rs",
     "open-local-core/src/sim/content.rs",
-    "open-local-core/src/sim/crash_disks/handle.rs",
+    "open-local-core/src/sim/logged_disks/handle.rs",
     "open-local-core/src/sim/files/handle.rs",
     "open-local-core/src/sim/files/room.rs",
 ];
