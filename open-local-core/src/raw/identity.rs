@@ -186,6 +186,18 @@ pub(super) fn node(host: &Host, disk: &Disk) -> PathBuf {
     host.roots.dev.join(Path::new(&disk.name))
 }
 
+/// The node of the device of this number; `None` if there is no such device.
+#[cfg(feature = "mountpoint")]
+pub(crate) fn node_of(host: &Host, number: DeviceNumber) -> Option<PathBuf> {
+    disk(host, number).map(|disk| node(host, &disk))
+}
+
+/// What the device of this number is made of, for people to choose by.
+#[cfg(feature = "mountpoint")]
+pub(crate) fn media_of(host: &Host, number: DeviceNumber) -> &'static str {
+    disk(host, number).map_or("unknown", |disk| disk.media())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
