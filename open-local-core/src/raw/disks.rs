@@ -183,9 +183,24 @@ fn is_allowed(allowed: &Allowed, signature: &Signature) -> bool {
         Allowed::Named(list) => list.iter().any(|name| name == signature.name),
         Allowed::Left(left) => {
             let text = names(std::slice::from_ref(signature));
-            left.split(", ").any(|known| known == text)
+            listed(left).any(|known| known == text)
         }
     }
+}
+
+/// The names in a list that [`names`] made: a comma in a quoted label ends none.
+fn listed(list: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    let ends = move |c: char| {
+        (quoted, escaped) = match c {
+            _ if escaped => (quoted, false),
+            '\\' if quoted => (quoted, true),
+            '"' => (!quoted, false),
+            _ => (quoted, false),
+        };
+        c == ',' && !quoted
+    };
+    list.split(ends).map(str::trim_start)
 }
 
 impl Kind for Disks {
@@ -261,10 +276,10 @@ impl Kind for Disks {
                 return Err(refused(path, why.to_owned(), &remedy));
             }
         };
-        let others = all.iter().filter(|d| d.number != number && d.answers_to(&identity));
-        if let Some(other) = others.into_iter().next() {
+        let same = |d: &&Disk| d.number != number && d.answers_to(&identity) || d.overlaps(disk);
+        if let Some(other) = all.iter().find(same) {
             let other = identity::node(&self.host, other);
-            let why = format!("{} says that it is {identity}, too", other.display());
+            let why = format!("{} says that it is {identity} or a part of it, too", other.display());
             let remedy = "if both are paths to one disk, name the multipath device; else give \
                           each an identity of its own";
             return Err(refused(path, why, remedy));
@@ -276,7 +291,9 @@ impl Kind for Disks {
         let all = if places.is_empty() { Vec::new() } else { identity::disks(&self.host, op)? };
         let see = |place: &&PlaceRecord| {
             let mut found = all.iter().filter(|disk| disk.answers_to(&place.identity));
-            match (found.next(), found.next()) {
+            let one = found.next();
+            let other = || one.and_then(|one| all.iter().find(|disk| disk.overlaps(one)));
+            match (one, found.next().or_else(other)) {
                 (None, _) => Err(Away::missing(
                     format!("no device is {} (it was {})", place.identity, place.path.display()),
                     "plug it in again; if it is lost for ever, remove its volume and let it leave \
@@ -387,6 +404,24 @@ impl Kind for Disks {
             _ => {
                 let device = proof.claim_device(self.devices.as_ref())?;
                 self.erase_chunks(job, device.as_ref())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_is_known_again_whatever_its_label() {
+        let named = |label: &str| Signature::new("ext4", 0).with_label(Some(label.to_owned()));
+        for label in ["data", "a, b", "\", swap, \"", "x\\", ", ", "\""] {
+            let all = [named(label), Signature::new("xfs", 0)];
+            let left = Allowed::Left(names(&all));
+            assert!(all.iter().all(|one| is_allowed(&left, one)), "{left:?}");
+            for other in [named("other"), Signature::new("swap", 0), Signature::new("ext4", 0)] {
+                assert!(!is_allowed(&left, &other), "{left:?}");
             }
         }
     }

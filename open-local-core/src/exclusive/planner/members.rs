@@ -58,10 +58,12 @@ pub(crate) fn adopt(member: &Member, found: &Found, erasure: Erasure) -> Option<
 /// `Busy` while it is a volume's.
 pub(crate) fn leave(pool: &PoolId, name: &str, members: &Members) -> Result<Vec<Step>> {
     let op = Op::EnsurePool;
-    let is_named = |m: &&Member| {
-        m.record.uuid.to_string() == name || m.path() == Path::new(name)
-    };
-    let Some(member) = members.list.iter().find(is_named) else {
+    let find = |is: &dyn Fn(&&Member) -> bool| members.list.iter().find(is);
+    let member = find(&|m| m.record.uuid.to_string() == name)
+        // The path of one that is away may be that of another by now.
+        .or_else(|| find(&|m| m.seen.is_ok() && m.path() == Path::new(name)))
+        .or_else(|| find(&|m| m.path() == Path::new(name)));
+    let Some(member) = member else {
         // A repeated call finds it gone.
         return Ok(Vec::new());
     };
