@@ -68,6 +68,8 @@ mod device;
 mod disks;
 mod faults;
 mod files;
+#[cfg(feature = "mountpoint")]
+mod folders;
 #[cfg(feature = "file")]
 mod loops;
 mod machine;
@@ -102,6 +104,8 @@ pub use clock::SimClock;
 pub use disks::{SimDiscard, SimDisks};
 pub use faults::FailAt;
 pub use files::{SimFiles, sim_host};
+#[cfg(feature = "mountpoint")]
+pub use folders::SimFolders;
 #[cfg(feature = "file")]
 pub use loops::SimLoops;
 pub use machine::Machine;

@@ -29,8 +29,12 @@ fn backend(scratch: &Scratch) -> RawBackend {
 }
 
 fn join(scratch: &Scratch, devices: &[&Path], replace: &str) -> Result<(), Error> {
+    join_to("pool", scratch, devices, replace)
+}
+
+fn join_to(pool: &str, scratch: &Scratch, devices: &[&Path], replace: &str) -> Result<(), Error> {
     let devices: Vec<&str> = devices.iter().map(|path| path.to_str().unwrap()).collect();
-    let spec = PoolSpec::new(PoolId::new("pool").unwrap())
+    let spec = PoolSpec::new(PoolId::new(pool).unwrap())
         .with_parameter("devices", devices.join(","))
         .with_parameter("replace", replace);
     backend(scratch).ensure_pool(&spec).map(drop)
@@ -114,7 +118,16 @@ fn a_disk_with_a_partition_that_is_written_is_in_use() {
         let error = refused.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Busy, "{}", error.report());
         assert!(error.report().to_string().contains("sleep"), "{}", error.report());
+        // Either the whole or the part, be it in one pool or in two, at once or one by one.
+        for both in [[disk, part.as_path()], [part.as_path(), disk]] {
+            let error = join(&scratch, &both, replace).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Refused, "{}", error.report());
+        }
         join(&scratch, &[disk], replace).unwrap();
+        for pool in ["pool", "other"] {
+            let error = join_to(pool, &scratch, &[&part], replace).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Refused, "{}", error.report());
+        }
     });
     run("losetup", &["-d".as_ref(), disk.as_os_str()]);
     if let Err(panic) = outcome {

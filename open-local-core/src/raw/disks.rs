@@ -10,7 +10,9 @@ use super::report::open;
 use super::{DeviceProof, DeviceReport, Signature, look, names, prove_writable};
 use crate::capability::Capabilities;
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
-use crate::exclusive::{Allowed, Away, Erasure, Found, Job, Kind, Piece, PlaceRecord, Seen, Sighting};
+use crate::exclusive::{
+    Allowed, Away, Erasure, Found, Job, Kind, Piece, PlaceRecord, Seen, Sighting,
+};
 use crate::host::{
     DeviceAccess, DeviceHandle, Devices, FileKind, Host, MountEntry, parse_mountinfo, poll_until,
     read_small,
@@ -252,9 +254,9 @@ impl Kind for Disks {
 
     fn identify(&self, op: Op, spec: &PoolSpec, path: &Path) -> Result<Found> {
         let device = open(self.devices.as_ref(), path, DeviceAccess::Look)?;
-        let number = device.number().map_err(|e| {
-            Error::from_io(op, Subject::device(path), "can't read its number", e)
-        })?;
+        let number = device
+            .number()
+            .map_err(|e| Error::from_io(op, Subject::device(path), "can't read its number", e))?;
         let all = identity::disks(&self.host, op)?;
         let disk = all.iter().find(|disk| disk.number == number).ok_or_else(|| {
             let why = format!("sysfs does not know the device {number}");
@@ -279,12 +281,17 @@ impl Kind for Disks {
         let same = |d: &&Disk| d.number != number && d.answers_to(&identity) || d.overlaps(disk);
         if let Some(other) = all.iter().find(same) {
             let other = identity::node(&self.host, other);
-            let why = format!("{} says that it is {identity} or a part of it, too", other.display());
+            let why =
+                format!("{} says that it is {identity} or a part of it, too", other.display());
             let remedy = "if both are paths to one disk, name the multipath device; else give \
                           each an identity of its own";
             return Err(refused(path, why, remedy));
         }
         Ok(Found { named: path.to_path_buf(), identity, sighting: self.sighting(disk) })
+    }
+
+    fn is_part(&self, one: &str, other: &str) -> bool {
+        identity::is_partition(one, other) || identity::is_partition(other, one)
     }
 
     fn see(&self, op: Op, places: &[&PlaceRecord]) -> Result<Vec<Seen>> {

@@ -13,6 +13,8 @@ use crate::units::{Bytes, Sectors};
 const MAX_ATTRIBUTE: usize = 64 << 10;
 /// What an identity begins with that is no more than a name.
 const BY_NAME: &str = "node:";
+/// What stands between the identity of a disk and the number of its partition.
+const PARTITION: &str = "/partition:";
 
 /// What says who a device is, as far as it says so.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -69,9 +71,20 @@ fn identity(facts: &Facts) -> Option<String> {
         None => whole,
         Some((number, start, uuid)) => {
             let uuid = uuid.as_ref().map_or(String::new(), |uuid| format!(":{}", plain(uuid)));
-            format!("{whole}/partition:{number}:{start}{uuid}")
+            format!("{whole}{PARTITION}{number}:{start}{uuid}")
         }
     })
+}
+
+/// Whether an identity is that of a partition of another one's disk.
+pub(super) fn is_partition(one: &str, of: &str) -> bool {
+    if let Some((name, disk)) = one.strip_prefix(BY_NAME).zip(of.strip_prefix(BY_NAME)) {
+        // `disk_name` of the kernel: a `p` where the disk's name ends in a digit.
+        let between = if disk.ends_with(|c: char| c.is_ascii_digit()) { "p" } else { "" };
+        let number = name.strip_prefix(disk).and_then(|rest| rest.strip_prefix(between));
+        return number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+    }
+    one.strip_prefix(of).is_some_and(|rest| rest.starts_with(PARTITION))
 }
 
 /// A block device as sysfs describes it.
@@ -231,6 +244,18 @@ pub(super) fn node(host: &Host, disk: &Disk) -> PathBuf {
     host.roots.dev.join(Path::new(&disk.name))
 }
 
+/// The node of the device of this number; `None` if there is no such device.
+#[cfg(feature = "mountpoint")]
+pub(crate) fn node_of(host: &Host, number: DeviceNumber) -> Option<PathBuf> {
+    disk(host, number).map(|disk| node(host, &disk))
+}
+
+/// What the device of this number is made of, for people to choose by.
+#[cfg(feature = "mountpoint")]
+pub(crate) fn media_of(host: &Host, number: DeviceNumber) -> &'static str {
+    disk(host, number).map_or("unknown", |disk| disk.media())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,6 +285,25 @@ mod tests {
         let part = Window { offset: 512, ..window };
         let part = Facts { backing_file: Some(part), ..Facts::default() };
         assert_eq!(identity(&part), some("loop:254:1:7+512:/a b"));
+    }
+
+    #[test]
+    fn a_partition_is_known_to_be_one_of_its_disk() {
+        let part =
+            Facts { partition: Some((2, 2048, None)), wwn: some("eui.1"), ..Facts::default() };
+        let whole = Facts { partition: None, ..part.clone() };
+        let [part, whole] = [part, whole].map(|facts| identity(&facts).unwrap());
+        assert!(is_partition(&part, &whole));
+        assert!(!is_partition(&whole, &part) && !is_partition(&whole, &whole));
+        for (one, of, is) in [
+            ("node:vda1", "node:vda", true),
+            ("node:loop1p1", "node:loop1", true),
+            ("node:loop10", "node:loop1", false),
+            ("node:vda", "node:vda", false),
+            ("wwn:eui.12", "wwn:eui.1", false),
+        ] {
+            assert_eq!(is_partition(one, of), is, "{one} {of}");
+        }
     }
 
     #[test]

@@ -87,11 +87,7 @@ pub fn prove_writable(
 const PASSING: Duration = Duration::from_secs(2);
 
 /// The error that names those who have the device open for writing, if there are any.
-fn writers(
-    host: &Host,
-    devices: &dyn Devices,
-    report: &DeviceReport,
-) -> Result<Option<Error>> {
+fn writers(host: &Host, devices: &dyn Devices, report: &DeviceReport) -> Result<Option<Error>> {
     let path = &report.path;
     let failed = |e| {
         let message = "can't tell whether another process writes to it";

@@ -51,26 +51,36 @@ pub(crate) fn adopt(member: &Member, found: &Found, erasure: Erasure) -> Option<
     Some(Step::Record(Box::new(place.at(&found.sighting.path))))
 }
 
-/// The steps that let a place leave, named by its path or by the id of its record; none if there
-/// is no such place, as when the call is repeated.
+/// The steps that let a place leave, named by its path, or by the id of its record where it is away
+/// and its path may be that of another one; none if there is no such place, as when the call is
+/// repeated.
 ///
 /// # Errors
-/// `Busy` while it is a volume's.
+/// `Busy` while it is a volume's, `InvalidArgument` for the id of one that is there: named so, a
+/// repeated call could not tell it from one that is to join.
 pub(crate) fn leave(pool: &PoolId, name: &str, members: &Members) -> Result<Vec<Step>> {
     let op = Op::EnsurePool;
+    let by_id = |m: &&Member| m.record.uuid.to_string() == name;
+    let is_at = |m: &&Member| m.path() == Path::new(name);
     let find = |is: &dyn Fn(&&Member) -> bool| members.list.iter().find(is);
-    let member = find(&|m| m.record.uuid.to_string() == name)
-        // The path of one that is away may be that of another by now.
-        .or_else(|| find(&|m| m.seen.is_ok() && m.path() == Path::new(name)))
-        .or_else(|| find(&|m| m.path() == Path::new(name)));
+    let member = find(&by_id)
+        // What one that is away was seen at, or one was named by, may be another one by now.
+        .or_else(|| find(&|m| m.seen.is_ok() && is_at(m)))
+        .or_else(|| find(&|m| m.record.named == Path::new(name)))
+        .or_else(|| find(&is_at));
     let Some(member) = member else {
-        // A repeated call finds it gone.
         return Ok(Vec::new());
     };
+    if by_id(&member) && member.seen.is_ok() {
+        let why = format!("the place {name} is there, as {}", member.path().display());
+        return Err(Error::new(ErrorKind::InvalidArgument, op, pool, why)
+            .with_remedy("name it by that path"));
+    }
     if let Some(claim) = member.record.claim() {
         let why = format!("{} is that of volume {}", member.path().display(), claim.volume);
-        return Err(Error::new(ErrorKind::Busy, op, pool, why)
-            .with_remedy("remove the volume first"));
+        return Err(
+            Error::new(ErrorKind::Busy, op, pool, why).with_remedy("remove the volume first")
+        );
     }
     Ok(parting(member))
 }
