@@ -15,9 +15,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use open_local_core::file::FileBackend;
 use open_local_core::host::{Host, LoopSpec, Loops, Roots, SystemDevices, SystemLoops};
-use open_local_core::raw::RawBackend;
-use open_local_core::{Backend, Bytes, Error, ErrorKind, PoolId, PoolSpec};
+use open_local_core::raw::{RawBackend, RawOptions};
+use open_local_core::{
+    Backend, Bytes, Error, ErrorKind, PoolId, PoolSpec, PublishSpec, VolumeId, VolumeSpec,
+};
 use open_local_tests::Scratch;
 use open_local_tests::scratch::run;
 
@@ -133,4 +136,41 @@ fn a_disk_with_a_partition_that_is_written_is_in_use() {
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
     }
+}
+
+#[test]
+fn a_volume_of_another_pool_is_no_disk() {
+    let scratch = Scratch::new("raw-volume");
+    let host = Host::system().with_roots(Roots::with_own_folders_under(scratch.path()));
+    let loops = Arc::new(SystemLoops::new(&host.roots));
+    let files = FileBackend::new(host, loops);
+    let folder = scratch.disk("folder", SIZE, "ext4");
+    let pool = PoolId::new("files").unwrap();
+    let _ = files.ensure_pool(&PoolSpec::new(pool.clone()).at(folder)).unwrap();
+    let pool = files.open_pool(&pool).unwrap();
+    let volume = VolumeId::new("db").unwrap();
+    let _ = pool.ensure_volume(&VolumeSpec::new(volume.clone(), Bytes::new(8 << 20))).unwrap();
+    let at = pool.publish(&PublishSpec::new(volume.clone())).unwrap().into_inner();
+    let error = join(&scratch, &[&at.device], "").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{}", error.report());
+    let _ = pool.unpublish(&volume.into()).unwrap();
+}
+
+#[test]
+fn what_somebody_else_put_on_a_half_erased_disk_is_not_erased() {
+    let scratch = Scratch::new("raw-half");
+    let disk = scratch.loop_device("disk", SIZE);
+    join(&scratch, &[disk.path()], "").unwrap();
+    let mut options = RawOptions::default();
+    options.erase_mark = Bytes::new(4 << 20);
+    let backend = backend(&scratch).with_options(options);
+    let pool = backend.open_pool(&PoolId::new("pool").unwrap()).unwrap();
+    let half = Bytes::new(32 << 20);
+    assert_eq!(pool.maintain(half).unwrap().left, half);
+    run("mkfs.ext4", &["-q".as_ref(), disk.path().as_os_str()]);
+    let error = pool.maintain(Bytes::MAX).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{}", error.report());
+    assert!(run("blkid", &["-p".as_ref(), disk.path().as_os_str()]).contains("ext4"));
+    run("wipefs", &["-aq".as_ref(), disk.path().as_os_str()]);
+    assert_eq!(pool.maintain(Bytes::MAX).unwrap().left, Bytes::ZERO);
 }

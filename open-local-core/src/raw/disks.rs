@@ -9,6 +9,7 @@ use super::identity::{self, Disk};
 use super::report::open;
 use super::{DeviceProof, DeviceReport, Signature, look, names, prove_writable};
 use crate::capability::Capabilities;
+use crate::device::LOOP_TAG;
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
 use crate::exclusive::{
     Allowed, Away, Erasure, Found, Job, Kind, Piece, PlaceRecord, Seen, Sighting,
@@ -257,6 +258,13 @@ impl Kind for Disks {
         let number = device
             .number()
             .map_err(|e| Error::from_io(op, Subject::device(path), "can't read its number", e))?;
+        let tag = device.tag().map_err(|e| {
+            Error::from_io(op, Subject::device(path), "can't read whose loop device it is", e)
+        })?;
+        if tag.is_some_and(|tag| tag.starts_with(LOOP_TAG)) {
+            let why = "it is a volume of a pool of the backend file".to_owned();
+            return Err(refused(path, why, "name a device that is nobody's"));
+        }
         let all = identity::disks(&self.host, op)?;
         let disk = all.iter().find(|disk| disk.number == number).ok_or_else(|| {
             let why = format!("sysfs does not know the device {number}");
@@ -389,6 +397,16 @@ impl Kind for Disks {
     fn erase(&self, job: &Job<'_>) -> Result<Piece> {
         let proof = self.proof(job.place, job.at, &|_| true)?;
         let (size, path) = (job.place.size, &job.at.path);
+        // What was erased was read back: whatever stands there now was written by somebody since.
+        let held = &proof.report().signatures;
+        let erased = if job.erasure.blanks() { job.from } else { Bytes::ZERO };
+        if let Some(new) = held.iter().find(|signature| signature.offset < erased.get()) {
+            let new = names(std::slice::from_ref(new));
+            let why = format!("it was erased up to {erased}, and holds {new} there now");
+            let remedy = "somebody else uses it: let it leave the pool (--set leave=PATH), or \
+                          wipe that signature and try again";
+            return Err(refused(path, why, remedy));
+        }
         match job.erasure {
             Erasure::None => {
                 let left = names(&proof.report().signatures);
