@@ -337,7 +337,7 @@ impl DeviceHandle for SystemDevice {
         if self.number()?.major() != LOOP_MAJOR {
             return Ok(None);
         }
-        let info = match ioctl::loop_status(&self.0) {
+        let info = match ioctl::loop_status(&self.file) {
             // Nothing is attached, or it shows a partition of one.
             Err(e) if matches!(e.raw_os_error(), Some(libc::ENXIO | libc::ENOTTY)) => {
                 return Ok(None);
