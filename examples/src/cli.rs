@@ -11,6 +11,7 @@ pub mod shell;
 pub mod snapshot;
 pub mod support;
 pub mod throttle;
+pub mod upkeep;
 pub mod volume;
 
 mod entry;

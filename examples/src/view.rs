@@ -60,6 +60,7 @@ pub fn phase_words(phase: Phase) -> String {
 pub fn attachment(attachment: Option<&Attachment>) -> Value {
     attachment.map_or(Value::Null, |a| {
         json!({
+            "kind": a.kind.as_str(),
             "device": a.device.to_string_lossy(),
             "number": a.number.to_string(),
             "read_only": a.read_only,

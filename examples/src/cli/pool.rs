@@ -8,7 +8,7 @@ use open_local_core::{
 };
 use serde_json::{Value, json};
 
-use super::{confirm, values};
+use super::{confirm, upkeep, values};
 use crate::answer::Answer;
 use crate::context::{Context, absolute};
 use crate::view::{OutcomeWord, pool as view};
@@ -42,7 +42,8 @@ pub enum Command {
 pub struct Create {
     /// Its name
     pub name: PoolId,
-    /// Where it lives, as the backend reads it: a directory for the backend file
+    /// Where it lives, as the backend reads it: a directory for file, a device or a folder of links
+    /// to devices for raw, a folder whose sub-folders are mount points for mountpoint
     #[arg(long, value_name = "PATH")]
     pub at: Option<PathBuf>,
     /// The most bytes it may use [default: all its location has]
@@ -57,6 +58,9 @@ pub struct Create {
     /// A setting only this backend knows; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = values::pair)]
     pub settings: Vec<(String, String)>,
+    /// Do not wait until new places, such as disks, are erased
+    #[arg(long)]
+    pub no_wait: bool,
 }
 
 impl Create {
@@ -119,10 +123,15 @@ fn create(context: &Context, arguments: &Create) -> Result<Answer> {
     let done = context.backend().ensure_pool(&spec)?;
     let (word, pool) = (done.word(), done.get());
     let (id, backend) = (pool.id(), &pool.backend);
-    Ok(Answer::new(
+    let answer = Answer::new(
         json!({ "outcome": word, "pool": view::json(pool) }),
         format!("pool {id}: {word} (backend {backend})"),
-    ))
+    );
+    if !context.backend().capabilities().exclusive {
+        return Ok(answer);
+    }
+    let open = context.backend().open_pool(id)?;
+    Ok(upkeep::after(context, open.as_ref(), !arguments.no_wait, answer))
 }
 
 fn show(context: &Context, name: Option<PoolId>) -> Result<Answer> {

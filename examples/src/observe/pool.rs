@@ -79,6 +79,18 @@ impl Pool for ObservedPool {
         self.change(Op::RemoveVolume, &change, |p| p.remove_volume(id))
     }
 
+    fn maintain(&self, budget: open_local_core::Bytes) -> Result<Upkeep> {
+        // Logged only where something was done: it is called over and over.
+        let upkeep = self.inner.maintain(open_local_core::Bytes::ZERO)?;
+        if upkeep.left.is_zero() || budget.is_zero() {
+            return Ok(upkeep);
+        }
+        let subject = self.inner.info().map_or(Subject::Host, |info| Subject::from(info.id()));
+        self.observer
+            .run(Op::Maintain, &subject, None, || self.inner.maintain(budget).map(Done))
+            .map(|done| done.0)
+    }
+
     fn plan(&self, change: &Change) -> Result<Plan> {
         self.inner.plan(change)
     }
