@@ -6,7 +6,7 @@ use open_local_tests::guest::{require_modules, rounds};
 use open_local_tests::{Direct, Scratch};
 
 const BLOCK: usize = 4096;
-const LENGTH: usize = 16 * BLOCK;
+const LENGTH: usize = 8 * BLOCK;
 /// Where the writer that flushes writes.
 const FLUSHED: u64 = 0;
 /// Where the writer that never does writes.
@@ -19,7 +19,7 @@ fn a_writer_that_never_flushes_loses_data_and_one_that_flushes_does_not() {
     let scratch = Scratch::new("powercut-self");
     let mut disk = NbdDisk::attach(&scratch, "disk", 4 << 20, 512).unwrap();
     let (mut lost, mut kept, mut torn) = (0, 0, 0);
-    let seeds = rounds(12).max(12);
+    let seeds = rounds(8).max(8);
     let mut before = vec![0; LENGTH];
     for seed in 0..seeds {
         let byte = u8::try_from(seed % 250 + 1).unwrap();
