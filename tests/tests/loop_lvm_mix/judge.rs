@@ -14,7 +14,7 @@ use crate::sides::{Native, Outcome};
 /// Names of volumes that may be there at once.
 const NAMES: u64 = 16;
 /// Most extents an operation asks for; all devices together have some 330.
-const MAX_EXTENTS: u64 = 40;
+const MAX_EXTENTS: u64 = 24;
 
 /// A volume as it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +107,10 @@ impl Judge {
                 None => Act::TagGroup { tag: self.new_tag(), add: true },
             },
             _ => {
-                let device = usize::try_from(dice.below(self.allocatable.len() as u64)).unwrap();
+                let any = usize::try_from(dice.below(self.allocatable.len() as u64)).unwrap();
+                // Mostly all are, so that there is room.
+                let closed = self.allocatable.iter().position(|allocatable| !allocatable);
+                let device = closed.filter(|_| !dice.once_in(8)).unwrap_or(any);
                 Act::SetAllocatable { device, allocatable: !self.allocatable[device] }
             }
         }

@@ -63,7 +63,7 @@ fn operations_of_both_sides_in_turns_agree() {
     for number in 1..=operations {
         let act = judge.next_act(&mut dice);
         // A command of the tools takes far longer than a call.
-        let side: &dyn Side = if dice.below(5) < 2 { &tools } else { &native };
+        let side: &dyn Side = if dice.once_in(3) { &tools } else { &native };
         let outcome = side.act(&act, judge.group());
         let what = format!("operation {number} (seed {seed}) by {}: {act:?}", side.name());
         let changed = judge.check(&what, &act, &outcome, &native, &tools);

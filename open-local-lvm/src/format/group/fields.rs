@@ -133,7 +133,14 @@ impl Fields {
         let Some(value) = self.value(key) else {
             return Ok(None);
         };
-        let words = value.items().iter().map(|item| item.as_str().map(str::to_owned));
+        let items = match value {
+            Value::List(items) => items,
+            single => vec![single],
+        };
+        let words = items.into_iter().map(|item| match item {
+            Value::Text(text) => Some(text),
+            _ => None,
+        });
         let words: Option<Vec<String>> = words.collect();
         words.map(Some).ok_or_else(|| self.error(key, "wanted a list of strings"))
     }
