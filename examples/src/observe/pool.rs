@@ -79,9 +79,9 @@ impl Pool for ObservedPool {
         self.change(Op::RemoveVolume, &change, |p| p.remove_volume(id))
     }
 
-    fn maintain(&self, budget: open_local_core::Bytes) -> Result<Upkeep> {
+    fn maintain(&self, budget: Bytes) -> Result<Upkeep> {
         // Logged only where something was done: it is called over and over.
-        let upkeep = self.inner.maintain(open_local_core::Bytes::ZERO)?;
+        let upkeep = self.inner.maintain(Bytes::ZERO)?;
         if upkeep.left.is_zero() || budget.is_zero() {
             return Ok(upkeep);
         }
@@ -93,13 +93,6 @@ impl Pool for ObservedPool {
 
     fn plan(&self, change: &Change) -> Result<Plan> {
         self.inner.plan(change)
-    }
-
-    fn maintain(&self, budget: Bytes) -> Result<Upkeep> {
-        let subject = Subject::from(self.inner.info()?.id());
-        self.observer
-            .run(Op::Maintain, &subject, None, || self.inner.maintain(budget).map(Done))
-            .map(|done| done.0)
     }
 
     fn format_tokens(&self) -> Option<&dyn FormatTokens> {
