@@ -76,7 +76,7 @@ fn the_tools_find_what_the_program_made() {
     node.run(&["volume", "create", "wide", "--size", "16MiB", "--stripes", "2"], both);
     assert_eq!(
         node.cells("lvs", &["lv_name", "lv_size", "stripes", "lv_attr"]),
-        [["data", "12.00", "1", "-wi-------"], ["wide", "16.00", "2", "-wi-------"]]
+        [["data", "12.00", "1", "-wi-XX----"], ["wide", "16.00", "2", "-wi-XX----"]]
     );
     assert_eq!(node.run(&["volume", "extend", "data", "--size", "20MiB"], both), "grew");
     node.run(&["volume", "rename", "data", "db"], both);
@@ -85,7 +85,7 @@ fn the_tools_find_what_the_program_made() {
     node.run(&["volume", "reduce", "wide", "--size", "8MiB", "--yes"], both);
     assert_eq!(
         node.cells("lvs", &["lv_name", "lv_size", "lv_tags", "lv_attr"]),
-        [["db", "20.00", "gold", "-ri-------"], ["wide", "8.00", "", "-wi-------"]]
+        [["db", "20.00", "gold", "-ri-XX----"], ["wide", "8.00", "", "-wi-XX----"]]
     );
     node.run(&["group", "extend", "vg", "--add", &node.devices[2]], both);
     let all = &[0, 1, 2];
@@ -113,10 +113,13 @@ fn what_must_not_be_done_is_refused_with_its_code() {
     let code = |words: &[&str], on: &[usize], code: i32| {
         let refused = node.try_run(words, on);
         assert_eq!(refused.code, code, "{words:?}: {}{}", refused.stdout, refused.stderr);
-        assert!(refused.error()["remedy"].is_string(), "{}", refused.stderr);
+        assert!(refused.error()["help"].is_string(), "{}", refused.stderr);
     };
     open_local_tests::scratch::run("mkswap", &["-q".as_ref(), node.devices[1].as_ref()]);
     code(&["group", "create", "vg"], &[0, 1], 7);
+    code(&["group", "create", "vg", "--dry-run"], &[0, 1], 7);
+    // Not even the device that is blank was touched.
+    assert!(node.cells("pvs", &["pv_name"]).is_empty());
     assert_eq!(node.run(&["group", "create", "vg"], &[0]), "created");
     code(&["group", "extend", "vg", "--add", &node.devices[1]], &[0], 7);
     let replace = ["group", "extend", "vg", "--add", &node.devices[1], "--replace", "swap"];

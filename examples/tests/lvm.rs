@@ -148,6 +148,12 @@ fn a_change_of_an_image_is_planned_and_not_carried_out() {
     assert!(step.starts_with("create volume logs: 2 extents on "), "{step}");
     let lost = lvm(&["volume", "reduce", "data", "--extents", "8", "--dry-run"]).json();
     assert_eq!(lost["warnings"][0], "data: what lies behind 8 extents is lost");
+    let blank = format!("{folder}/blank");
+    std::fs::write(&blank, vec![0; 32 << 20]).unwrap();
+    let added = lvm(&["group", "extend", "vg", "--add", &blank, "--dry-run"]);
+    assert_eq!(added.code, 0, "{}", added.stderr);
+    let step = added.json()["plan"]["steps"][0].to_string();
+    assert!(step.contains("a physical volume: 3840 extents from byte 17825792"), "{step}");
     let nothing = lvm(&["volume", "remove", "other", "--dry-run"]).json();
     assert_eq!(nothing["plan"]["steps"].as_array().unwrap().len(), 0);
     // An image is not written: its loop device, if it has one, would not know.

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use open_local_core::host::{DeviceAccess, read_small};
+use open_local_core::host::{parse_mountinfo, read_small};
+use open_local_core::raw::{DeviceReport, Signature, look, names};
 use open_local_core::{Bytes, Error, ErrorKind, Op, Result, Sectors, Subject};
 use open_local_lvm::exec::{PvOptions, PvView};
 use open_local_lvm::format::group::{PhysicalVolume, VolumeGroup};
@@ -20,6 +21,8 @@ use crate::context::{Globals, absolute};
 
 /// Longest attribute of a queue in `/sys`.
 const MAX_ATTRIBUTE: usize = 64;
+/// A mount table larger than this is not read.
+const MAX_TABLE: usize = 16 << 20;
 
 /// Makes a group.
 ///
@@ -131,38 +134,51 @@ pub(super) fn reduce(site: &Site, name: &str, drop: &[PathBuf]) -> Result<Answer
     Ok(answer(&done, &steps, planned.warnings, Words::default()))
 }
 
-/// What the devices are to the plan; those that can't join are refused.
+/// What the devices are to the plan. Those that can't join are refused, before any is changed.
 fn joining(
     site: &Site,
     devices: &[PathBuf],
     views: &[PvView],
     blank: &Blank,
 ) -> Result<Vec<NewPhysical>> {
+    let table = site.host.roots.proc.join("self/mountinfo");
+    let mounts = read_small(site.host.files.as_ref(), &table, MAX_TABLE).map_err(|e| {
+        Error::from_io(Op::Prove, Subject::path(&table), "can't read the mount table", e)
+    })?;
+    let mounts = parse_mountinfo(&mounts)?;
     let one = |path: &PathBuf| {
+        let refuse = |kind, message: String, remedy: &'static str| {
+            let subject = Subject::device(path);
+            Err(Error::new(kind, Op::PlanChange, subject, message).with_remedy(remedy))
+        };
         let view = views.iter().find(|view| view.path == *path);
         if let Some(why) = view.and_then(|view| view.taken.as_deref()) {
             let message = format!("it is a physical volume and {why}");
-            return Err(Error::new(
-                ErrorKind::Refused,
-                Op::PlanChange,
-                Subject::device(path),
-                message,
-            )
-            .with_remedy("take it out of its group first, or choose another device"));
+            let remedy = "take it out of its group first, or choose another device";
+            return refuse(ErrorKind::Refused, message, remedy);
         }
-        let mut options = LayoutOptions::default();
-        options.metadata_size = blank.metadata_size;
+        let (_, report) = look(&site.host, site.devices.as_ref(), &mounts, path)?;
+        if let Some(why) = report.in_use() {
+            return refuse(ErrorKind::Busy, why, "end that use first");
+        }
+        let kept = |held: &&Signature| !blank.replace.iter().any(|name| name == held.name);
+        let foreign: Vec<Signature> = report.signatures.iter().filter(kept).cloned().collect();
+        if view.is_none() && !foreign.is_empty() {
+            let remedy =
+                "save what is needed of it, and name what may be destroyed: --replace NAME";
+            return refuse(ErrorKind::Refused, format!("it holds {}", names(&foreign)), remedy);
+        }
+        let metadata_size = blank.metadata_size;
+        let options = LayoutOptions { metadata_size, ..LayoutOptions::default() };
         let device = path.display().to_string();
-        Ok(NewPhysical { device, geometry: geometry(site, path)?, options })
+        Ok(NewPhysical { device, geometry: geometry(site, &report), options })
     };
     devices.iter().map(one).collect()
 }
 
 /// What the kernel says of a device; what it does not say is taken for 0.
-fn geometry(site: &Site, path: &Path) -> Result<Geometry> {
-    let about = |e| Error::from_io(Op::ReadDevice, Subject::device(path), "can't look at it", e);
-    let handle = site.devices.open(path, DeviceAccess::Look).map_err(about)?;
-    let folder = site.host.roots.sys.join(format!("dev/block/{}", handle.number().map_err(about)?));
+fn geometry(site: &Site, report: &DeviceReport) -> Geometry {
+    let folder = site.host.roots.sys.join(format!("dev/block/{}", report.number));
     let attribute = |name: &str| {
         let paths = ["queue", "../queue"].map(|queue| folder.join(queue).join(name));
         let text = paths
@@ -170,11 +186,11 @@ fn geometry(site: &Site, path: &Path) -> Result<Geometry> {
             .find_map(|path| read_small(site.host.files.as_ref(), path, MAX_ATTRIBUTE).ok())?;
         std::str::from_utf8(&text).ok()?.trim().parse().ok().map(Bytes::new)
     };
-    let mut geometry = Geometry::plain(handle.size().map_err(about)?);
-    geometry.logical_block = handle.block_size().map_err(about)?;
+    let mut geometry = Geometry::plain(report.size);
+    geometry.logical_block = report.block_size;
     geometry.minimum_io = attribute("minimum_io_size").unwrap_or(Bytes::ZERO);
     geometry.optimal_io = attribute("optimal_io_size").unwrap_or(Bytes::ZERO);
-    Ok(geometry)
+    geometry
 }
 
 /// The steps in words; a device that is a physical volume already is taken as it is.
