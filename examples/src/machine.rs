@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use open_local_core::file::FileBackend;
 use open_local_core::fs::{Filesystems, HostFilesystems};
-use open_local_core::host::{Host, Progress, Quiescer, Roots, SystemLoops, SystemMounts};
+use open_local_core::host::{
+    Host, Progress, Quiescer, Roots, SystemDevices, SystemLoops, SystemMounts,
+};
+use open_local_core::raw::RawBackend;
 use open_local_core::sim::{self, SimBackend, SimFilesystems, SimThrottle};
 use open_local_core::throttle::{HostThrottle, IoThrottle};
 use open_local_core::{
@@ -49,7 +52,9 @@ impl Machine {
         let mut registry = Registry::new();
         registry.register(Arc::new(SimBackend::new(&memory)))?;
         if name == SIM {
-            registry.register(file(&Self::seams(roots.clone(), &progress), None))?;
+            let host = Self::seams(roots.clone(), &progress);
+            registry.register(file(&host, None))?;
+            registry.register(raw(&host))?;
             let host = memory.host().with_roots(roots).with_progress(progress);
             return Self::in_memory(memory, host, registry);
         }
@@ -57,6 +62,7 @@ impl Machine {
         let filesystems = Arc::new(HostFilesystems::new(host.clone(), Arc::new(SystemMounts)));
         let quiescer: Arc<dyn Quiescer> = filesystems.clone();
         registry.register(file(&host, Some(Arc::clone(&quiescer))))?;
+        registry.register(raw(&host))?;
         let backend = registry.get(name)?;
         Ok(Self {
             throttle: Some(Arc::new(HostThrottle::new(host.clone()))),
@@ -146,4 +152,9 @@ fn file(host: &Host, quiescer: Option<Arc<dyn Quiescer>>) -> Arc<dyn Backend> {
         Some(quiescer) => backend.with_quiescer(quiescer),
         None => backend,
     })
+}
+
+/// The backend whose pools are whole disks and partitions.
+fn raw(host: &Host) -> Arc<dyn Backend> {
+    Arc::new(RawBackend::new(host.clone(), Arc::new(SystemDevices)))
 }

@@ -20,6 +20,8 @@ mod system_runner;
 
 #[cfg(feature = "raw")]
 mod devices;
+#[cfg(feature = "mountpoint")]
+mod folders;
 #[cfg(feature = "fs")]
 mod freezing;
 #[cfg(feature = "loopdev")]
@@ -28,6 +30,8 @@ mod loopdev;
 mod loops;
 #[cfg(feature = "fs")]
 mod mounts;
+#[cfg(feature = "mountpoint")]
+mod system_folders;
 #[cfg(feature = "fs")]
 mod system_mounts;
 #[cfg(feature = "inventory")]
@@ -53,6 +57,8 @@ pub use system_runner::SystemRunner;
 
 #[cfg(feature = "raw")]
 pub use devices::{DeviceAccess, DeviceHandle, Devices, SystemDevices};
+#[cfg(feature = "mountpoint")]
+pub use folders::{FolderHandle, Folders};
 #[cfg(feature = "fs")]
 pub(crate) use freezing::{FreezeEnd, freeze_within};
 #[cfg(feature = "loopdev")]
@@ -61,6 +67,8 @@ pub use loopdev::LoopdevLoops;
 pub use loops::{LoopDevice, LoopSpec, Loops, SystemLoops};
 #[cfg(feature = "fs")]
 pub use mounts::{MountCalls, MountFlags};
+#[cfg(feature = "mountpoint")]
+pub use system_folders::SystemFolders;
 #[cfg(feature = "fs")]
 pub use system_mounts::SystemMounts;
 #[cfg(feature = "inventory")]

@@ -61,6 +61,8 @@ pub use proof::{DeviceProof, prove_writable};
 pub use report::{DeviceIdentity, DeviceReport, look};
 pub use signature::{Signature, names};
 
+#[cfg(feature = "mountpoint")]
+pub(crate) use identity::{media_of, node_of};
 #[cfg(feature = "fs")]
 pub(crate) use report::is_mount_of;
 #[cfg(any(feature = "fs", feature = "inventory"))]

@@ -59,7 +59,7 @@ pub(crate) const LOOP: [Need; 15] = [
 ];
 
 /// What a guest needs. What is run in it comes from the host, too.
-pub(crate) const GUEST: [Need; 20] = [
+pub(crate) const GUEST: [Need; 26] = [
     Need::StaticBusybox,
     Need::GuestKernel,
     program("qemu-system-x86_64", "qemu-system-x86"),
@@ -74,12 +74,18 @@ pub(crate) const GUEST: [Need; 20] = [
     program("dmsetup", "dmsetup"),
     program("lvm", "lvm2"),
     program("thin_check", "thin-provisioning-tools"),
+    program("nbd-client", "nbd-client"),
     program("mkfs.ext4", "e2fsprogs"),
     program("resize2fs", "e2fsprogs"),
     program("mkfs.xfs", "xfsprogs"),
     program("xfs_growfs", "xfsprogs"),
+    program("xfs_repair", "xfsprogs"),
+    program("mkfs.btrfs", "btrfs-progs"),
+    program("btrfs", "btrfs-progs"),
     program("mount", "mount"),
+    program("losetup", "mount"),
     program("blkid", "util-linux"),
+    program("wipefs", "util-linux"),
 ];
 
 /// Where programs are looked for beside `PATH`; an ordinary user's lacks the system's.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use open_local_core::{
-    Attachment, Capabilities, Change, Ensured, FormatToken, FormatTokens, Grown, Op, Plan, Pool,
-    PoolExt, PoolInfo, PublishSpec, Removed, Result, SnapshotId, SnapshotInfo, SnapshotSpec,
-    Snapshots, Source, Subject, ThinProvisioning, VolumeId, VolumeInfo, VolumeSpec,
+    Attachment, Bytes, Capabilities, Change, Ensured, FormatToken, FormatTokens, Grown, Op, Plan,
+    Pool, PoolExt, PoolInfo, PublishSpec, Removed, Result, SnapshotId, SnapshotInfo, SnapshotSpec,
+    Snapshots, Source, Subject, ThinProvisioning, Upkeep, VolumeId, VolumeInfo, VolumeSpec,
 };
 
 use super::{Done, Observer};
@@ -59,11 +59,7 @@ impl Pool for ObservedPool {
         self.change(Op::EnsureVolume, &change, |p| p.ensure_volume(spec))
     }
 
-    fn grow_volume(
-        &self,
-        id: &VolumeId,
-        size: open_local_core::Bytes,
-    ) -> Result<Grown<VolumeInfo>> {
+    fn grow_volume(&self, id: &VolumeId, size: Bytes) -> Result<Grown<VolumeInfo>> {
         let change = Change::GrowVolume(id.clone(), size);
         self.change(Op::GrowVolume, &change, |p| p.grow_volume(id, size))
     }
@@ -85,6 +81,13 @@ impl Pool for ObservedPool {
 
     fn plan(&self, change: &Change) -> Result<Plan> {
         self.inner.plan(change)
+    }
+
+    fn maintain(&self, budget: Bytes) -> Result<Upkeep> {
+        let subject = Subject::from(self.inner.info()?.id());
+        self.observer
+            .run(Op::Maintain, &subject, None, || self.inner.maintain(budget).map(Done))
+            .map(|done| done.0)
     }
 
     fn format_tokens(&self) -> Option<&dyn FormatTokens> {

@@ -53,6 +53,17 @@ fn describe(meta: &fs::Metadata) -> FileStat {
     }
 }
 
+pub(super) fn space_of(stat: &nix::sys::statfs::Statfs) -> FsSpace {
+    let block = u64::try_from(stat.block_size()).unwrap_or(0);
+    let bytes = |blocks: u64| Bytes::new(blocks.saturating_mul(block));
+    FsSpace {
+        total: bytes(stat.blocks()),
+        available: bytes(stat.blocks_available()),
+        magic: u64::try_from(stat.filesystem_type().0).unwrap_or(0),
+        read_only: stat.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY),
+    }
+}
+
 impl BlockIo for SystemFile {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         self.0.read_exact_at(buf, offset)
@@ -162,15 +173,7 @@ impl Files for SystemFiles {
     }
 
     fn space(&self, folder: &Path) -> io::Result<FsSpace> {
-        let stat = nix::sys::statfs::statfs(folder)?;
-        let block = u64::try_from(stat.block_size()).unwrap_or(0);
-        let bytes = |blocks: u64| Bytes::new(blocks.saturating_mul(block));
-        Ok(FsSpace {
-            total: bytes(stat.blocks()),
-            available: bytes(stat.blocks_available()),
-            magic: u64::try_from(stat.filesystem_type().0).unwrap_or(0),
-            read_only: stat.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY),
-        })
+        Ok(space_of(&nix::sys::statfs::statfs(folder)?))
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn FileLock>>> {

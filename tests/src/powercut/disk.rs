@@ -225,12 +225,7 @@ impl PowerDisk {
         if offset == end {
             return Ok(());
         }
-        if let Some((last, seed)) = self.armed
-            && self.status.writes >= last
-        {
-            self.cut(seed)?;
-            return Err(Refused::Off);
-        }
+        self.go_off_if_told()?;
         self.status.writes += 1;
         if durable {
             put(self.backing.as_mut(), offset, content)?;
@@ -252,6 +247,7 @@ impl PowerDisk {
     /// Every kind of [`Refused`].
     pub fn flush(&mut self) -> Result<(), Refused> {
         self.admit(0, 0)?;
+        self.go_off_if_told()?;
         for write in &self.pending {
             if let Some((start, content)) = write.part(0, u64::MAX) {
                 put(self.backing.as_mut(), start, content)?;
@@ -309,9 +305,9 @@ impl PowerDisk {
         Ok(done)
     }
 
-    /// Makes the disk cut its own power instead of taking one more write than this many,
-    /// counted as [`Status::writes`] from its beginning on. A cut falls between two requests then
-    /// that no clock chooses.
+    /// Makes the disk cut its own power once it has taken this many writes, counted as
+    /// [`Status::writes`] from its beginning on, instead of the next write or flush. No clock
+    /// chooses between which two requests the cut falls.
     pub const fn cut_after(&mut self, writes: u64, seed: u64) {
         self.armed = Some((writes, seed));
     }
@@ -325,6 +321,16 @@ impl PowerDisk {
     /// Turns the power on again, over what the cut has left.
     pub const fn power_on(&mut self) {
         self.status.powered = true;
+    }
+
+    fn go_off_if_told(&mut self) -> Result<(), Refused> {
+        match self.armed {
+            Some((writes, seed)) if self.status.writes >= writes => {
+                self.cut(seed)?;
+                Err(Refused::Off)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes the oldest write durable.

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use open_local_core::fs::{Filesystems, FormatSpec, MountSpec};
-use open_local_core::host::{BlockIo, Files, OpenMode, SystemFiles, Unchecked};
+use open_local_core::host::{Files, OpenMode, SystemFiles, Unchecked};
 use open_local_core::{
     Bytes, FsKind, Grown, Pool, PoolExt, PublishSpec, SnapshotId, SnapshotSpec, VolumeId,
     VolumeSource, VolumeSpec,

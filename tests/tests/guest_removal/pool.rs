@@ -46,6 +46,7 @@ fn must_fail(pool: &PoolFolder, context: &str, fit: impl Fn(&Error) -> bool) {
         let error = answer.err().unwrap_or_else(|| panic!("{context}: {name} succeeded"));
         println!("{context}: {name}: {:?}: {}", error.kind(), error.report());
         assert!(fit(&error), "{context}: {name}: {}", error.report());
+        assert!(error.remedy().is_some_and(|r| !r.is_empty()), "{context}: {name}: no remedy");
     }
 }
 

@@ -42,6 +42,9 @@ fn volume() -> VolumeId {
     VolumeId::new("v").unwrap()
 }
 
+/// A call on what is mounted, or on its disk.
+type Call = fn(&Bench, &Attachment) -> Result<bool>;
+
 fn write_through(path: &Path) -> std::io::Result<()> {
     let mut file = fs::File::create(path)?;
     file.write_all(&[1; 4096])?;
@@ -71,7 +74,7 @@ impl Bench {
     /// Every call on what is mounted and on the disk while that is away. What it answers is an
     /// error, or nothing that needs the disk.
     fn calls_end(&self, at: &Attachment) {
-        let must_fail: [(&str, fn(&Bench, &Attachment) -> Result<bool>); 4] = [
+        let must_fail: [(&str, Call); 4] = [
             ("probe", |b, at| b.fs.probe(&at.device).map(|_| true)),
             ("format", |b, at| b.format(at)),
             ("check", |b, at| b.fs.check(&at.device, CheckPolicy::Preen).map(|_| true)),
@@ -81,7 +84,10 @@ impl Bench {
             let (bench, at) = (self.clone(), at.clone());
             match within(name, move || call(&bench, &at)) {
                 Ok(answer) => panic!("{name} answered {answer}"),
-                Err(error) => println!("{name}: {:?}: {}", error.kind(), error.report()),
+                Err(error) => {
+                    println!("{name}: {:?}: {}", error.kind(), error.report());
+                    assert!(error.remedy().is_some_and(|r| !r.is_empty()), "{name}: no remedy");
+                }
             }
         }
         let (bench, device) = (self.clone(), at.clone());

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use nix::fcntl::{FallocateFlags, fallocate};
 use open_local_core::conformance::{self, Fixture, PoolWish, SCRIPT_VARIABLE};
 use open_local_core::fs::{Filesystems, HostFilesystems};
 use open_local_core::host::{
@@ -63,8 +65,15 @@ impl Fixture for Erased {
         for device in &self.rack.devices {
             let look = SystemDevices.open(device.path(), DeviceAccess::Look).unwrap();
             look.set_read_only(false).unwrap();
-            let claimed = SystemDevices.open(device.path(), DeviceAccess::Claim).unwrap();
-            claimed.discard(0, claimed.size().unwrap().get()).unwrap();
+            // In the file below, which is faster than through the device.
+            let file = fs::OpenOptions::new().write(true).open(&device.file).unwrap();
+            if file.metadata().unwrap().blocks() > 0 {
+                let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE;
+                let mode = hole | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+                let size = i64::try_from(device.device.size.get()).unwrap();
+                fallocate(&file, mode, 0, size).unwrap();
+                look.drop_cache().unwrap();
+            }
         }
         let own = self.rack.own();
         fs::remove_dir_all(own.join("state")).unwrap();

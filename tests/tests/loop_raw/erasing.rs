@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use open_local_core::host::{
-    BlockIo, Clock, CountSteps, Devices, KillAt, SystemClock, SystemDevices, Unchecked,
+    Clock, CountSteps, Devices, KillAt, SystemClock, SystemDevices, Unchecked,
 };
 use open_local_core::raw::signatures;
 use open_local_core::{Backend, Phase, Pool, PoolExt, PublishSpec, Upkeep, VolumeId, VolumeSpec};

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use open_local_core::host::{
-    BlockIo, DeviceAccess, Devices, LoopSpec, Loops, SystemDevices, SystemLoops, Unchecked,
+    DeviceAccess, Devices, LoopSpec, Loops, SystemDevices, SystemLoops, Unchecked,
 };
 use open_local_core::{
     Backend, Bytes, ErrorKind, Grown, Health, PoolExt, PublishSpec, VolumeId, VolumeSpec,

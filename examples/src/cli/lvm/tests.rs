@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use open_local_core::host::Host;
-use open_local_core::sim::{CrashDisks, SimFiles, sim_host};
+use open_local_core::sim::{LoggedDisks, SimFiles, sim_host};
 use open_local_core::{Bytes, ErrorKind, Result};
 use open_local_lvm::exec::Settings;
 use open_local_lvm::format::group::VolumeGroup;
@@ -16,7 +16,7 @@ use crate::answer::Answer;
 use crate::cli::{Cli, Command as Any};
 
 struct Lab {
-    disks: CrashDisks,
+    disks: LoggedDisks,
     files: Arc<SimFiles>,
     host: Host,
 }
@@ -24,7 +24,7 @@ struct Lab {
 impl Lab {
     /// Three blank disks of 32 MiB, on a host that lvm2 has run on.
     fn new() -> Self {
-        let disks = CrashDisks::new();
+        let disks = LoggedDisks::new();
         for disk in ["/dev/sda", "/dev/sdb", "/dev/sdc"] {
             disks.add(disk, Bytes::new(32 << 20), Bytes::new(512));
         }

@@ -208,15 +208,19 @@ fn what_is_off_beyond_the_end_or_not_aligned_is_refused() {
 
 #[test]
 fn a_disk_can_be_told_after_how_many_writes_its_power_goes() {
-    let mut disk = disk();
-    fill(&mut disk, 0, 1, 1, true);
-    disk.cut_after(2, 0);
-    fill(&mut disk, 1, 1, 1, true);
-    disk.flush().unwrap();
-    assert!(matches!(disk.write(0, Content::Zeroes(512), true), Err(Refused::Off)));
-    assert!(matches!(disk.flush(), Err(Refused::Off)));
-    assert_eq!(disk.last_cut(), Some(Aftermath::default()));
-    disk.power_on();
-    fill(&mut disk, 2, 1, 1, true);
-    assert_eq!(sectors(&disk)[..4], [1, 1, 1, 0]);
+    for flushes in [false, true] {
+        let mut disk = disk();
+        fill(&mut disk, 0, 1, 1, true);
+        disk.cut_after(3, 0);
+        fill(&mut disk, 1, 1, 1, true);
+        disk.flush().unwrap();
+        fill(&mut disk, 2, 1, 1, false);
+        let next = if flushes { disk.flush() } else { disk.write(0, Content::Zeroes(512), true) };
+        assert!(matches!(next, Err(Refused::Off)));
+        let done = disk.last_cut().unwrap();
+        assert_eq!(done.kept + done.lost + done.torn, 1, "not flushed by the last moment");
+        disk.power_on();
+        fill(&mut disk, 3, 1, 1, true);
+        assert_eq!(sectors(&disk)[..2], [1, 1]);
+    }
 }

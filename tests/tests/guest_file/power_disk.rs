@@ -1,19 +1,6 @@
-//! Power cuts: a disk loses what was not flushed, and what a pool has answered for is still there.
-//!
-//! The disk is served by the test itself and is behind the kernel's nbd driver, so that one guest
-//! lives through many cuts.
+//! The power cut itself: the disk is served by the test and is behind the kernel's nbd driver, so
+//! that one guest lives through many cuts.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
-
-mod pool;
-
-use open_local_core::sim::SimEntropy;
 use open_local_tests::dm::NbdDisk;
 use open_local_tests::guest::{require_modules, rounds};
 use open_local_tests::{Direct, Scratch};
@@ -64,9 +51,4 @@ fn a_writer_that_never_flushes_loses_data_and_one_that_flushes_does_not() {
     println!("{seeds} cuts: {lost} lost unflushed writes, {kept} kept some, {torn} writes torn");
     assert!(lost > 0 && kept > 0 && torn > 0, "{lost} {kept} {torn}");
     assert_eq!(disk.status().written_back, 0);
-}
-
-/// Numbers of a round, from its seed.
-fn dice(seed: u64) -> SimEntropy {
-    SimEntropy::new(seed.wrapping_mul(0x9e37_79b9).wrapping_add(1))
 }
