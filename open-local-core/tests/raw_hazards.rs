@@ -2,7 +2,13 @@
 //! grow, lie, refuse, are copies of each other or are used by somebody else; records that are
 //! damaged; calls that ask for what can't be.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 #[path = "raw/lab.rs"]
 mod lab;
@@ -83,8 +89,11 @@ fn a_disk_that_is_away_is_an_error_and_is_erased_when_it_is_back() {
     refused(pool.grow_volume(&volume("old"), Bytes::new(9 * UNIT)), ErrorKind::NotFound, &[]);
     let tokens = pool.format_tokens().unwrap();
     refused(tokens.format_token(&volume("old")), ErrorKind::NotFound, &[]);
-    refused(pool.ensure_volume(&VolumeSpec::new(volume("old"), Bytes::new(UNIT))),
-        ErrorKind::NotFound, &[]);
+    refused(
+        pool.ensure_volume(&VolumeSpec::new(volume("old"), Bytes::new(UNIT))),
+        ErrorKind::NotFound,
+        &[],
+    );
     let info = pool.volume(&volume("old")).unwrap();
     assert!(matches!(info.health, Health::Failed(_)), "{info:?}");
     assert!(matches!(pool.info().unwrap().health, Health::Degraded(_)));

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use open_local_core::{
     Attachment, Capabilities, Change, Ensured, FormatToken, FormatTokens, Grown, Op, Plan, Pool,
     PoolExt, PoolInfo, PublishSpec, Removed, Result, SnapshotId, SnapshotInfo, SnapshotSpec,
-    Snapshots, Source, Subject, ThinProvisioning, Upkeep, VolumeId,
-    VolumeInfo, VolumeSpec,
+    Snapshots, Source, Subject, ThinProvisioning, Upkeep, VolumeId, VolumeInfo, VolumeSpec,
 };
 
 use super::{Done, Observer};

@@ -21,8 +21,7 @@ pub(crate) enum Erasure {
 }
 
 impl Erasure {
-    const ALL: [Self; 5] =
-        [Self::None, Self::Signatures, Self::Discard, Self::Zero, Self::Files];
+    const ALL: [Self; 5] = [Self::None, Self::Signatures, Self::Discard, Self::Zero, Self::Files];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {

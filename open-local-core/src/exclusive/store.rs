@@ -133,9 +133,9 @@ impl Store {
             })?,
         };
         let mut places = Places::default();
-        let uuids = names.iter().filter_map(|name| {
-            name.to_str()?.strip_suffix(".meta")?.parse::<Uuid>().ok()
-        });
+        let uuids = names
+            .iter()
+            .filter_map(|name| name.to_str()?.strip_suffix(".meta")?.parse::<Uuid>().ok());
         for uuid in uuids {
             match self.load_place(id, uuid) {
                 Ok(Some(record)) => places.whole.push(record),

@@ -99,8 +99,7 @@ impl ExclusivePool {
     ) -> Result<super::Piece> {
         let subject = self.kind.subject(&at.path);
         let before = |step: &str| self.host.checkpoints.before(op, &subject, step);
-        let progress =
-            |done: Bytes| self.host.progress.advanced(op, &subject, done, place.size);
+        let progress = |done: Bytes| self.host.progress.advanced(op, &subject, done, place.size);
         let mark = |done: Bytes| {
             let stage = Stage::Erasing { erasure, done };
             self.store.store_place(&self.id, &place.with_stage(stage)).map_err(|e| {

@@ -60,11 +60,7 @@ pub(super) fn zero(device: &dyn DeviceHandle, from: u64, to: u64) -> io::Result<
 ///
 /// # Errors
 /// As the device gives them.
-pub(super) fn first_data(
-    device: &dyn DeviceHandle,
-    from: u64,
-    to: u64,
-) -> io::Result<Option<u64>> {
+pub(super) fn first_data(device: &dyn DeviceHandle, from: u64, to: u64) -> io::Result<Option<u64>> {
     first_data_in(device, slices(from, to, BUFFER))
 }
 

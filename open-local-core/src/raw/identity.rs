@@ -31,9 +31,10 @@ struct Facts {
 /// One line of printable text: it is stored, compared and shown.
 fn identity(facts: &Facts) -> Option<String> {
     let plain = |text: &String| text.split_whitespace().collect::<Vec<_>>().join("_");
-    let file = facts.backing_file.as_ref().map(|(path, device, inode)| {
-        format!("loop:{device}:{inode}:{}", path.display())
-    });
+    let file = facts
+        .backing_file
+        .as_ref()
+        .map(|(path, device, inode)| format!("loop:{device}:{inode}:{}", path.display()));
     let dm = facts.dm_uuid.as_ref().map(|uuid| format!("dm:{}", plain(uuid)));
     let md = facts.md_uuid.as_ref().map(|uuid| format!("md:{}", plain(uuid)));
     let wwn = facts.wwn.as_ref().map(|wwn| format!("wwn:{}", plain(wwn)));

@@ -8,9 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::files::SimFiles;
 use crate::device::DeviceNumber;
-use crate::host::{
-    BlockIo, DeviceAccess, DeviceHandle, Devices, FileIo, Files, OpenMode,
-};
+use crate::host::{BlockIo, DeviceAccess, DeviceHandle, Devices, FileIo, Files, OpenMode};
 use crate::units::{Bytes, SECTOR_SIZE};
 
 /// The kernel's major number of SCSI disks (Linux 6.18, `linux/major.h`).

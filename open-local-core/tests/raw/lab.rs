@@ -152,7 +152,8 @@ impl Lab {
             p.starts_with("/var/lib/open-local")
                 && !p.ends_with("lock")
                 && !p.ends_with(".lock")
-                && p.parent().is_some_and(|above| above != Path::new("locks") && !above.ends_with("locks"))
+                && p.parent()
+                    .is_some_and(|above| above != Path::new("locks") && !above.ends_with("locks"))
         };
         let name = |p: &std::path::PathBuf| match p.parent() {
             Some(above) if above.ends_with("places") => above.join("PLACE").display().to_string(),

@@ -51,13 +51,16 @@ fn a_copy_of_a_file_system_is_not_taken_for_it() {
     shelf.unmount(0);
     let copy = shelf.scratch.loop_device("copy", mib(64));
     let (from, to) = (shelf.disks[0].path().display(), copy.path().display());
-    scratch::run("dd", &[
-        format!("if={from}").as_ref(),
-        format!("of={to}").as_ref(),
-        "bs=1M".as_ref(),
-        "status=none".as_ref(),
-        "conv=fsync".as_ref(),
-    ]);
+    scratch::run(
+        "dd",
+        &[
+            format!("if={from}").as_ref(),
+            format!("of={to}").as_ref(),
+            "bs=1M".as_ref(),
+            "status=none".as_ref(),
+            "conv=fsync".as_ref(),
+        ],
+    );
     for (name, device) in [("one", shelf.disks[0].path()), ("two", copy.path())] {
         fs::create_dir(shelf.scratch.join(name)).unwrap();
         let target = shelf.scratch.join(name);

@@ -8,9 +8,7 @@ use open_local_core::host::{
     Clock, CountSteps, Devices, KillAt, SystemClock, SystemDevices, Unchecked,
 };
 use open_local_core::raw::signatures;
-use open_local_core::{
-    Backend, Phase, Pool, PoolExt, PublishSpec, Upkeep, VolumeId, VolumeSpec,
-};
+use open_local_core::{Backend, Phase, Pool, PoolExt, PublishSpec, Upkeep, VolumeId, VolumeSpec};
 use open_local_tests::{child, scratch};
 
 use super::rack::{Rack, backend_in, from_parent, mib, pool_id};
@@ -54,9 +52,8 @@ fn discarding_leaves_nothing_where_the_device_keeps_its_promise() {
     release(rack.open().unwrap().as_ref());
     assert_eq!(rack.values(0), [0]);
     // Given back to the file below, too.
-    let blocks = std::os::unix::fs::MetadataExt::blocks(
-        &std::fs::metadata(&rack.devices[0].file).unwrap(),
-    );
+    let blocks =
+        std::os::unix::fs::MetadataExt::blocks(&std::fs::metadata(&rack.devices[0].file).unwrap());
     assert_eq!(blocks, 0);
 }
 

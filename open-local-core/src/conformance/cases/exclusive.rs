@@ -142,7 +142,10 @@ fn each_place_once(context: &Context<'_>, means: Means) -> Checked {
     // What two processes find each other by takes two places while they race.
     let markers = if matches!(means, Means::Processes) { 2 } else { 0 };
     let mut left = 0;
-    while lab.pool().ensure_volume(&VolumeSpec::new(vol(&format!("rest-{left}"))?, SECTOR_SIZE)).is_ok()
+    while lab
+        .pool()
+        .ensure_volume(&VolumeSpec::new(vol(&format!("rest-{left}"))?, SECTOR_SIZE))
+        .is_ok()
     {
         left += 1;
         check!(left <= markers, "places were left over");

@@ -26,8 +26,7 @@ pub(crate) fn publish(
     let at = usable(op, id, member)?;
     if let Some(published) = claim.published.filter(|published| *published != read_only) {
         let why = format!("its mode is {}, not {}", mode(published), mode(read_only));
-        return Err(Error::new(ErrorKind::Conflict, op, id, why)
-            .with_remedy("unpublish it first"));
+        return Err(Error::new(ErrorKind::Conflict, op, id, why).with_remedy("unpublish it first"));
     }
     if at.read_only && !read_only {
         let path = at.path.display();

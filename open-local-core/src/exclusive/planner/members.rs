@@ -72,8 +72,9 @@ pub(crate) fn leave(pool: &PoolId, name: &str, members: &Members) -> Result<Vec<
     }
     if let Some(claim) = member.record.claim() {
         let why = format!("{} is that of volume {}", member.path().display(), claim.volume);
-        return Err(Error::new(ErrorKind::Busy, op, pool, why)
-            .with_remedy("remove the volume first"));
+        return Err(
+            Error::new(ErrorKind::Busy, op, pool, why).with_remedy("remove the volume first")
+        );
     }
     Ok(parting(member))
 }
