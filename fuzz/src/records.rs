@@ -2,6 +2,8 @@
 
 use open_local_core::Result;
 use open_local_core::file::{parse_object, parse_pool};
+use open_local_core::mountpoint::parse_mark;
+use open_local_core::raw;
 use open_local_core::state::{Record, crc32c};
 use open_local_core::throttle::parse_wish;
 
@@ -33,6 +35,18 @@ pub(crate) fn file_object(data: &[u8]) {
 
 pub(crate) fn file_pool(data: &[u8]) {
     typed(data, "file-pool", parse_pool);
+}
+
+pub(crate) fn exclusive_place(data: &[u8]) {
+    typed(data, "exclusive-place", raw::parse_place);
+}
+
+pub(crate) fn exclusive_pool(data: &[u8]) {
+    typed(data, "exclusive-pool", raw::parse_pool);
+}
+
+pub(crate) fn mountpoint_mark(data: &[u8]) {
+    typed(data, "mountpoint-mark", parse_mark);
 }
 
 pub(crate) fn wish(data: &[u8]) {

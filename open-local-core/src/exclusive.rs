@@ -12,10 +12,13 @@
 //!
 //! What differs between disks and mount points is behind the trait [`kind::Kind`].
 
+mod appearance;
 mod backend;
 mod erasure;
 mod execute;
+mod fuzz;
 mod kind;
+mod orders;
 mod planner;
 mod pool;
 mod record;
@@ -27,6 +30,7 @@ mod upkeep;
 
 pub(crate) use backend::ExclusiveBackend;
 pub(crate) use erasure::Erasure;
+pub use fuzz::{parse_place, parse_pool};
 pub(crate) use kind::{Allowed, Away, Found, Job, Kind, Piece, Seen, Sighting};
 pub(crate) use pool::Options;
 pub(crate) use record::PlaceRecord;

@@ -43,6 +43,7 @@
 mod backend;
 mod clear;
 mod mark;
+mod mounts;
 mod places;
 
 pub use backend::MountpointBackend;

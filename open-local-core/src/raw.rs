@@ -50,11 +50,13 @@ mod backend;
 mod disks;
 mod erase;
 mod identity;
+mod members;
 mod probe;
 mod proof;
 mod report;
 mod signature;
 
+pub use crate::exclusive::{parse_place, parse_pool};
 pub use backend::{RawBackend, RawOptions};
 pub use probe::signatures;
 pub use proof::{DeviceProof, prove_writable};

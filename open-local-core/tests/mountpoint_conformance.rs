@@ -1,6 +1,12 @@
 //! The conformance suite on the `mountpoint` backend over simulated mounts.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use std::io;
 use std::path::PathBuf;

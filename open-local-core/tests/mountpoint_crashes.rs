@@ -1,7 +1,13 @@
 //! Every write of every change of the `mountpoint` backend, cut: by a kill, by a power cut, by an
 //! error. As `raw_crashes.rs`, and with it what never may be touched: another disk's files.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 #[path = "mountpoint/lab.rs"]
 mod lab;

@@ -1,7 +1,13 @@
 //! What may happen to a pool of the `mountpoint` backend beside a cut. What only a real kernel
 //! shows is in tier 1.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 #[path = "mountpoint/lab.rs"]
 mod lab;

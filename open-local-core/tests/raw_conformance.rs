@@ -1,6 +1,12 @@
 //! The conformance suite on the `raw` backend over simulated disks.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use std::io;
 use std::sync::{Arc, Mutex};

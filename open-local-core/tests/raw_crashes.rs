@@ -5,7 +5,13 @@
 //! process opens the pool, and the same call is made again. Nothing that was there before may be
 //! touched, and the end must be the same as without the cut.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 #[path = "raw/lab.rs"]
 mod lab;
@@ -49,124 +55,86 @@ fn remove(backend: &RawBackend) -> Result<()> {
     })
 }
 
-const NOTHING: fn(&Lab) = |_| {};
+fn change(name: &'static str, act: fn(&RawBackend) -> Result<()>) -> Change {
+    Change { name, erase: "zero", prepare: |_| {}, act, writes: &[] }
+}
 
 fn changes() -> Vec<Change> {
-    let change = |name, erase, prepare, act, writes| Change { name, erase, prepare, act, writes };
+    [of_volumes(), of_places(), of_pools()].into_iter().flatten().collect()
+}
+
+fn of_volumes() -> Vec<Change> {
+    let unpublish: fn(&RawBackend) -> Result<()> =
+        |b| on_pool(b, |p| p.unpublish(&volume("old").into()).map(drop));
     vec![
-        change(
-            "ensure_volume",
-            "zero",
-            NOTHING,
-            |b| {
-                on_pool(b, |p| {
-                    p.ensure_volume(&VolumeSpec::new(volume("new"), Bytes::new(UNIT))).map(drop)
-                })
-            },
-            &[],
-        ),
-        change(
-            "publish",
-            "zero",
-            NOTHING,
-            |b| on_pool(b, |p| p.publish(&PublishSpec::new(volume("old"))).map(drop)),
-            &[],
-        ),
-        change(
-            "publish read-only",
-            "zero",
-            NOTHING,
-            |b| on_pool(b, |p| p.publish(&PublishSpec::new(volume("old")).read_only()).map(drop)),
-            &[],
-        ),
-        change(
-            "unpublish",
-            "zero",
-            |lab| publish(lab, false),
-            |b| on_pool(b, |p| p.unpublish(&volume("old").into()).map(drop)),
-            &[],
-        ),
-        change(
-            "unpublish read-only",
-            "zero",
-            |lab| publish(lab, true),
-            |b| on_pool(b, |p| p.unpublish(&volume("old").into()).map(drop)),
-            &[],
-        ),
-        change(
-            "token",
-            "zero",
-            NOTHING,
-            |b| on_pool(b, |p| p.format_tokens().unwrap().allow_format(&volume("old"))),
-            &[],
-        ),
-        change(
-            "grow",
-            "zero",
-            |lab| {
+        change("ensure_volume", |b| {
+            let spec = VolumeSpec::new(volume("new"), Bytes::new(UNIT));
+            on_pool(b, |p| p.ensure_volume(&spec).map(drop))
+        }),
+        change("publish", |b| {
+            on_pool(b, |p| p.publish(&PublishSpec::new(volume("old"))).map(drop))
+        }),
+        change("publish read-only", |b| {
+            on_pool(b, |p| p.publish(&PublishSpec::new(volume("old")).read_only()).map(drop))
+        }),
+        Change { prepare: |lab| publish(lab, false), ..change("unpublish", unpublish) },
+        Change { prepare: |lab| publish(lab, true), ..change("unpublish read-only", unpublish) },
+        change("token", |b| {
+            on_pool(b, |p| p.format_tokens().unwrap().allow_format(&volume("old")))
+        }),
+        Change {
+            prepare: |lab| {
                 lab.disks.resize("sda", Bytes::new(5 * UNIT)).unwrap();
                 lab.fill("sda", 4 * UNIT, 5 * UNIT, 9);
             },
-            |b| on_pool(b, |p| p.grow_volume(&volume("old"), Bytes::new(4 * UNIT)).map(drop)),
-            &["sda"],
-        ),
-        change("remove zero", "zero", NOTHING, remove, &["sda"]),
-        change("remove signatures", "signatures", NOTHING, remove, &["sda"]),
-        change("remove none", "none", NOTHING, remove, &["sda"]),
-        change(
-            "remove discard",
-            "discard",
-            |lab| {
-                lab.disks.set_discard("sda", SimDiscard::Zeroes).unwrap();
-            },
-            remove,
-            &["sda"],
-        ),
-        change(
-            "remove broken discard",
-            "discard",
-            |lab| {
-                lab.disks.set_discard("sda", SimDiscard::Broken).unwrap();
-            },
-            remove,
-            &["sda"],
-        ),
-        change(
-            "join",
-            "zero",
-            NOTHING,
-            |b| {
-                let _ =
-                    b.ensure_pool(&Lab::spec(&["sda", "sdx"]).with_parameter("erase", "zero"))?;
+            writes: &["sda"],
+            ..change("grow", |b| {
+                on_pool(b, |p| p.grow_volume(&volume("old"), Bytes::new(4 * UNIT)).map(drop))
+            })
+        },
+    ]
+}
+
+fn of_places() -> Vec<Change> {
+    let removal =
+        |name, erase, prepare| Change { erase, prepare, writes: &["sda"], ..change(name, remove) };
+    vec![
+        removal("remove zero", "zero", |_| {}),
+        removal("remove signatures", "signatures", |_| {}),
+        removal("remove none", "none", |_| {}),
+        removal("remove discard", "discard", |lab| {
+            lab.disks.set_discard("sda", SimDiscard::Zeroes).unwrap();
+        }),
+        removal("remove broken discard", "discard", |lab| {
+            lab.disks.set_discard("sda", SimDiscard::Broken).unwrap();
+        }),
+        Change {
+            writes: &["sdx"],
+            ..change("join", |b| {
+                let spec = Lab::spec(&["sda", "sdx"]).with_parameter("erase", "zero");
+                let _ = b.ensure_pool(&spec)?;
                 on_pool(b, |p| p.maintain_all().map(drop))
-            },
-            &["sdx"],
-        ),
-        change(
-            "leave",
-            "zero",
-            NOTHING,
-            |b| {
-                let spec = Lab::spec(&[]).with_parameter("erase", "zero");
-                b.ensure_pool(&spec.with_parameter("leave", "/dev/sdc")).map(drop)
-            },
-            &[],
-        ),
-        change(
-            "ensure_pool",
-            "zero",
-            NOTHING,
-            |b| {
+            })
+        },
+        change("leave", |b| {
+            let spec = Lab::spec(&[]).with_parameter("erase", "zero");
+            b.ensure_pool(&spec.with_parameter("leave", "/dev/sdc")).map(drop)
+        }),
+    ]
+}
+
+fn of_pools() -> Vec<Change> {
+    vec![
+        Change {
+            writes: &["sdx"],
+            ..change("ensure_pool", |b| {
                 let _ = b.ensure_pool(&second())?;
                 b.open_pool(&second().id)?.maintain_all().map(drop)
-            },
-            &["sdx"],
-        ),
-        change(
-            "remove_pool",
-            "zero",
-            NOTHING,
-            |b| {
+            })
+        },
+        Change {
+            writes: &["sdx"],
+            ..change("remove_pool", |b| {
                 match b.ensure_pool(&second()) {
                     // Its removal was cut and is taken up below.
                     Err(e) if e.kind() == ErrorKind::Busy => {}
@@ -176,9 +144,8 @@ fn changes() -> Vec<Change> {
                     }
                 }
                 b.remove_pool(&second().id).map(drop)
-            },
-            &["sdx"],
-        ),
+            })
+        },
     ]
 }
 

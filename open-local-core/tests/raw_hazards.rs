@@ -2,7 +2,13 @@
 //! grow, lie, refuse, are copies of each other or are used by somebody else; records that are
 //! damaged; calls that ask for what can't be.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 #[path = "raw/lab.rs"]
 mod lab;

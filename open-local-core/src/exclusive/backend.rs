@@ -1,16 +1,16 @@
 //! Making, opening and removing pools of any kind of place.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::erasure::Erasure;
 use super::kind::{Found, Kind};
+use super::orders::{Orders, lasting, same_spec};
 use super::planner::{self, Members};
 use super::pool::{ExclusivePool, Options};
 use super::record::{PoolRecord, PoolStage, Stage};
 use super::steps::{Step, Work};
 use super::store::Store;
-use crate::error::{Error, ErrorKind, Op, Result, Subject};
+use crate::error::{Error, ErrorKind, Op, Result};
 use crate::host::{FileLock, Host};
 use crate::ids::PoolId;
 use crate::info::{Capacity, Health, PoolInfo};
@@ -18,7 +18,7 @@ use crate::outcome::{Ensured, Removed};
 use crate::pool::Pool;
 use crate::spec::PoolSpec;
 use crate::token::Uuid;
-use crate::units::{Bytes, Ratio};
+use crate::units::Bytes;
 
 /// Pools of one kind of place.
 #[derive(Debug, Clone)]
@@ -28,24 +28,10 @@ pub(crate) struct ExclusiveBackend {
     options: Options,
 }
 
-/// Most places a pool has.
-const MOST_PLACES: usize = 1024;
-
-/// What one call asks of a pool's places.
-struct Orders {
-    /// Paths of places it shall have.
-    names: Vec<PathBuf>,
-    /// What may be destroyed on those that join.
-    replace: Vec<String>,
-    /// Those that shall leave.
-    leave: Vec<String>,
-    erasure: Erasure,
-}
-
-fn words(spec: &PoolSpec, key: &str) -> Vec<String> {
-    let text = spec.parameters.get(key).map_or("", String::as_str);
-    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
-    words.map(str::to_owned).collect()
+/// Steps, and the locks of the places that nobody may erase meanwhile.
+struct Planned {
+    steps: Vec<Step>,
+    _locks: Vec<Box<dyn FileLock>>,
 }
 
 impl ExclusiveBackend {
@@ -66,77 +52,6 @@ impl ExclusiveBackend {
             id: record.spec.id.clone(),
             uuid: record.uuid,
         }
-    }
-
-    /// The rules for specifications of this kind.
-    fn check(&self, op: Op, spec: &PoolSpec) -> Result<Orders> {
-        spec.validate()?;
-        let refuse = |why: String, remedy: String| {
-            Err(Error::new(ErrorKind::InvalidArgument, op, &spec.id, why).with_remedy(remedy))
-        };
-        let noun = self.kind.noun();
-        if spec.capacity.is_some() || !spec.reserve.is_zero() || spec.overcommit != Ratio::ONE {
-            return refuse(
-                format!("a {noun} goes to a volume whole: there is nothing to limit or reserve"),
-                "leave capacity, reserve and overcommit out".to_owned(),
-            );
-        }
-        let mut known = vec![self.kind.naming(), "erase", "replace", "leave"];
-        known.extend(self.kind.orders());
-        if let Some(key) = spec.parameters.keys().find(|key| !known.contains(&key.as_str())) {
-            return refuse(
-                format!("the parameter {} is unknown", Subject::value(key)),
-                format!("the parameters are: {}", known.join(", ")),
-            );
-        }
-        let erasures = self.kind.erasures();
-        let asked = spec.parameters.get("erase").map(|text| (text, text.parse::<Erasure>().ok()));
-        let erasure = match asked {
-            None => erasures.first().copied().unwrap_or(Erasure::None),
-            Some((_, Some(erasure))) if erasures.contains(&erasure) => erasure,
-            Some((text, _)) => {
-                let all: Vec<&str> = erasures.iter().map(|e| e.as_str()).collect();
-                return refuse(
-                    format!("the parameter erase can't be {}", Subject::value(text)),
-                    format!("use one of: {}", all.join(", ")),
-                );
-            }
-        };
-        let location = spec.location.iter().cloned();
-        let named = words(spec, self.kind.naming()).into_iter().map(PathBuf::from);
-        let plain = |path: &PathBuf| {
-            let text = path.to_str();
-            path.is_absolute() && text.is_some_and(|text| !text.chars().any(char::is_control))
-        };
-        if let Some(path) = location.chain(named.clone()).find(|path| !plain(path)) {
-            return refuse(
-                format!("{} is not a plain absolute path", path.display()),
-                "give absolute paths, separated by commas".to_owned(),
-            );
-        }
-        let mut names: Vec<PathBuf> = named.collect();
-        if let Some(location) = &spec.location {
-            names.extend(self.kind.at_location(op, location)?);
-        }
-        if names.len() > MOST_PLACES {
-            return refuse(
-                format!("{} places are named", names.len()),
-                format!("name at most {MOST_PLACES}"),
-            );
-        }
-        let (replace, leave) = (words(spec, "replace"), words(spec, "leave"));
-        // What leaves does not join by the same call, however the location names it.
-        names.retain(|name| !leave.iter().any(|leaving| name == Path::new(leaving)));
-        Ok(Orders { names, replace, leave, erasure })
-    }
-
-    /// The specification as it lasts: without what was an order of one call.
-    fn lasting(&self, spec: &PoolSpec) -> PoolSpec {
-        let mut lasting = PoolSpec::new(spec.id.clone());
-        lasting.location.clone_from(&spec.location);
-        let erase = spec.parameters.get_key_value("erase");
-        lasting.parameters = erase.map(|(k, v)| (k.clone(), v.clone())).into_iter().collect();
-        lasting
     }
 
     fn info(&self, id: &PoolId, known: Result<Option<PoolRecord>>) -> Option<PoolInfo> {
@@ -214,13 +129,13 @@ impl ExclusiveBackend {
         Ok(())
     }
 
-    /// The steps that give a pool the places it shall have, and the locks they need.
+    /// The steps that give a pool the places it shall have.
     fn plan_places(
         &self,
         pool: &ExclusivePool,
         spec: &PoolSpec,
         orders: &Orders,
-    ) -> Result<(Vec<Step>, Vec<Box<dyn FileLock>>)> {
+    ) -> Result<Planned> {
         let op = Op::EnsurePool;
         let members = pool.members(op)?;
         if let Some(error) = members.damaged.first() {
@@ -263,7 +178,7 @@ impl ExclusiveBackend {
         }
         // All proofs before the first change.
         steps.sort_by_key(|step| !matches!(step, Step::Prove { .. }));
-        Ok((steps, locks))
+        Ok(Planned { steps, _locks: locks })
     }
 
     pub(crate) fn list_pools(&self) -> Result<Vec<PoolInfo>> {
@@ -285,11 +200,11 @@ impl ExclusiveBackend {
 
     pub(crate) fn ensure_pool(&self, spec: &PoolSpec) -> Result<Ensured<PoolInfo>> {
         let op = Op::EnsurePool;
-        let orders = self.check(op, spec)?;
+        let orders = Orders::read(self.kind.as_ref(), op, spec)?;
         let store = self.store();
         let _all = store.lock_all(op, &spec.id)?;
         let known = store.load_pool(op, &spec.id)?;
-        let lasting = self.lasting(spec);
+        let lasting = lasting(spec);
         if let Some(known) = &known {
             same_spec(&lasting, known, orders.erasure)?;
         } else if orders.names.is_empty() {
@@ -319,9 +234,9 @@ impl ExclusiveBackend {
             // Nothing is known under this name yet: nothing shall be left of it.
             self.forget_empty(op, &spec.id);
         }
-        let (steps, _locks) = planned?;
-        let changed = made || !steps.is_empty();
-        self.carry_out(&pool, &record, steps, made)?;
+        let planned = planned?;
+        let changed = made || !planned.steps.is_empty();
+        self.carry_out(&pool, &record, &planned.steps, made)?;
         let info = pool.info()?;
         Ok(if changed { Ensured::Created(info) } else { Ensured::Unchanged(info) })
     }
@@ -330,13 +245,13 @@ impl ExclusiveBackend {
         &self,
         pool: &ExclusivePool,
         record: &PoolRecord,
-        steps: Vec<Step>,
+        steps: &[Step],
         made: bool,
     ) -> Result<()> {
         let op = Op::EnsurePool;
         let id = &record.spec.id;
         let (proofs, changes): (Vec<Step>, Vec<Step>) =
-            steps.into_iter().partition(|step| matches!(step, Step::Prove { .. }));
+            steps.iter().cloned().partition(|step| matches!(step, Step::Prove { .. }));
         let work = |steps| Work::new(op, id, steps);
         let proven = pool.carry_out(&work(proofs)).map_err(Error::from);
         if proven.as_ref().is_err_and(|e| e.kind() != ErrorKind::Indeterminate) && made {
@@ -409,29 +324,6 @@ fn ready(op: Op, record: &PoolRecord) -> Result<()> {
         PoolStage::Removing => ("its removal was cut", "repeat the call that removes it"),
     };
     Err(Error::new(ErrorKind::NotFound, op, &record.spec.id, why).with_remedy(remedy))
-}
-
-fn same_spec(spec: &PoolSpec, known: &PoolRecord, erasure: Erasure) -> Result<()> {
-    let op = Op::EnsurePool;
-    if known.stage == PoolStage::Removing {
-        return Err(Error::new(ErrorKind::Busy, op, &spec.id, "its removal was cut")
-            .with_remedy("repeat the call that removes it first"));
-    }
-    let place = |path: &Option<PathBuf>| {
-        path.as_ref().map_or("none".to_owned(), |path| path.display().to_string())
-    };
-    let fields = [
-        ("location", place(&known.spec.location), place(&spec.location)),
-        ("erase", known.erasure.to_string(), erasure.to_string()),
-    ];
-    match fields.into_iter().find(|(_, has, wanted)| has != wanted) {
-        None => Ok(()),
-        Some((field, has, wanted)) => {
-            let why = format!("its {field} is {has}, not {wanted}");
-            Err(Error::new(ErrorKind::Conflict, op, &spec.id, why)
-                .with_remedy("ask for what exists, or choose another name"))
-        }
-    }
 }
 
 /// A pool with anything of somebody on it is not removed.

@@ -1,12 +1,11 @@
 //! The [`Pool`] over any kind of place.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::kind::{Kind, Sighting};
+use super::kind::Kind;
 use super::planner::{self, Member, Members};
-use super::record::{Claim, PoolRecord, PoolStage, Stage};
+use super::record::{PoolRecord, PoolStage};
 use super::room;
 use super::steps::Work;
 use super::store::Store;
@@ -15,12 +14,12 @@ use crate::change::{Change, Plan};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::host::Host;
 use crate::ids::{PoolId, VolumeId};
-use crate::info::{Attachment, Health, Phase, PoolInfo, Upkeep, VolumeInfo};
+use crate::info::{Attachment, PoolInfo, Upkeep, VolumeInfo};
 use crate::outcome::{Ensured, Grown, Removed};
 use crate::pool::Pool;
-use crate::spec::{Provisioning, PublishSpec, SizeRange, Source, VolumeSpec};
+use crate::spec::{PublishSpec, SizeRange, Source, VolumeSpec};
 use crate::token::{FormatTokens, Uuid};
-use crate::units::{Bytes, Ratio, SECTOR_SIZE};
+use crate::units::{Bytes, SECTOR_SIZE};
 
 /// Bounds of waiting and of work between two marks.
 #[derive(Debug, Clone, Copy)]
@@ -88,92 +87,6 @@ impl ExclusivePool {
         let record = self.record(op)?;
         self.store.settle(op, &self.id)?;
         work(&record)
-    }
-
-    fn attachment(&self, claim: &Claim, read_only: bool, at: &Sighting) -> Attachment {
-        let source = Source::Volume(claim.volume.clone());
-        Attachment::new(source, &at.path, at.number, at.block_size)
-            .with_kind(self.kind.attachment())
-            .with_read_only(read_only)
-            .with_sequence(at.sequence)
-    }
-
-    /// What a published volume is attached as, if its place is to be seen.
-    fn attached(&self, member: &Member) -> Option<Attachment> {
-        let claim = member.record.claim()?;
-        let at = member.seen.as_ref().ok()?;
-        claim.published.map(|read_only| self.attachment(claim, read_only, at))
-    }
-
-    /// A place as a volume; `None` if it is free.
-    fn volume_info(&self, member: &Member) -> Option<VolumeInfo> {
-        let place = &member.record;
-        let (id, phase) = match &place.stage {
-            Stage::Free { .. } => return None,
-            Stage::Claimed(claim) => (claim.volume.clone(), Phase::Ready),
-            Stage::Erasing { done, .. } => {
-                (VolumeId::erasing(place.uuid), Phase::Erasing(Ratio::of(*done, place.size)))
-            }
-        };
-        let mut info = VolumeInfo::new(id, place.size, Provisioning::Thick);
-        info.allocated = Some(place.size);
-        info.phase = phase;
-        if let Some(claim) = place.claim() {
-            info.requested = claim.requested;
-            info.tags = claim.tags.clone();
-        }
-        info.attachment = self.attached(member);
-        info.health = self.volume_health(member);
-        Some(info)
-    }
-
-    fn volume_health(&self, member: &Member) -> Health {
-        let forgotten = member.record.claim().and_then(|claim| claim.published) == Some(true);
-        match (&member.seen, member.unfit()) {
-            (Err(away), _) => Health::Failed(format!("{}: {}", away.why, away.remedy)),
-            (Ok(_), Some(why)) => Health::Degraded(why),
-            (Ok(at), None) if forgotten && !at.read_only => Health::Degraded(
-                "it is published read-only but takes writes: publish it again".to_owned(),
-            ),
-            (Ok(_), None) => Health::Healthy,
-        }
-    }
-
-    fn health(&self, members: &Members) -> Health {
-        if let Some(error) = members.damaged.first() {
-            return Health::Degraded(format!("damaged records: {}", error.report()));
-        }
-        let bad = members.list.iter().filter_map(|m| Some((m, m.unfit()?)));
-        let bad: Vec<String> =
-            bad.map(|(m, why)| format!("{}: {why}", m.record.path.display())).collect();
-        match bad.is_empty() {
-            true => Health::Healthy,
-            false => Health::Degraded(bad.join("; ")),
-        }
-    }
-
-    fn details(&self, record: &PoolRecord, members: &Members) -> BTreeMap<String, String> {
-        let count = |wanted: &str| {
-            members.list.iter().filter(|m| m.record.stage.as_str() == wanted).count().to_string()
-        };
-        let mut details: BTreeMap<String, String> = ["free", "claimed", "erasing"]
-            .map(|stage| (format!("places-{stage}"), count(stage)))
-            .into();
-        details.insert("erase".to_owned(), record.erasure.to_string());
-        for member in &members.list {
-            let place = &member.record;
-            let owner = place.claim().map_or(String::new(), |c| format!(" by {}", c.volume));
-            let media = member.seen.as_ref().map_or("away", |at| at.media);
-            let text = format!(
-                "{} {media} {} {}{owner} ({})",
-                member.path().display(),
-                place.size,
-                place.stage.as_str(),
-                place.identity,
-            );
-            details.insert(format!("place {}", place.uuid), text);
-        }
-        details
     }
 
     fn plan_change(&self, change: &Change) -> Result<Option<Work>> {
@@ -384,17 +297,5 @@ impl ExclusivePool {
     fn gone(&self, op: Op, id: &VolumeId) -> Error {
         Error::new(ErrorKind::NotFound, op, id, format!("there is no such volume in {}", self.id))
             .with_remedy("list what there is with: open-local volume list")
-    }
-
-    /// What a volume was attached as, also if its place is away by now.
-    fn last_attached(&self, member: &Member) -> Option<Attachment> {
-        let claim = member.record.claim()?;
-        let read_only = claim.published?;
-        self.attached(member).or_else(|| {
-            let (source, path) = (Source::Volume(claim.volume.clone()), &member.record.path);
-            let nothing = crate::device::DeviceNumber::new(0, 0);
-            let was = Attachment::new(source, path, nothing, SECTOR_SIZE);
-            Some(was.with_kind(self.kind.attachment()).with_read_only(read_only))
-        })
     }
 }

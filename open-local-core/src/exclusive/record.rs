@@ -256,3 +256,89 @@ fn parse_token(text: &str) -> Result<FormatToken> {
     };
     token.ok_or_else(|| damaged("its format token can't be understood"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn claim() -> impl Strategy<Value = Claim> {
+        let token = prop_oneof![
+            Just(FormatToken::Unused),
+            Just(FormatToken::Spent),
+            any::<[u8; 16]>().prop_map(|b| FormatToken::Started {
+                kind: FsKind::Btrfs,
+                uuid: Uuid::from_bytes(b)
+            }),
+        ];
+        let tags =
+            prop::collection::btree_map("[A-Za-z0-9./_-]{1,10}", "[^\u{0}-\u{1f}]{0,10}", 0..4);
+        (any::<u64>(), token, tags, any::<Option<bool>>()).prop_map(
+            |(requested, token, tags, published)| Claim {
+                volume: VolumeId::new("v").unwrap(),
+                requested: Bytes::new(requested),
+                tags,
+                token,
+                published,
+            },
+        )
+    }
+
+    fn place() -> impl Strategy<Value = PlaceRecord> {
+        let stage = prop_oneof![
+            "(?s).{0,30}".prop_map(|leaves| Stage::Free { leaves }),
+            claim().prop_map(|claim| Stage::Claimed(Box::new(claim))),
+            any::<u64>().prop_map(|done| Stage::Erasing {
+                erasure: Erasure::Discard,
+                done: Bytes::new(done)
+            }),
+        ];
+        (any::<([u8; 16], u64)>(), "(?s).{0,40}", "/[^\u{0}]{0,20}", stage).prop_map(
+            |((uuid, size), identity, path, stage)| PlaceRecord {
+                uuid: Uuid::from_bytes(uuid),
+                identity,
+                named: path.clone().into(),
+                path: path.into(),
+                size: Bytes::new(size),
+                stage,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn places_are_read_as_they_were_written(place in place()) {
+            let bytes = place.to_record().to_bytes();
+            let record = Record::parse(&bytes, PLACE, VERSION).unwrap();
+            prop_assert_eq!(PlaceRecord::from_record(&record).unwrap(), place);
+        }
+    }
+
+    #[test]
+    fn pools_are_read_as_they_were_written() {
+        let spec = PoolSpec::new(PoolId::new("p").unwrap()).at("/mnt/disks");
+        for stage in [PoolStage::Making, PoolStage::Ready, PoolStage::Removing] {
+            let spec = spec.clone().with_parameter("erase", "signatures");
+            let uuid = Uuid::from_bytes([7; 16]);
+            let pool = PoolRecord { uuid, spec, erasure: Erasure::Signatures, stage };
+            let record = Record::parse(&pool.to_record().to_bytes(), POOL, VERSION).unwrap();
+            assert_eq!(PoolRecord::from_record(&record).unwrap(), pool);
+        }
+    }
+
+    #[test]
+    fn a_format_1_record_is_read_for_ever() {
+        let text = "open-local exclusive-place 1\nidentity wwn:eui.1/partition:2:2048\n\
+            named /dev/disk/by-id/x\npath /dev/nvme0n1p2\npublished read-only\nrequested 1GiB\n\
+            size 2GiB\nstage claimed\ntag/0 App db\n\
+            token started ext4 01234567-89ab-cdef-0123-456789abcdef\n\
+            uuid 00112233-4455-6677-8899-aabbccddeeff\nvolume data\n";
+        let whole = format!("{text}end {:08x}\n", crate::state::crc32c(text.as_bytes()));
+        let record = Record::parse(whole.as_bytes(), PLACE, VERSION).unwrap();
+        let place = PlaceRecord::from_record(&record).unwrap();
+        let claim = place.claim().unwrap();
+        assert_eq!(claim.published, Some(true));
+        assert_eq!(claim.tags.get("App").map(String::as_str), Some("db"));
+        assert_eq!(place.to_record().to_bytes(), whole.as_bytes());
+    }
+}

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::places::{CAPABILITIES, MountPoints};
+use super::mounts::MountPoints;
+use super::places::CAPABILITIES;
 use crate::backend::Backend;
 use crate::capability::Capabilities;
 use crate::error::Result;

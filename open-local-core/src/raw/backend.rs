@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::disks::{CAPABILITIES, Disks};
+use super::disks::CAPABILITIES;
+use super::members::Disks;
 use crate::backend::Backend;
 use crate::capability::Capabilities;
 use crate::error::Result;

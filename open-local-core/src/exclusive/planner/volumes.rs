@@ -200,3 +200,131 @@ pub(crate) fn remove(id: &VolumeId, members: &Members, erasure: Erasure) -> Resu
     steps.push(Step::Record(Box::new(erasing)));
     Ok(Some(Work::new(op, id, steps)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::DeviceNumber;
+    use crate::exclusive::kind::{Away, Sighting};
+    use crate::exclusive::record::PlaceRecord;
+    use crate::token::Uuid;
+    use proptest::prelude::*;
+
+    /// What a place may be: its size in sectors, and what speaks against it.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum State {
+        Free,
+        Claimed,
+        Erasing,
+        Away,
+        ReadOnly,
+        Grown,
+        Shrunk,
+    }
+
+    fn member(n: u8, sectors: u64, state: State) -> Member {
+        let size = Bytes::new(sectors * 512);
+        let claim = Claim {
+            volume: VolumeId::new(format!("v{n}")).unwrap(),
+            requested: size,
+            tags: crate::Tags::new(),
+            token: FormatToken::Unused,
+            published: None,
+        };
+        let stage = match state {
+            State::Claimed => Stage::Claimed(Box::new(claim)),
+            State::Erasing => Stage::Erasing { erasure: Erasure::Zero, done: Bytes::ZERO },
+            _ => Stage::Free { leaves: String::new() },
+        };
+        let path = std::path::PathBuf::from(format!("/dev/d{n}"));
+        let at = Sighting {
+            path: path.clone(),
+            number: DeviceNumber::new(8, n.into()),
+            size: match state {
+                State::Grown => size.saturating_add(Bytes::new(512)),
+                State::Shrunk => size.saturating_sub(Bytes::new(512)),
+                _ => size,
+            },
+            block_size: Bytes::new(512),
+            read_only: state == State::ReadOnly,
+            sequence: None,
+            media: "ssd",
+        };
+        let uuid = Uuid::from_bytes([n; 16]);
+        let identity = format!("wwn:{n}");
+        let record = PlaceRecord { uuid, identity, named: path.clone(), path, size, stage };
+        let seen = match state {
+            State::Away => Err(Away::missing("it is away", "plug it in")),
+            _ => Ok(at),
+        };
+        Member { record, seen }
+    }
+
+    fn states() -> impl Strategy<Value = Vec<(u64, State)>> {
+        let state = prop_oneof![
+            4 => Just(State::Free),
+            1 => Just(State::Claimed),
+            1 => Just(State::Erasing),
+            1 => Just(State::Away),
+            1 => Just(State::ReadOnly),
+            1 => Just(State::Grown),
+            1 => Just(State::Shrunk),
+        ];
+        prop::collection::vec((1u64..40, state), 0..12)
+    }
+
+    proptest! {
+        /// The first way takes the smallest place that fits; none is offered that is not free, and
+        /// none is withheld that fits.
+        #[test]
+        fn the_smallest_free_place_that_fits_comes_first(
+            states in states(), required in 1u64..40, room in prop::option::of(0u64..20),
+        ) {
+            let list = (0u8..).zip(&states).map(|(n, (size, state))| member(n, *size, *state));
+            let members = Members { list: list.collect(), damaged: Vec::new() };
+            let mut spec = VolumeSpec::new(VolumeId::new("new").unwrap(), Bytes::new(required * 512));
+            if let Some(room) = room {
+                spec = spec.with_limit(Bytes::new((required + room) * 512));
+            }
+            let fits = |size: &u64| *size >= required && room.is_none_or(|r| *size <= required + r);
+            let mut wanted: Vec<u64> = states
+                .iter()
+                .filter(|(size, state)| *state == State::Free && fits(size))
+                .map(|(size, _)| *size)
+                .collect();
+            wanted.sort_unstable();
+            match ensure_volume(&spec, &members, "device") {
+                Ok(Some(ways)) => {
+                    let sizes: Vec<u64> = ways
+                        .iter()
+                        .map(|way| match &way.steps[..] {
+                            [Step::Prove { .. }, Step::Record(place)] => place.size.get() / 512,
+                            other => panic!("{other:?}"),
+                        })
+                        .collect();
+                    prop_assert_eq!(sizes, wanted);
+                }
+                Err(error) => {
+                    prop_assert_eq!(error.kind(), ErrorKind::OutOfSpace);
+                    prop_assert!(wanted.is_empty(), "{}", error.report());
+                }
+                Ok(None) => prop_assert!(false, "there is no such volume"),
+            }
+        }
+
+        /// What is said to be the largest is granted, and a sector more is not.
+        #[test]
+        fn the_largest_that_is_shown_is_granted(states in states()) {
+            let list = (0u8..).zip(&states).map(|(n, (size, state))| member(n, *size, *state));
+            let members = Members { list: list.collect(), damaged: Vec::new() };
+            let room = crate::exclusive::room::capacity(&members.list);
+            prop_assert!(room.used.saturating_add(room.available) <= room.total);
+            let ask = |size: Bytes| {
+                let spec = VolumeSpec::new(VolumeId::new("new").unwrap(), size);
+                ensure_volume(&spec, &members, "device").is_ok()
+            };
+            prop_assert!(room.largest.is_zero() || ask(room.largest));
+            prop_assert!(!ask(room.largest.saturating_add(Bytes::new(512))));
+        }
+    }
+}
