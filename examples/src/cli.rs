@@ -11,6 +11,7 @@ pub mod shell;
 pub mod snapshot;
 pub mod support;
 pub mod throttle;
+pub mod upkeep;
 pub mod volume;
 
 mod entry;
@@ -62,7 +63,7 @@ pub enum Command {
     /// Simulate where the pods of a cluster go: place, fill, drain, compare
     #[command(subcommand)]
     Plan(plan::Command),
-    /// Read LVM2 groups without the lvm2 tools
+    /// Read and change LVM2 groups without the lvm2 tools
     #[command(subcommand)]
     Lvm(lvm::Command),
     /// Show all of it working, verify it, and leave nothing behind
@@ -98,7 +99,7 @@ pub fn run(cli: Cli) -> Result<Answer> {
         Command::Volume(command) => volume::run(&Context::open(globals)?, command),
         Command::Snapshot(command) => snapshot::run(&Context::open(globals)?, command),
         Command::Throttle(command) => throttle::run(&Context::open(globals)?, command),
-        Command::Lvm(command) => lvm::run(command),
+        Command::Lvm(command) => lvm::run(&globals, command),
         Command::Recover => recover::run(&Context::open(globals)?),
         Command::Support(arguments) => support::run(&Context::open(globals)?, &arguments),
     }

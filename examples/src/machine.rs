@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use open_local_core::file::FileBackend;
 use open_local_core::fs::{Filesystems, HostFilesystems};
-use open_local_core::host::{Host, Progress, Quiescer, Roots, SystemLoops, SystemMounts};
+use open_local_core::host::{
+    Host, Progress, Quiescer, Roots, SystemDevices, SystemFolders, SystemLoops, SystemMounts,
+};
+use open_local_core::mountpoint::{self, MountpointBackend};
+use open_local_core::raw::RawBackend;
 use open_local_core::sim::{self, SimBackend, SimFilesystems, SimThrottle};
 use open_local_core::throttle::{HostThrottle, IoThrottle};
 use open_local_core::{
@@ -49,7 +53,9 @@ impl Machine {
         let mut registry = Registry::new();
         registry.register(Arc::new(SimBackend::new(&memory)))?;
         if name == SIM {
-            registry.register(file(&Self::seams(roots.clone(), &progress), None))?;
+            let real = Self::seams(roots.clone(), &progress);
+            registry.register(file(&real, None))?;
+            register_exclusive(&mut registry, &real)?;
             let host = memory.host().with_roots(roots).with_progress(progress);
             return Self::in_memory(memory, host, registry);
         }
@@ -57,13 +63,17 @@ impl Machine {
         let filesystems = Arc::new(HostFilesystems::new(host.clone(), Arc::new(SystemMounts)));
         let quiescer: Arc<dyn Quiescer> = filesystems.clone();
         registry.register(file(&host, Some(Arc::clone(&quiescer))))?;
+        register_exclusive(&mut registry, &host)?;
         let backend = registry.get(name)?;
+        // A directory on a file system carries no other one.
+        let filesystems: Option<Arc<dyn Filesystems>> =
+            if name == mountpoint::NAME { None } else { Some(filesystems) };
         Ok(Self {
             throttle: Some(Arc::new(HostThrottle::new(host.clone()))),
             host,
             registry,
             backend,
-            filesystems: Some(filesystems),
+            filesystems,
             quiescer: Some(quiescer),
             memory: None,
             real: true,
@@ -146,4 +156,12 @@ fn file(host: &Host, quiescer: Option<Arc<dyn Quiescer>>) -> Arc<dyn Backend> {
         Some(quiescer) => backend.with_quiescer(quiescer),
         None => backend,
     })
+}
+
+/// The backends whose volumes are whole disks and mount points.
+fn register_exclusive(registry: &mut Registry, host: &Host) -> Result<()> {
+    let devices = Arc::new(SystemDevices);
+    registry.register(Arc::new(RawBackend::new(host.clone(), devices.clone())))?;
+    let folders = Arc::new(SystemFolders);
+    registry.register(Arc::new(MountpointBackend::new(host.clone(), devices, folders)))
 }

@@ -8,6 +8,7 @@ pub mod change;
 pub mod device;
 pub mod filesystem;
 pub mod lvm;
+pub mod lvm_change;
 pub mod pool;
 pub mod size;
 pub mod snapshot;
@@ -60,6 +61,7 @@ pub fn phase_words(phase: Phase) -> String {
 pub fn attachment(attachment: Option<&Attachment>) -> Value {
     attachment.map_or(Value::Null, |a| {
         json!({
+            "kind": a.kind.as_str(),
             "device": a.device.to_string_lossy(),
             "number": a.number.to_string(),
             "read_only": a.read_only,

@@ -100,3 +100,24 @@ fn what_changes_is_printed_as_it_comes() {
     let ended = run(&["device", "list", "--no-open", "--watch", "--for", "0s"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
 }
+
+#[test]
+fn a_disk_is_claimed_erased_and_given_to_a_volume() {
+    let scratch = Scratch::new("program-raw");
+    let device = scratch.loop_device("disk", SIZE);
+    let (node, own) = (device.path().to_str().unwrap(), scratch.path().to_str().unwrap());
+    let raw = |arguments: &[&str]| {
+        let folders = ["--backend", "raw", "--state-dir", own, "--run-dir", own, "-y"];
+        run(&[&folders[..], arguments].concat())
+    };
+    let made = raw(&["pool", "create", "disks", "--set", &format!("devices={node}")]);
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    // Not before all of it is erased.
+    assert_ne!(raw(&["volume", "create", "db", "--size", "1MiB"]).code, 0);
+    let done = raw(&["pool", "maintain", "-o", "json"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!((&done.json()["done"], &done.json()["left"]), (&SIZE.get().into(), &0.into()));
+    let made = raw(&["volume", "create", "db", "--size", "1MiB"]);
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    assert_eq!(raw(&["volume", "remove", "db"]).code, 0);
+}

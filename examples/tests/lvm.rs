@@ -128,3 +128,39 @@ fn damage_and_mistakes_have_their_exit_codes() {
     assert_eq!(check.code, 13);
     assert_eq!(check.json()["findings"][0]["kind"], "damaged-text");
 }
+
+#[test]
+fn a_change_of_an_image_is_planned_and_not_carried_out() {
+    let image = Image::new("lvm-plan");
+    let folder = format!("{}.lvm", image.path());
+    std::fs::create_dir(&folder).unwrap();
+    let conf = format!("global {{\n locking_dir = \"{folder}/lock\"\n}}\n");
+    std::fs::write(format!("{folder}/lvm.conf"), conf).unwrap();
+    let lvm = |words: &[&str]| {
+        run(&[&["lvm"], words, &[image.path(), "--lvm-dir", &folder, "-o", "json"]].concat())
+    };
+    let before = std::fs::read(&image.0).unwrap();
+    let plan = lvm(&["volume", "create", "logs", "--size", "6KiB", "--dry-run"]);
+    assert_eq!(plan.code, 0, "{}", plan.stderr);
+    let plan = plan.json();
+    assert_eq!(plan["dry_run"], true);
+    let step = plan["plan"]["steps"][0].as_str().unwrap();
+    assert!(step.starts_with("create volume logs: 2 extents on "), "{step}");
+    let lost = lvm(&["volume", "reduce", "data", "--extents", "8", "--dry-run"]).json();
+    assert_eq!(lost["warnings"][0], "data: what lies behind 8 extents is lost");
+    let blank = format!("{folder}/blank");
+    std::fs::write(&blank, vec![0; 32 << 20]).unwrap();
+    let added = lvm(&["group", "extend", "vg", "--add", &blank, "--dry-run"]);
+    assert_eq!(added.code, 0, "{}", added.stderr);
+    let step = added.json()["plan"]["steps"][0].to_string();
+    assert!(step.contains("a physical volume: 3840 extents from byte 17825792"), "{step}");
+    let nothing = lvm(&["volume", "remove", "other", "--dry-run"]).json();
+    assert_eq!(nothing["plan"]["steps"].as_array().unwrap().len(), 0);
+    // An image is not written: its loop device, if it has one, would not know.
+    assert_eq!(lvm(&["volume", "remove", "data", "--yes"]).code, 2);
+    assert_eq!(lvm(&["volume", "extend", "data", "--size", "1GiB", "--dry-run"]).code, 5);
+    assert_eq!(lvm(&["volume", "extend", "data", "--dry-run"]).code, 2);
+    assert_eq!(lvm(&["group", "tag", "vg", "--dry-run"]).code, 2);
+    assert!(std::fs::read(&image.0).unwrap() == before);
+    std::fs::remove_dir_all(&folder).unwrap();
+}

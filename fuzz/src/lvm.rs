@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use open_local_lvm::exec::LvmConf;
 use open_local_lvm::format::check::{MAX_FINDINGS, check};
 use open_local_lvm::format::crc::crc;
 use open_local_lvm::format::group::Metadata;
@@ -23,6 +24,14 @@ fn sectors(data: &[u8], at: usize, from: usize) -> [[u8; SECTOR]; 2] {
     let checksum = crc(&good[from..]).to_le_bytes();
     good[at..at + 4].copy_from_slice(&checksum);
     [sector, good]
+}
+
+/// Any configuration gives an answer, the same one each time.
+pub(crate) fn conf(data: &[u8]) {
+    let conf = LvmConf::parse(data);
+    assert_eq!(conf, LvmConf::parse(data));
+    let _ = (conf.text("global/locking_dir"), conf.number("backup/retain_min"));
+    let _ = conf.flag("backup/archive");
 }
 
 pub(crate) fn label(data: &[u8]) {

@@ -169,7 +169,7 @@ impl Capabilities {
             ("persistent", self.persistent),
             ("exclusive", self.exclusive),
             ("block", self.block),
-            ("read-only", self.read_only),
+            ("publish-read-only", self.read_only),
         ]
     }
 }
@@ -204,7 +204,7 @@ mod tests {
             ("persistent", none.with_persistent(true)),
             ("exclusive", none.with_exclusive(true)),
             ("block", none.with_block(true)),
-            ("read-only", none.with_read_only(true)),
+            ("publish-read-only", none.with_read_only(true)),
         ];
         for (name, capabilities) in each {
             let flags = capabilities.flags();

@@ -63,8 +63,6 @@ mod apply;
 mod backend;
 mod clock;
 mod content;
-#[cfg(feature = "raw")]
-mod crash_disks;
 mod device;
 #[cfg(feature = "raw")]
 mod disks;
@@ -72,6 +70,8 @@ mod faults;
 mod files;
 #[cfg(feature = "mountpoint")]
 mod folders;
+#[cfg(feature = "raw")]
+mod logged_disks;
 #[cfg(feature = "file")]
 mod loops;
 mod machine;
@@ -103,13 +103,13 @@ mod tests;
 pub use backend::SimBackend;
 pub use clock::SimClock;
 #[cfg(feature = "raw")]
-pub use crash_disks::{Crash, CrashDisks, DiskEvent};
-#[cfg(feature = "raw")]
 pub use disks::{SimDiscard, SimDisks};
 pub use faults::FailAt;
 pub use files::{SimFiles, sim_host};
 #[cfg(feature = "mountpoint")]
 pub use folders::SimFolders;
+#[cfg(feature = "raw")]
+pub use logged_disks::{Crash, DiskEvent, LoggedDisks};
 #[cfg(feature = "file")]
 pub use loops::SimLoops;
 pub use machine::Machine;

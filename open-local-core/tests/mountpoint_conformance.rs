@@ -137,7 +137,10 @@ impl BlockIo for InFile {
     }
 
     fn flush(&self) -> io::Result<()> {
-        self.files.open(&self.path, OpenMode::ReadWrite)?.flush()?;
+        match self.files.open(&self.path, OpenMode::ReadWrite) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?.flush()?,
+        }
         self.files.sync_dir(self.path.parent().unwrap())
     }
 

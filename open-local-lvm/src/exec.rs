@@ -9,10 +9,12 @@
 //! - `observe`: what the devices hold; `commit`: one text to all metadata areas;
 //! - `recover`: what a cut-off commit left, found and repaired ([`Session::repair`]);
 //! - `members`: physical volumes and groups come and go;
+//! - `active`: which volumes the kernel has as devices;
 //! - `keep`: archive and backup files; `hints`: lvm2's note of devices.
 
 pub mod locks;
 
+mod active;
 mod batch;
 mod commit;
 mod device;
@@ -29,6 +31,7 @@ mod refusal;
 mod session;
 mod settings;
 
+pub use active::{ActiveVolume, active_volumes, require_inactive};
 pub use batch::Request;
 pub use commit::Degraded;
 pub use keep::read_backup;

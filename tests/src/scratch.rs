@@ -60,6 +60,20 @@ impl Scratch {
         Self { run, folder, backing }
     }
 
+    /// The same with the backing files on the disk below, for those who measure flushes.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test that can't have its folder must fail")]
+    pub fn on_disk(test: &str) -> Self {
+        let mut scratch = Self::new(test);
+        let backing = scratch.folder.join("backing");
+        fs::create_dir_all(&backing).expect("make the folder of backing files");
+        scratch.backing = backing;
+        scratch
+    }
+
     /// The run id: a prefix of everything this test makes.
     #[must_use]
     pub fn run_id(&self) -> &str {

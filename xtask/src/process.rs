@@ -70,6 +70,12 @@ impl Call {
         self
     }
 
+    /// For a program that runs longer, or shorter, than the usual one.
+    pub(crate) fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
     /// The line a person would type.
     pub(crate) fn line(&self) -> String {
         let env = self.env.iter().map(|(k, v)| format!("{k}={v:?}"));
@@ -250,8 +256,8 @@ mod tests {
     #[test]
     fn a_logged_call_ends_with_its_deadline_and_keeps_what_it_printed() {
         let log = std::env::temp_dir().join(format!("xtask-process-{}.log", std::process::id()));
-        let mut call = Call::new("sh", &["-c", "echo begun; sleep 600"]);
-        call.deadline = Duration::from_secs(1);
+        let call = Call::new("sh", &["-c", "echo begun; sleep 600"]);
+        let call = call.deadline(Duration::from_secs(1));
         let ended = call.logged(&log);
         let text = fs::read_to_string(&log).unwrap();
         fs::remove_file(&log).unwrap();

@@ -1,6 +1,16 @@
-//! `open-local lvm …`: volume groups as they lie on devices; reading only.
+//! `open-local lvm …`: volume groups as they lie on devices, read and changed without the lvm2
+//! tools. Volumes are entries of the metadata here: nothing is activated.
 
+pub mod group;
+pub mod site;
+pub mod volume;
+
+mod change;
 mod image;
+mod members;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
@@ -16,9 +26,10 @@ use open_local_lvm::scan::{Options, Scan, ScannedGroup, Severity};
 
 use self::image::Image;
 use crate::answer::Answer;
+use crate::context::Globals;
 use crate::view::lvm as shown;
 
-/// What to read of LVM2 groups.
+/// What to do with LVM2 groups.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Say what each device holds, and which groups they make
@@ -44,6 +55,12 @@ pub enum Command {
         #[command(flatten)]
         on: On,
     },
+    /// Make, change, repair and remove groups
+    #[command(subcommand)]
+    Group(group::Command),
+    /// Make, change and remove volumes in the metadata of a group; nothing is activated
+    #[command(subcommand)]
+    Volume(volume::Command),
 }
 
 /// The devices to read; no others are touched.
@@ -126,9 +143,12 @@ impl Units {
 ///
 /// # Errors
 /// `NotFound` for a device or group that is not there, `InvalidArgument` for an unknown column;
-/// what is wrong with a device or group is a finding, and the failure of `check`.
-pub fn run(command: Command) -> Result<Answer> {
+/// what is wrong with a device or group is a finding, and the failure of `check`. Those of
+/// [`group::run`] and [`volume::run`].
+pub fn run(globals: &Globals, command: Command) -> Result<Answer> {
     match command {
+        Command::Group(command) => group::run(globals, &command),
+        Command::Volume(command) => volume::run(globals, &command),
         Command::Scan { on } => {
             let scan = scan(&on)?;
             Ok(Answer::new(shown::scan_json(&scan), shown::scan_text(&scan)))

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use open_local_core::{Bytes, Op, PoolId, PoolSpec, Ratio, Removed, Result, Subject};
+use open_local_core::{
+    Bytes, Op, PoolExt, PoolId, PoolSpec, Ratio, Removed, Result, Subject, Upkeep,
+};
 use serde_json::{Value, json};
 
-use super::{confirm, values};
+use super::{confirm, upkeep, values};
 use crate::answer::Answer;
 use crate::context::{Context, absolute};
 use crate::view::{OutcomeWord, pool as view};
@@ -23,6 +25,11 @@ pub enum Command {
         /// Its name; may be left out where there is only one
         name: Option<PoolId>,
     },
+    /// Do what was left for later, such as erasing the devices of removed volumes
+    Maintain {
+        /// Its name; may be left out where there is only one
+        name: Option<PoolId>,
+    },
     /// Remove an empty pool
     Remove {
         /// Its name
@@ -35,7 +42,8 @@ pub enum Command {
 pub struct Create {
     /// Its name
     pub name: PoolId,
-    /// Where it lives, as the backend reads it: a directory for the backend file
+    /// Where it lives, as the backend reads it: a directory for file, a device or a folder of links
+    /// to devices for raw, a folder whose sub-folders are mount points for mountpoint
     #[arg(long, value_name = "PATH")]
     pub at: Option<PathBuf>,
     /// The most bytes it may use [default: all its location has]
@@ -50,6 +58,9 @@ pub struct Create {
     /// A setting only this backend knows; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = values::pair)]
     pub settings: Vec<(String, String)>,
+    /// Do not wait until new places, such as disks, are erased
+    #[arg(long)]
+    pub no_wait: bool,
 }
 
 impl Create {
@@ -84,6 +95,7 @@ pub fn run(context: &Context, command: Command) -> Result<Answer> {
             Ok(Answer::new(json!({ "pools": list }), view::table(&pools)))
         }
         Command::Show { name } => show(context, name),
+        Command::Maintain { name } => maintain(context, name),
         Command::Remove { name } => remove(context, &name),
     }
 }
@@ -111,10 +123,15 @@ fn create(context: &Context, arguments: &Create) -> Result<Answer> {
     let done = context.backend().ensure_pool(&spec)?;
     let (word, pool) = (done.word(), done.get());
     let (id, backend) = (pool.id(), &pool.backend);
-    Ok(Answer::new(
+    let answer = Answer::new(
         json!({ "outcome": word, "pool": view::json(pool) }),
         format!("pool {id}: {word} (backend {backend})"),
-    ))
+    );
+    if !context.backend().capabilities().exclusive {
+        return Ok(answer);
+    }
+    let open = context.backend().open_pool(id)?;
+    Ok(upkeep::after(context, open.as_ref(), !arguments.no_wait, answer))
 }
 
 fn show(context: &Context, name: Option<PoolId>) -> Result<Answer> {
@@ -123,6 +140,19 @@ fn show(context: &Context, name: Option<PoolId>) -> Result<Answer> {
     let (info, can) = (pool.info()?, pool.capabilities());
     let thin = pool.thin().map(|thin| thin.thin_usage()).transpose()?;
     Ok(Answer::new(view::full_json(&info, &can, thin.as_ref()), view::facts(&info, &can)))
+}
+
+fn maintain(context: &Context, name: Option<PoolId>) -> Result<Answer> {
+    let id = name.map_or_else(|| context.pool_id(), Ok)?;
+    let steps = ["do what was left for later, until nothing is".to_owned()];
+    if let Some(answer) = context.planned_steps(Subject::from(&id), &steps) {
+        return Ok(answer);
+    }
+    let Upkeep { done, left, .. } = context.backend().open_pool(&id)?.maintain_all()?;
+    Ok(Answer::new(
+        json!({ "done": done.get(), "left": left.get() }),
+        format!("pool {id}: {done} done, {left} left"),
+    ))
 }
 
 fn remove(context: &Context, id: &PoolId) -> Result<Answer> {

@@ -1,14 +1,16 @@
 //! `open-local recover`.
 
-use open_local_core::{Error, Op, Result, Subject};
+use open_local_core::{Error, Op, Pool, Result, Subject};
 use serde_json::{Value, json};
 
+use super::upkeep;
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::failure;
+use crate::view::size;
 
 /// Thaws what killed processes left frozen, opens every pool (which finishes or undoes what was
-/// interrupted in it), and brings recorded I/O limits up to date. Goes on after a failure; the
+/// interrupted in it), erases what was removed and waits for it, and brings recorded I/O limits up to date. Goes on after a failure; the
 /// exit code is that of the first one.
 ///
 /// # Errors
@@ -17,6 +19,7 @@ pub fn run(context: &Context) -> Result<Answer> {
     let steps = [
         "thaw file systems that killed processes left frozen".to_owned(),
         "open every pool, which finishes or undoes what was interrupted".to_owned(),
+        "erase what was removed and waits for it".to_owned(),
         "write recorded I/O limits to cgroups that lack them".to_owned(),
     ];
     if let Some(answer) = context.planned_steps(Subject::Host, &steps) {
@@ -33,12 +36,16 @@ pub fn run(context: &Context) -> Result<Answer> {
         report.note("frozen file systems", swept);
     }
     for pool in machine.backend.list_pools()? {
-        let opened = machine
-            .backend
-            .open_pool(pool.id())
-            .and_then(|opened| opened.info())
-            .map(|info| info.health.to_string());
-        report.note(&format!("pool {}", pool.id()), opened);
+        let what = format!("pool {}", pool.id());
+        match machine.backend.open_pool(pool.id()) {
+            Ok(opened) => {
+                if opened.capabilities().exclusive {
+                    report.note(&format!("{what}, erasing"), erased(context, opened.as_ref()));
+                }
+                report.note(&what, opened.info().map(|info| info.health.to_string()));
+            }
+            Err(error) => report.note(&what, Err(error)),
+        }
     }
     if let Some(throttle) = &machine.throttle {
         let limits = throttle
@@ -47,6 +54,16 @@ pub fn run(context: &Context) -> Result<Answer> {
         report.note("I/O limits", limits);
     }
     Ok(report.answer())
+}
+
+/// Erases what waits for it.
+fn erased(context: &Context, pool: &dyn Pool) -> Result<String> {
+    let left = upkeep::finish(pool, context.machine.host.clock.as_ref());
+    match (left.error, left.bytes.is_zero()) {
+        (Some(error), _) => Err(error),
+        (None, true) => Ok("nothing left to erase".to_owned()),
+        (None, false) => Ok(format!("another process is erasing {}", size::human(left.bytes))),
+    }
 }
 
 #[derive(Default)]

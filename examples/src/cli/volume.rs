@@ -12,7 +12,7 @@ use open_local_core::{
 };
 use serde_json::{Value, json};
 
-use super::{confirm, values};
+use super::{confirm, upkeep, values};
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::view::{self, OutcomeWord, volume as shown};
@@ -70,6 +70,9 @@ pub enum Command {
     Remove {
         /// Its name
         name: VolumeId,
+        /// Do not wait until its place is erased, where that takes its time
+        #[arg(long)]
+        no_wait: bool,
     },
     /// Allow one more format, which destroys what the volume holds
     AllowFormat {
@@ -218,7 +221,7 @@ pub fn run(context: &Context, command: Command) -> Result<Answer> {
         Command::Format(arguments) => filesystem::format(context, &arguments),
         Command::Mount(arguments) => filesystem::mount(context, &arguments),
         Command::Unmount { target } => filesystem::unmount(context, &target),
-        Command::Remove { name } => remove(context, &name),
+        Command::Remove { name, no_wait } => remove(context, &name, no_wait),
         Command::AllowFormat { name } => filesystem::allow_format(context, &name),
         Command::Clone { source, name, size } => clone(context, source, name, size),
         Command::Usage { target } => filesystem::usage(context, &target),
@@ -359,7 +362,7 @@ pub(super) fn unpublish(context: &Context, source: &Source) -> Result<Answer> {
     ))
 }
 
-fn remove(context: &Context, id: &VolumeId) -> Result<Answer> {
+fn remove(context: &Context, id: &VolumeId, no_wait: bool) -> Result<Answer> {
     let pool = context.pool()?;
     let change = Change::RemoveVolume(id.clone());
     if let Some(answer) = context.planned(pool.as_ref(), &change)? {
@@ -370,5 +373,7 @@ fn remove(context: &Context, id: &VolumeId) -> Result<Answer> {
     confirm::destruction(&context.globals, Op::RemoveVolume, Subject::from(id), &what)?;
     let done = pool.remove_volume(id)?;
     let (word, last) = (done.word(), done.object().map(shown::json));
-    Ok(Answer::new(json!({ "outcome": word, "volume": last }), format!("volume {id}: {word}")))
+    let answer =
+        Answer::new(json!({ "outcome": word, "volume": last }), format!("volume {id}: {word}"));
+    Ok(upkeep::after(context, pool.as_ref(), !no_wait, answer))
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use open_local_core::{
-    Attachment, Capabilities, Change, Ensured, FormatToken, FormatTokens, Grown, Op, Plan, Pool,
-    PoolExt, PoolInfo, PublishSpec, Removed, Result, SnapshotId, SnapshotInfo, SnapshotSpec,
-    Snapshots, Source, Subject, ThinProvisioning, VolumeId, VolumeInfo, VolumeSpec,
+    Attachment, Bytes, Capabilities, Change, Ensured, FormatToken, FormatTokens, Grown, Op, Plan,
+    Pool, PoolExt, PoolInfo, PublishSpec, Removed, Result, SnapshotId, SnapshotInfo, SnapshotSpec,
+    Snapshots, Source, Subject, ThinProvisioning, Upkeep, VolumeId, VolumeInfo, VolumeSpec,
 };
 
 use super::{Done, Observer};
@@ -59,11 +59,7 @@ impl Pool for ObservedPool {
         self.change(Op::EnsureVolume, &change, |p| p.ensure_volume(spec))
     }
 
-    fn grow_volume(
-        &self,
-        id: &VolumeId,
-        size: open_local_core::Bytes,
-    ) -> Result<Grown<VolumeInfo>> {
+    fn grow_volume(&self, id: &VolumeId, size: Bytes) -> Result<Grown<VolumeInfo>> {
         let change = Change::GrowVolume(id.clone(), size);
         self.change(Op::GrowVolume, &change, |p| p.grow_volume(id, size))
     }
@@ -81,6 +77,18 @@ impl Pool for ObservedPool {
     fn remove_volume(&self, id: &VolumeId) -> Result<Removed<VolumeInfo>> {
         let change = Change::RemoveVolume(id.clone());
         self.change(Op::RemoveVolume, &change, |p| p.remove_volume(id))
+    }
+
+    fn maintain(&self, budget: Bytes) -> Result<Upkeep> {
+        // Logged only where something was done: it is called over and over.
+        let upkeep = self.inner.maintain(Bytes::ZERO)?;
+        if upkeep.left.is_zero() || budget.is_zero() {
+            return Ok(upkeep);
+        }
+        let subject = self.inner.info().map_or(Subject::Host, |info| Subject::from(info.id()));
+        self.observer
+            .run(Op::Maintain, &subject, None, || self.inner.maintain(budget).map(Done))
+            .map(|done| done.0)
     }
 
     fn plan(&self, change: &Change) -> Result<Plan> {

@@ -9,7 +9,7 @@ use crate::capability::Capabilities;
 use crate::change::{Change, Plan};
 use crate::error::{Op, Result, Subject};
 use crate::ids::{PoolId, VolumeId};
-use crate::info::{Attachment, PoolInfo, VolumeInfo};
+use crate::info::{Attachment, PoolInfo, Upkeep, VolumeInfo};
 use crate::outcome::{Ensured, Grown, Removed};
 use crate::pool::{Pool, PoolExt};
 use crate::spec::{PublishSpec, Source, VolumeSpec};
@@ -161,6 +161,14 @@ impl AsyncPool {
     /// As for the type.
     pub async fn remove_volume(&self, id: VolumeId) -> Result<Removed<VolumeInfo>> {
         self.call(Op::RemoveVolume, &id.clone(), move |p| p.remove_volume(&id)).await
+    }
+
+    /// [`Pool::maintain`].
+    ///
+    /// # Errors
+    /// As for the type.
+    pub async fn maintain(&self, budget: Bytes) -> Result<Upkeep> {
+        self.call(Op::Maintain, &self.id, move |p| p.maintain(budget)).await
     }
 
     /// [`Pool::plan`].

@@ -90,6 +90,14 @@ pub trait DeviceHandle: BlockIo {
         Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
     }
 
+    /// What whoever attached a loop device has named it; `None` for any other device.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    fn tag(&self) -> io::Result<Option<String>> {
+        Ok(None)
+    }
+
     /// Refuses writes from now on, whoever makes them, or lets them pass; a reboot forgets it.
     ///
     /// # Errors
@@ -126,6 +134,8 @@ pub trait Devices: Debug + Send + Sync {
     }
 }
 
+/// The major number of loop devices (`Documentation/admin-guide/devices.txt` of the kernel).
+const LOOP_MAJOR: u32 = 7;
 /// Writers named.
 const MAX_WRITERS: usize = 8;
 
@@ -321,6 +331,21 @@ impl DeviceHandle for SystemDevice {
         // Unlike the ioctl BLKDISCARD, whose result reads as anything, punching a hole succeeds
         // only where the device zeroes what it unmaps (`BLKDEV_ZERO_NOFALLBACK`, Linux 6.18).
         self.reserve(FallocateFlags::FALLOC_FL_PUNCH_HOLE, offset, len)
+    }
+
+    fn tag(&self) -> io::Result<Option<String>> {
+        if self.number()?.major() != LOOP_MAJOR {
+            return Ok(None);
+        }
+        let info = match ioctl::loop_status(&self.file) {
+            // Nothing is attached, or it shows a partition of one.
+            Err(e) if matches!(e.raw_os_error(), Some(libc::ENXIO | libc::ENOTTY)) => {
+                return Ok(None);
+            }
+            answer => answer?,
+        };
+        let name = info.lo_file_name.split(|byte| *byte == 0).next().unwrap_or_default();
+        Ok(Some(String::from_utf8_lossy(name).into_owned()))
     }
 
     fn set_read_only(&self, on: bool) -> io::Result<()> {

@@ -51,8 +51,7 @@ fn describe(stat: &nix::sys::stat::FileStat) -> FileStat {
         allocated: Sectors::new(number(stat.st_blocks)).to_bytes().unwrap_or(Bytes::MAX),
         device: DeviceNumber::from_dev_t(stat.st_dev),
         inode: stat.st_ino,
-        stands_for: (kind == FileKind::BlockDevice)
-            .then(|| DeviceNumber::from_dev_t(stat.st_rdev)),
+        stands_for: (kind == FileKind::BlockDevice).then(|| DeviceNumber::from_dev_t(stat.st_rdev)),
     }
 }
 

@@ -11,7 +11,9 @@ use super::mark::{self, Mark};
 use crate::capability::Capabilities;
 use crate::device::DeviceNumber;
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
-use crate::exclusive::{Allowed, Away, Erasure, Found, Job, Kind, Piece, PlaceRecord, Seen, Sighting};
+use crate::exclusive::{
+    Allowed, Away, Erasure, Found, Job, Kind, Piece, PlaceRecord, Seen, Sighting,
+};
 use crate::host::{
     DeviceAccess, Devices, FolderHandle, Folders, Host, MountEntry, mounted_at, parse_mountinfo,
     read_small,
@@ -217,7 +219,11 @@ impl MountPoints {
                 Ok(Some(sighting)) if entry.target == place.path => return Ok(sighting),
                 Ok(Some(sighting)) => drop(found.insert(entry.number, sighting)),
                 Ok(None) => continue,
-                Err(error) => drop(trouble.get_or_insert(error)),
+                Err(error) if entry.target == place.path => drop(trouble.get_or_insert(error)),
+                // Another disk's trouble is no reason to doubt that this one is away.
+                Err(error) => {
+                    tracing::debug!(target = %entry.target.display(), error = %error.report());
+                }
             }
             looked_at.insert(entry.number);
         }
@@ -233,13 +239,15 @@ impl MountPoints {
                 ),
                 "unmount the copy",
             )),
-            (None, _, Some(error)) if error.kind() != ErrorKind::NotFound => Err(Away {
-                kind: error.kind(),
-                why: error.report().to_string(),
-                remedy,
-            }),
+            (None, _, Some(error)) if error.kind() != ErrorKind::NotFound => {
+                Err(Away { kind: error.kind(), why: error.report().to_string(), remedy })
+            }
             (None, ..) => Err(Away::missing(
-                format!("{} is mounted nowhere (it was at {})", place.identity, place.path.display()),
+                format!(
+                    "{} is mounted nowhere (it was at {})",
+                    place.identity,
+                    place.path.display()
+                ),
                 remedy,
             )),
         }
@@ -343,15 +351,14 @@ impl Kind for MountPoints {
                         "its file system, {kind}, has no UUID on a device of this host: only a \
                          file of ours would tell it from another one"
                     );
-                    let remedy =
-                        format!("take that risk: --set {UNIDENTIFIED}={}", path.display());
+                    let remedy = format!("take that risk: --set {UNIDENTIFIED}={}", path.display());
                     return Err(refused(path, why, &remedy));
                 }
             },
         };
-        let sighting = self.sighting(&opened, path).map_err(|e| {
-            Error::from_io(op, Subject::path(path), "can't read its room", e)
-        })?;
+        let sighting = self
+            .sighting(&opened, path)
+            .map_err(|e| Error::from_io(op, Subject::path(path), "can't read its room", e))?;
         Ok(Found { named: path.to_path_buf(), identity, sighting })
     }
 
@@ -420,7 +427,10 @@ impl Kind for MountPoints {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
                 Err(failed(&at.path, "can't remove the file that says whose it is")(e))
             }
-            _ => Ok(()),
+            _ => {
+                let lasts = opened.folder.sync();
+                lasts.map_err(failed(&at.path, "can't flush its file system"))
+            }
         }
     }
 

@@ -13,6 +13,8 @@ use crate::units::{Bytes, Sectors};
 const MAX_ATTRIBUTE: usize = 64 << 10;
 /// What an identity begins with that is no more than a name.
 const BY_NAME: &str = "node:";
+/// What stands between the identity of a disk and the number of its partition.
+const PARTITION: &str = "/partition:";
 
 /// What says who a device is, as far as it says so.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,9 +23,35 @@ struct Facts {
     serial: Option<String>,
     dm_uuid: Option<String>,
     md_uuid: Option<String>,
-    backing_file: Option<(PathBuf, DeviceNumber, u64)>,
+    backing_file: Option<Window>,
     /// Number, start in sectors, and UUID of a partition.
     partition: Option<(u32, u64, Option<String>)>,
+}
+
+/// The part of a file that a loop device shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Window {
+    path: PathBuf,
+    /// The device of the file's file system, and its inode: two names are one file.
+    device: DeviceNumber,
+    inode: u64,
+    /// Where the part begins, in bytes.
+    offset: u64,
+}
+
+impl Window {
+    fn identity(&self) -> String {
+        let Self { path, device, inode, offset } = self;
+        let start = if *offset == 0 { String::new() } else { format!("+{offset}") };
+        format!("loop:{device}:{inode}{start}:{}", path.display())
+    }
+}
+
+/// Whether a serial number or world-wide name is one: firmware that has none tells zeroes or
+/// blanks, the same for every disk.
+fn says_something(text: &str) -> bool {
+    let id = text.split_once('.').map_or(text, |(_, id)| id);
+    id.bytes().any(|byte| byte.is_ascii_alphanumeric() && byte != b'0')
 }
 
 /// The identity these facts make; `None` if nothing in them outlasts a reboot.
@@ -31,22 +59,32 @@ struct Facts {
 /// One line of printable text: it is stored, compared and shown.
 fn identity(facts: &Facts) -> Option<String> {
     let plain = |text: &String| text.split_whitespace().collect::<Vec<_>>().join("_");
-    let file = facts
-        .backing_file
-        .as_ref()
-        .map(|(path, device, inode)| format!("loop:{device}:{inode}:{}", path.display()));
+    let file = facts.backing_file.as_ref().map(Window::identity);
     let dm = facts.dm_uuid.as_ref().map(|uuid| format!("dm:{}", plain(uuid)));
     let md = facts.md_uuid.as_ref().map(|uuid| format!("md:{}", plain(uuid)));
-    let wwn = facts.wwn.as_ref().map(|wwn| format!("wwn:{}", plain(wwn)));
-    let serial = facts.serial.as_ref().map(|serial| format!("serial:{}", plain(serial)));
+    let wwn = facts.wwn.as_ref().filter(|wwn| says_something(wwn));
+    let wwn = wwn.map(|wwn| format!("wwn:{}", plain(wwn)));
+    let serial = facts.serial.as_ref().filter(|serial| says_something(serial));
+    let serial = serial.map(|serial| format!("serial:{}", plain(serial)));
     let whole = dm.or(md).or(file).or(wwn).or(serial)?;
     Some(match &facts.partition {
         None => whole,
         Some((number, start, uuid)) => {
             let uuid = uuid.as_ref().map_or(String::new(), |uuid| format!(":{}", plain(uuid)));
-            format!("{whole}/partition:{number}:{start}{uuid}")
+            format!("{whole}{PARTITION}{number}:{start}{uuid}")
         }
     })
+}
+
+/// Whether an identity is that of a partition of another one's disk.
+pub(super) fn is_partition(one: &str, of: &str) -> bool {
+    if let Some((name, disk)) = one.strip_prefix(BY_NAME).zip(of.strip_prefix(BY_NAME)) {
+        // `disk_name` of the kernel: a `p` where the disk's name ends in a digit.
+        let between = if disk.ends_with(|c: char| c.is_ascii_digit()) { "p" } else { "" };
+        let number = name.strip_prefix(disk).and_then(|rest| rest.strip_prefix(between));
+        return number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+    }
+    one.strip_prefix(of).is_some_and(|rest| rest.starts_with(PARTITION))
 }
 
 /// A block device as sysfs describes it.
@@ -61,6 +99,7 @@ pub(super) struct Disk {
     pub(super) read_only: bool,
     pub(super) sequence: Option<u64>,
     pub(super) rotational: Option<bool>,
+    window: Option<Window>,
 }
 
 impl Disk {
@@ -70,6 +109,22 @@ impl Disk {
             Some(name) => self.identity.is_none() && self.name == name,
             None => self.identity.as_deref() == Some(identity),
         }
+    }
+
+    /// Whether another one stands for bytes of the same file: by another of its names, or another
+    /// part of it that overlaps.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let (Some(one), Some(two)) = (&self.window, &other.window) else {
+            return false;
+        };
+        let range = |window: &Window, disk: &Self| {
+            window.offset..window.offset.saturating_add(disk.size.get())
+        };
+        let (a, b) = (range(one, self), range(two, other));
+        self.number != other.number
+            && (one.device, one.inode) == (two.device, two.inode)
+            && a.start < b.end
+            && b.start < a.end
     }
 
     /// The identity of a device that has none: its name, which another one may have tomorrow.
@@ -125,7 +180,8 @@ impl Attributes<'_> {
             let path = PathBuf::from(path);
             // A file whose name is gone is found by nobody after a reboot: stat fails.
             let stat = self.host.files.stat(&path).ok()?;
-            Some((path, stat.device, stat.inode))
+            let offset = first(&["loop/offset"]).and_then(|text| text.parse().ok()).unwrap_or(0);
+            Some(Window { path, device: stat.device, inode: stat.inode, offset })
         });
         Facts {
             wwn: first(&["wwid", "device/wwid"]),
@@ -154,14 +210,16 @@ pub(super) fn disk(host: &Host, number: DeviceNumber) -> Option<Disk> {
         .first(&["queue/logical_block_size", "../queue/logical_block_size"])
         .and_then(|text| text.parse().ok());
     let rotational = attributes.first(&["queue/rotational", "../queue/rotational"]);
+    let facts = attributes.facts(&uevent);
     Some(Disk {
         number,
-        identity: identity(&attributes.facts(&uevent)),
+        identity: identity(&facts),
         size: Sectors::new(sectors).to_bytes().unwrap_or(Bytes::ZERO),
         block_size: Bytes::new(block_size.unwrap_or(512)),
         read_only: attributes.text("ro").as_deref() == Some("1"),
         sequence: attributes.number("diskseq"),
         rotational: rotational.map(|text| text == "1"),
+        window: facts.backing_file.filter(|_| facts.partition.is_none()),
         name,
     })
 }
@@ -220,8 +278,64 @@ mod tests {
         let nothing = Facts { partition: Some((1, 0, None)), ..Facts::default() };
         assert_eq!(identity(&nothing), None);
         let number = DeviceNumber::new(254, 1);
-        let file = Facts { backing_file: Some(("/a b".into(), number, 7)), ..Facts::default() };
+        let window = Window { path: "/a b".into(), device: number, inode: 7, offset: 0 };
+        let file = Facts { backing_file: Some(window.clone()), ..Facts::default() };
         assert_eq!(identity(&file), some("loop:254:1:7:/a b"));
+        // Two parts of a file are not the same device.
+        let part = Window { offset: 512, ..window };
+        let part = Facts { backing_file: Some(part), ..Facts::default() };
+        assert_eq!(identity(&part), some("loop:254:1:7+512:/a b"));
+    }
+
+    #[test]
+    fn a_partition_is_known_to_be_one_of_its_disk() {
+        let part =
+            Facts { partition: Some((2, 2048, None)), wwn: some("eui.1"), ..Facts::default() };
+        let whole = Facts { partition: None, ..part.clone() };
+        let [part, whole] = [part, whole].map(|facts| identity(&facts).unwrap());
+        assert!(is_partition(&part, &whole));
+        assert!(!is_partition(&whole, &part) && !is_partition(&whole, &whole));
+        for (one, of, is) in [
+            ("node:vda1", "node:vda", true),
+            ("node:loop1p1", "node:loop1", true),
+            ("node:loop10", "node:loop1", false),
+            ("node:vda", "node:vda", false),
+            ("wwn:eui.12", "wwn:eui.1", false),
+        ] {
+            assert_eq!(is_partition(one, of), is, "{one} {of}");
+        }
+    }
+
+    #[test]
+    fn what_every_disk_of_a_maker_says_is_no_identity() {
+        for blank in ["0000000000000000", "naa.0000000000000000", "eui.0", "-", "00 00", "naa."] {
+            let facts = Facts { wwn: some(blank), serial: some(blank), ..Facts::default() };
+            assert_eq!(identity(&facts), None, "{blank}");
+            let facts = Facts { wwn: some(blank), serial: some("S1"), ..Facts::default() };
+            assert_eq!(identity(&facts), some("serial:S1"), "{blank}");
+        }
+    }
+
+    #[test]
+    fn parts_of_one_file_that_overlap_are_told() {
+        let disk = |minor, path: &str, inode, offset| {
+            let device = DeviceNumber::new(254, 1);
+            Disk {
+                number: DeviceNumber::new(7, minor),
+                name: format!("loop{minor}"),
+                identity: None,
+                size: Bytes::new(1024),
+                block_size: Bytes::new(512),
+                read_only: false,
+                sequence: None,
+                rotational: None,
+                window: Some(Window { path: path.into(), device, inode, offset }),
+            }
+        };
+        let one = disk(1, "/a", 7, 0);
+        assert!(one.overlaps(&disk(2, "/link", 7, 0)) && one.overlaps(&disk(2, "/a", 7, 512)));
+        assert!(!one.overlaps(&one) && !one.overlaps(&disk(2, "/a", 7, 1024)));
+        assert!(!one.overlaps(&disk(2, "/b", 8, 0)));
     }
 
     #[test]
@@ -235,6 +349,7 @@ mod tests {
             read_only: false,
             sequence: None,
             rotational: None,
+            window: None,
         };
         assert!(disk.answers_to(&disk.by_name()));
         assert!(!disk.answers_to("serial:x"));

@@ -49,7 +49,7 @@ pub struct DeviceReport {
     pub read_only: bool,
     /// Who it is.
     pub identity: DeviceIdentity,
-    /// Devices made of it, by kernel name: device mapper, md.
+    /// Devices made of it, by kernel name: device mapper, md, loop devices that show a part of it.
     pub holders: Vec<String>,
     /// Where file systems on it are mounted, in this process's view.
     pub mounted: Vec<PathBuf>,
@@ -102,7 +102,7 @@ pub fn look(
         block_size: device.block_size().map_err(failed("can't read its block size"))?,
         read_only: device.is_read_only().map_err(failed("can't tell whether it refuses writes"))?,
         identity: identity(host.files.as_ref(), &folder(host, number)),
-        holders: holders(host.files.as_ref(), &folder(host, number))
+        holders: all_holders(host, number)
             .map_err(failed("can't tell which devices are made of it"))?,
         mounted: mounted(host, mounts, number),
         swap: is_swap(host, number).map_err(failed("can't read the list of swap areas"))?,
@@ -187,6 +187,44 @@ fn serial_page(page: &[u8]) -> Option<String> {
 /// The devices made of the one of this folder of sysfs, by kernel name.
 pub(crate) fn holders(files: &dyn Files, folder: &Path) -> io::Result<Vec<String>> {
     names_in(files, &folder.join("holders"))
+}
+
+/// The devices made of it, and the loop devices that show a part of it or of a device it shares
+/// bytes with. Of those the kernel says nothing below `holders`, nor do they claim it.
+fn all_holders(host: &Host, number: DeviceNumber) -> io::Result<Vec<String>> {
+    let files = host.files.as_ref();
+    let mut all = holders(files, &folder(host, number))?;
+    let same = sharers(host, number)?;
+    let disks = host.roots.sys.join("block");
+    for name in names_in(files, &disks)?.into_iter().filter(|name| name.starts_with("loop")) {
+        let file = attribute_bytes(files, &disks.join(&name).join("loop/backing_file"));
+        let file = file.map(|path| PathBuf::from(OsString::from_vec(path)));
+        // A file on a share that hangs must not be asked; nodes are in one place.
+        let node = file.filter(|path| path.starts_with(&host.roots.dev));
+        let behind = node.and_then(|path| stands_for(files, &path));
+        if behind.is_some_and(|behind| same.contains(&behind)) && !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    Ok(all)
+}
+
+/// A device with those whose bytes are its own, too: the partitions of a disk, the disk of a
+/// partition.
+pub(super) fn sharers(host: &Host, number: DeviceNumber) -> io::Result<Vec<DeviceNumber>> {
+    let (files, folder) = (host.files.as_ref(), folder(host, number));
+    let at = |path: &Path| {
+        attribute(files, &path.join("dev")).and_then(|text| text.parse::<DeviceNumber>().ok())
+    };
+    let mut all = vec![number];
+    if attribute(files, &folder.join("partition")).is_some() {
+        all.extend(at(&folder.join("..")));
+        return Ok(all);
+    }
+    let parts = names_in(files, &folder)?.into_iter().map(|name| folder.join(name));
+    let parts = parts.filter(|path| attribute(files, &path.join("partition")).is_some());
+    all.extend(parts.filter_map(|path| at(&path)));
+    Ok(all)
 }
 
 /// The names in a folder of sysfs; none if it is not there.

@@ -136,7 +136,11 @@ impl SimFolders {
     pub fn set_immutable(&self, path: &str, on: bool) {
         let real = self.resolve(Path::new(path)).1;
         let mut table = self.table();
-        if on { table.immutable.insert(real) } else { table.immutable.remove(&real) };
+        if on {
+            table.immutable.insert(real)
+        } else {
+            table.immutable.remove(&real)
+        };
     }
 
     /// Where a path leads to in the simulated files.

@@ -114,13 +114,13 @@ mod tests {
     use std::sync::Arc;
 
     use open_local_core::Bytes;
-    use open_local_core::sim::{CrashDisks, SimFiles, sim_host};
+    use open_local_core::sim::{LoggedDisks, SimFiles, sim_host};
 
     use super::*;
 
     #[test]
     fn neighbours_in_a_block_are_kept() {
-        let disks = CrashDisks::new();
+        let disks = LoggedDisks::new();
         disks.add("/dev/a", Bytes::new(64 << 10), Bytes::new(4096));
         disks.overwrite("/dev/a", 0, &[7; 16384]);
         let host = sim_host(Arc::new(SimFiles::new(1)), 1);

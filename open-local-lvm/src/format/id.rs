@@ -78,8 +78,16 @@ impl FromStr for LvmId {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let plain: Vec<u8> = text.bytes().filter(|byte| *byte != b'-').take(ID_LEN + 1).collect();
-        let id = <[u8; ID_LEN]>::try_from(plain).ok().and_then(Self::from_raw);
+        let mut plain = text.bytes().filter(|byte| *byte != b'-');
+        let mut raw = [0u8; ID_LEN];
+        let filled = raw.iter_mut().all(|slot| {
+            plain.next().is_some_and(|byte| {
+                *slot = byte;
+                true
+            })
+        });
+        let whole = filled && plain.next().is_none();
+        let id = whole.then_some(raw).and_then(Self::from_raw);
         id.ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidArgument,

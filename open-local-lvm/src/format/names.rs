@@ -55,7 +55,9 @@ pub fn check_new_volume_name(name: &str) -> Result<(), Error> {
 #[must_use]
 pub fn reserved_part(name: &str) -> Option<&'static str> {
     let start = RESERVED_STARTS.into_iter().find(|start| name.starts_with(start));
-    start.or_else(|| RESERVED_PARTS.into_iter().find(|part| name.contains(part)))
+    // Every part begins with this character, and most names have none.
+    let rest = name.find('_').and_then(|at| name.get(at..));
+    start.or_else(|| RESERVED_PARTS.into_iter().find(|part| rest.is_some_and(|r| r.contains(part))))
 }
 
 /// Whether lvm2 accepts a tag.

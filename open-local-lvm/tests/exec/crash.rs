@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use open_local_core::ErrorKind;
-use open_local_core::sim::CrashDisks;
+use open_local_core::sim::LoggedDisks;
 use open_local_lvm::exec::{Choice, Session};
 use open_local_lvm::format::check::Severity;
 use open_local_lvm::format::group::VolumeGroup;
@@ -39,7 +39,7 @@ fn see(lab: &Lab, name: &str) -> Result<Seen, String> {
     }
 }
 
-fn crashed(disks: &CrashDisks, crash: &open_local_core::sim::Crash) -> Lab {
+fn crashed(disks: &LoggedDisks, crash: &open_local_core::sim::Crash) -> Lab {
     Lab::on(disks.after(crash))
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use open_local_core::host::{Checkpoints, Host};
-use open_local_core::sim::{CrashDisks, SimFiles, sim_host};
+use open_local_core::sim::{LoggedDisks, SimFiles, sim_host};
 use open_local_core::{Bytes, Extents, Sectors};
 use open_local_lvm::exec::{PvOptions, PvView, Session, Settings};
 use open_local_lvm::format::group::{
@@ -18,7 +18,7 @@ pub(crate) const EXTENT: Sectors = Sectors::new(128);
 pub(crate) const NAME: &str = "vg";
 
 pub(crate) struct Lab {
-    pub(crate) disks: CrashDisks,
+    pub(crate) disks: LoggedDisks,
     pub(crate) files: Arc<SimFiles>,
     pub(crate) host: Host,
     pub(crate) settings: Settings,
@@ -40,7 +40,7 @@ pub(crate) fn host_files() -> Arc<SimFiles> {
 impl Lab {
     /// Blank disks of 4 MiB.
     pub(crate) fn blank(count: usize) -> Self {
-        let disks = CrashDisks::new();
+        let disks = LoggedDisks::new();
         for index in 0..count {
             disks.add(
                 format!("/dev/sd{index}"),
@@ -52,7 +52,7 @@ impl Lab {
     }
 
     /// A host that starts with these disks.
-    pub(crate) fn on(disks: CrashDisks) -> Self {
+    pub(crate) fn on(disks: LoggedDisks) -> Self {
         let files = host_files();
         let host = sim_host(files.clone(), 7);
         Self { disks, files, host, settings: Settings::default() }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use open_local_core::Bytes;
 use open_local_core::host::Host;
-use open_local_core::sim::{Crash, CrashDisks};
+use open_local_core::sim::{Crash, LoggedDisks};
 use open_local_lvm::exec::{PvOptions, Session, Settings};
 use open_local_tests::{LvmTools, Scratch};
 
@@ -18,8 +18,8 @@ const SIZE: u64 = 16;
 const SAMPLE: usize = 12;
 
 /// Disks of which each is a physical volume, the first two in a group.
-fn disks(tools: &LvmTools, scratch: &Scratch) -> (CrashDisks, Session) {
-    let disks = CrashDisks::new();
+fn disks(tools: &LvmTools, scratch: &Scratch) -> (LoggedDisks, Session) {
+    let disks = LoggedDisks::new();
     for device in tools.devices() {
         disks.add(device, Bytes::new(SIZE * MIB), Bytes::new(512));
     }
@@ -41,7 +41,7 @@ fn disks(tools: &LvmTools, scratch: &Scratch) -> (CrashDisks, Session) {
     (disks, session)
 }
 
-fn sample(disks: &CrashDisks) -> Vec<Crash> {
+fn sample(disks: &LoggedDisks) -> Vec<Crash> {
     let cuts = 0..=disks.log().len();
     let all: Vec<Crash> = cuts.flat_map(|cut| disks.crashes(cut, 4)).collect();
     let step = all.len().div_ceil(SAMPLE).max(1);
@@ -49,7 +49,7 @@ fn sample(disks: &CrashDisks) -> Vec<Crash> {
     all.into_iter().rev().step_by(step).collect()
 }
 
-fn copy(disks: &CrashDisks, tools: &LvmTools) {
+fn copy(disks: &LoggedDisks, tools: &LvmTools) {
     for device in tools.devices() {
         overwrite(device, 0, &disks.content(device));
     }

@@ -1,14 +1,14 @@
-//! A file that holds the image of a device.
+//! Files that hold images of devices; for reading only.
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use open_local_core::Bytes;
-use open_local_core::host::BlockIo;
+use open_local_core::host::{BlockIo, DeviceAccess, DeviceHandle, Devices, SystemDevices};
+use open_local_core::{Bytes, DeviceNumber};
 
-/// An image, for reading only.
+/// An image.
 #[derive(Debug)]
 pub(super) struct Image(File);
 
@@ -36,5 +36,48 @@ impl BlockIo for Image {
 
     fn size(&self) -> io::Result<Bytes> {
         self.0.metadata().map(|metadata| Bytes::new(metadata.len()))
+    }
+}
+
+impl DeviceHandle for Image {
+    /// Tells one image from another; it is no device of the kernel, whose majors are not 0.
+    fn number(&self) -> io::Result<DeviceNumber> {
+        let low = self.0.metadata()?.ino() & u64::from(u32::MAX);
+        Ok(DeviceNumber::new(0, u32::try_from(low).unwrap_or(u32::MAX)))
+    }
+
+    fn block_size(&self) -> io::Result<Bytes> {
+        Ok(Bytes::new(512))
+    }
+
+    fn is_read_only(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn drop_cache(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The machine's block devices, and images that can be looked at.
+#[derive(Debug, Default)]
+pub(super) struct WithImages(SystemDevices);
+
+impl Devices for WithImages {
+    fn open(&self, path: &Path, access: DeviceAccess) -> io::Result<Box<dyn DeviceHandle>> {
+        match self.0.open(path, access) {
+            Err(error)
+                if error.raw_os_error() == Some(libc::ENOTBLK)
+                    && !access.writes()
+                    && !access.claims() =>
+            {
+                Ok(Box::new(Image::open(path)?))
+            }
+            other => other,
+        }
+    }
+
+    fn writers(&self, number: DeviceNumber) -> io::Result<Vec<String>> {
+        self.0.writers(number)
     }
 }

@@ -51,18 +51,31 @@ pub(crate) fn adopt(member: &Member, found: &Found, erasure: Erasure) -> Option<
     Some(Step::Record(Box::new(place.at(&found.sighting.path))))
 }
 
-/// The steps that let a place leave, named by its path or by the id of its record; none if there
-/// is no such place, as when the call is repeated.
+/// The steps that let a place leave, named by its path, or by the id of its record where it is away
+/// and its path may be that of another one; none if there is no such place, as when the call is
+/// repeated.
 ///
 /// # Errors
-/// `Busy` while it is a volume's.
+/// `Busy` while it is a volume's, `InvalidArgument` for the id of one that is there: named so, a
+/// repeated call could not tell it from one that is to join.
 pub(crate) fn leave(pool: &PoolId, name: &str, members: &Members) -> Result<Vec<Step>> {
     let op = Op::EnsurePool;
-    let is_named = |m: &&Member| m.record.uuid.to_string() == name || m.path() == Path::new(name);
-    let Some(member) = members.list.iter().find(is_named) else {
-        // A repeated call finds it gone.
+    let by_id = |m: &&Member| m.record.uuid.to_string() == name;
+    let is_at = |m: &&Member| m.path() == Path::new(name);
+    let find = |is: &dyn Fn(&&Member) -> bool| members.list.iter().find(is);
+    let member = find(&by_id)
+        // What one that is away was seen at, or one was named by, may be another one by now.
+        .or_else(|| find(&|m| m.seen.is_ok() && is_at(m)))
+        .or_else(|| find(&|m| m.record.named == Path::new(name)))
+        .or_else(|| find(&is_at));
+    let Some(member) = member else {
         return Ok(Vec::new());
     };
+    if by_id(&member) && member.seen.is_ok() {
+        let why = format!("the place {name} is there, as {}", member.path().display());
+        return Err(Error::new(ErrorKind::InvalidArgument, op, pool, why)
+            .with_remedy("name it by that path"));
+    }
     if let Some(claim) = member.record.claim() {
         let why = format!("{} is that of volume {}", member.path().display(), claim.volume);
         return Err(

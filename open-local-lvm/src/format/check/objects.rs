@@ -1,6 +1,7 @@
 //! Names, UUIDs, tags and counts.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use super::{FindingKind, Findings, Object};
 use crate::format::group::VolumeGroup;
@@ -17,7 +18,7 @@ pub(super) fn check(group: &VolumeGroup, findings: &mut Findings) {
         let message = format!("an extent has {size} sectors");
         findings.add(FindingKind::BadExtentSize, whole(), message);
     }
-    name(&group.name, whole(), findings);
+    name(&group.name, &whole, findings);
     tags(&group.tags, &whole, findings);
     limit("physical volumes", group.physical_volumes.len(), group.max_pv, &whole, findings);
     let volumes = group.logical_volumes.iter().filter(|lv| lv.is_visible()).count();
@@ -28,7 +29,7 @@ pub(super) fn check(group: &VolumeGroup, findings: &mut Findings) {
     }
     for lv in &group.logical_volumes {
         let object = || Object::Logical(lv.name.clone());
-        name(&lv.name, object(), findings);
+        name(&lv.name, &object, findings);
         tags(&lv.tags, &object, findings);
         let link = lv.segments.first().is_some_and(|s| s.segment_type.name == "snapshot");
         if let Some(part) = reserved_part(&lv.name).filter(|_| lv.is_visible() && !link) {
@@ -38,9 +39,9 @@ pub(super) fn check(group: &VolumeGroup, findings: &mut Findings) {
     }
 }
 
-fn name(name: &str, object: Object, findings: &mut Findings) {
+fn name(name: &str, object: &dyn Fn() -> Object, findings: &mut Findings) {
     if let Err(error) = check_name(name) {
-        findings.add(FindingKind::BadName, object, error.message());
+        findings.add(FindingKind::BadName, object(), error.message());
     }
 }
 
@@ -65,29 +66,49 @@ fn limit(
 }
 
 fn unique(group: &VolumeGroup, findings: &mut Findings) {
-    let mut keys: HashMap<&str, ()> = HashMap::new();
-    let mut names: HashMap<&str, ()> = HashMap::new();
-    let mut ids: HashMap<&LvmId, Object> = HashMap::new();
-    let mut id = |id, object: Object, findings: &mut Findings| {
-        if let Some(other) = ids.get(id) {
-            let message = format!("has the UUID {id} of {other}");
-            findings.add(FindingKind::DuplicateId, object, message);
-        } else {
-            ids.insert(id, object);
+    let physical = group.physical_volumes.iter().map(|pv| Named {
+        name: &pv.key,
+        id: &pv.id,
+        object: Object::Physical,
+    });
+    let logical = group.logical_volumes.iter().map(|lv| Named {
+        name: &lv.name,
+        id: &lv.id,
+        object: Object::Logical,
+    });
+    let mut ids = HashMap::with_capacity(physical.len().saturating_add(logical.len()));
+    unique_names(physical.clone(), findings);
+    unique_names(logical.clone(), findings);
+    for named in physical.chain(logical) {
+        match ids.entry(named.id) {
+            Entry::Vacant(free) => drop(free.insert(named)),
+            Entry::Occupied(other) => {
+                let message = format!("has the UUID {} of {}", named.id, other.get().object());
+                findings.add(FindingKind::DuplicateId, named.object(), message);
+            }
         }
-    };
-    for pv in &group.physical_volumes {
-        if keys.insert(&pv.key, ()).is_some() {
-            let object = Object::Physical(pv.key.clone());
-            findings.add(FindingKind::DuplicateName, object, "stands twice in the text");
-        }
-        id(&pv.id, Object::Physical(pv.key.clone()), findings);
     }
-    for lv in &group.logical_volumes {
-        if names.insert(&lv.name, ()).is_some() {
-            let object = Object::Logical(lv.name.clone());
-            findings.add(FindingKind::DuplicateName, object, "stands twice in the text");
+}
+
+fn unique_names<'a>(all: impl Iterator<Item = Named<'a>>, findings: &mut Findings) {
+    let mut names = HashSet::with_capacity(all.size_hint().0);
+    for named in all {
+        if !names.insert(named.name) {
+            findings.add(FindingKind::DuplicateName, named.object(), "stands twice in the text");
         }
-        id(&lv.id, Object::Logical(lv.name.clone()), findings);
+    }
+}
+
+/// A physical volume by its key, or a volume by its name.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    name: &'a str,
+    id: &'a LvmId,
+    object: fn(String) -> Object,
+}
+
+impl Named<'_> {
+    fn object(&self) -> Object {
+        (self.object)(self.name.to_owned())
     }
 }

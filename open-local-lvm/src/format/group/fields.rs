@@ -32,13 +32,16 @@ impl Fields {
         self.entries.into_iter().flatten().collect()
     }
 
-    /// Takes the last entry of this key and form out.
+    /// Takes the entries of this key and form out and answers the last, which counts: what it
+    /// hides must not come to light when the rest is written behind it.
     fn take(&mut self, key: &str, wanted: impl Fn(&Item) -> bool) -> Option<Item> {
-        let fits = |entry: &&mut Option<Entry>| {
-            entry.as_ref().is_some_and(|entry| entry.key == key && wanted(&entry.item))
-        };
-        let found = self.entries.iter_mut().rev().find(fits)?;
-        found.take().map(|entry| entry.item)
+        let mut last = None;
+        for slot in &mut self.entries {
+            if slot.as_ref().is_some_and(|entry| entry.key == key && wanted(&entry.item)) {
+                last = slot.take();
+            }
+        }
+        last.map(|entry| entry.item)
     }
 
     pub(super) fn value(&mut self, key: &str) -> Option<Value> {
@@ -130,7 +133,14 @@ impl Fields {
         let Some(value) = self.value(key) else {
             return Ok(None);
         };
-        let words = value.items().iter().map(|item| item.as_str().map(str::to_owned));
+        let items = match value {
+            Value::List(items) => items,
+            single => vec![single],
+        };
+        let words = items.into_iter().map(|item| match item {
+            Value::Text(text) => Some(text),
+            _ => None,
+        });
         let words: Option<Vec<String>> = words.collect();
         words.map(Some).ok_or_else(|| self.error(key, "wanted a list of strings"))
     }

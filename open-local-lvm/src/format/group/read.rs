@@ -26,7 +26,8 @@ impl Metadata {
     }
 
     /// Reads a tree. Unknown entries are kept in `unknown` fields and come back in
-    /// [`Self::to_tree`].
+    /// [`Self::to_tree`]. Of a known key that stands twice in a section the last counts and the
+    /// others are left out; [`Section::duplicates`] finds them before.
     ///
     /// # Errors
     /// `Corrupt`, with the path of the entry, if one that is needed is missing or has another

@@ -48,6 +48,15 @@ fn unknown_entries_are_kept_wherever_they_stand() {
 }
 
 #[test]
+fn of_a_key_that_stands_twice_the_last_counts_for_good() {
+    let text = GROUP.replacen("seqno = 9", "seqno = 8 seqno = 9", 1);
+    let metadata = read(&text);
+    assert_eq!(metadata.group.seqno, 9);
+    assert_eq!(Metadata::from_tree(metadata.to_tree()).unwrap(), metadata);
+    assert_eq!(parse(text.as_bytes()).unwrap().duplicates().len(), 1);
+}
+
+#[test]
 fn counts_that_lie_and_missing_keys_are_refused_with_their_place() {
     for (from, to, wanted) in [
         ("stripe_count = 2", "stripe_count = 3", "vg/logical_volumes/str/segment1: stripe_count"),

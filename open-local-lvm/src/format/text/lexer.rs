@@ -31,8 +31,8 @@ pub(super) enum Due {
 
 #[derive(Debug)]
 pub(super) struct Lexer<'a> {
+    text: &'a [u8],
     rest: &'a [u8],
-    line: usize,
 }
 
 const fn is_space(byte: u8) -> bool {
@@ -46,19 +46,20 @@ const fn ends_key(byte: u8) -> bool {
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
-        Self { rest: text, line: 1 }
+        Self { text, rest: text }
     }
 
     /// An error at this place.
     pub(super) fn error(&self, message: impl Into<String>) -> Error {
-        damaged(format_args!("metadata text, line {}", self.line), message)
+        let passed = self.text.len().saturating_sub(self.rest.len());
+        let lines = self.text.iter().take(passed).filter(|byte| **byte == b'\n').count();
+        damaged(format_args!("metadata text, line {}", lines.saturating_add(1)), message)
     }
 
     /// The first `count` bytes, which are passed.
     fn pass(&mut self, count: usize) -> &'a [u8] {
         let (passed, rest) = self.rest.split_at_checked(count).unwrap_or((self.rest, &[]));
         self.rest = rest;
-        self.line = self.line.saturating_add(passed.iter().filter(|byte| **byte == b'\n').count());
         passed
     }
 
@@ -127,17 +128,16 @@ impl<'a> Lexer<'a> {
 
     /// Where the quote is that ends the string which begins here.
     fn closing_quote(&self, quote: u8) -> Option<usize> {
-        let mut escaped = false;
-        for (index, byte) in self.rest.iter().enumerate().skip(1) {
-            if escaped {
-                escaped = false;
-            } else if quote == b'"' && *byte == b'\\' {
-                escaped = true;
-            } else if *byte == quote {
-                return Some(index);
+        let stops = |byte: &u8| *byte == quote || (quote == b'"' && *byte == b'\\');
+        let mut from = 1usize;
+        loop {
+            let at = from.checked_add(self.rest.get(from..)?.iter().position(stops)?)?;
+            if self.rest.get(at) == Some(&quote) {
+                return Some(at);
             }
+            // Past the backslash and what stands behind it.
+            from = at.checked_add(2)?;
         }
-        None
     }
 
     fn number(&mut self) -> Result<Token, Error> {
@@ -148,7 +148,7 @@ impl<'a> Lexer<'a> {
                 self.error(format!("{length} characters are neither a number nor in quotes"))
             );
         }
-        let written = String::from_utf8_lossy(self.pass(length)).into_owned();
+        let written = String::from_utf8_lossy(self.pass(length));
         if let Some(number) = Number::new(&written) {
             return Ok(Token::Value(Value::Number(number)));
         }
@@ -169,6 +169,9 @@ impl<'a> Lexer<'a> {
 
 /// Without the backslashes before quotes and backslashes; other backslashes stay.
 fn unescaped(inner: &[u8]) -> Vec<u8> {
+    if !inner.contains(&b'\\') {
+        return inner.to_vec();
+    }
     let mut out = Vec::with_capacity(inner.len());
     let mut bytes = inner.iter().copied().peekable();
     while let Some(byte) = bytes.next() {

@@ -107,7 +107,7 @@ impl<'a> Printer<'a> {
     fn single(&mut self, entry: &Entry, value: &Value) -> Result<(), Error> {
         let bytes = match value {
             Value::Integer(number) => {
-                self.out.extend_from_slice(number.to_string().as_bytes());
+                self.integer(*number);
                 return Ok(());
             }
             Value::Number(number) => {
@@ -125,14 +125,25 @@ impl<'a> Printer<'a> {
         Ok(())
     }
 
+    fn integer(&mut self, number: i64) {
+        use std::io::Write as _;
+        // A vector takes everything.
+        let _ = write!(self.out, "{number}");
+    }
+
     fn quoted(&mut self, bytes: &[u8]) {
+        let special = |byte: &u8| matches!(byte, b'"' | b'\\');
         self.out.push(b'"');
-        for byte in bytes {
-            if matches!(byte, b'"' | b'\\') {
-                self.out.push(b'\\');
-            }
-            self.out.push(*byte);
+        let mut rest = bytes;
+        while let Some((before, behind)) =
+            rest.iter().position(special).and_then(|at| rest.split_at_checked(at))
+        {
+            self.out.extend_from_slice(before);
+            self.out.push(b'\\');
+            self.out.extend(behind.first());
+            rest = behind.get(1..).unwrap_or_default();
         }
+        self.out.extend_from_slice(rest);
         self.out.push(b'"');
     }
 }

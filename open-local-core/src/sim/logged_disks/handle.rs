@@ -2,47 +2,41 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::{CrashDisks, Disk, DiskEvent, World};
+use super::{Disk, DiskEvent, LoggedDisks, World};
 use crate::device::DeviceNumber;
 use crate::host::{BlockIo, DeviceAccess, DeviceHandle, Devices, OpenMode};
 use crate::units::Bytes;
 
 #[derive(Debug)]
 struct Handle {
-    disks: CrashDisks,
+    disks: LoggedDisks,
     path: PathBuf,
     number: DeviceNumber,
     access: DeviceAccess,
+    _claim: Option<Arc<()>>,
 }
 
 fn errno(number: i32) -> io::Error {
     io::Error::from_raw_os_error(number)
 }
 
-impl Devices for CrashDisks {
+impl Devices for LoggedDisks {
     fn open(&self, path: &Path, access: DeviceAccess) -> io::Result<Box<dyn DeviceHandle>> {
         let mut world = self.world();
         let disk = world.disks.get_mut(path).filter(|disk| !disk.faults.gone);
         let disk = disk.ok_or_else(|| errno(libc::ENOENT))?;
-        if access.claims() {
-            if disk.claims > 0 {
-                return Err(errno(libc::EBUSY));
-            }
-            disk.claims += 1;
+        let claim = access.claims();
+        if claim && disk.claim.strong_count() > 0 {
+            return Err(errno(libc::EBUSY));
+        }
+        let claim = claim.then(|| Arc::new(()));
+        if let Some(claim) = &claim {
+            disk.claim = Arc::downgrade(claim);
         }
         let (disks, path) = (self.clone(), path.to_path_buf());
-        Ok(Box::new(Handle { disks, path, number: disk.number, access }))
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        if self.access.claims()
-            && let Some(disk) = self.disks.world().disks.get_mut(&self.path)
-        {
-            disk.claims = disk.claims.saturating_sub(1);
-        }
+        Ok(Box::new(Handle { disks, path, number: disk.number, access, _claim: claim }))
     }
 }
 

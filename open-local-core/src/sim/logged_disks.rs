@@ -1,18 +1,18 @@
 //! Disks in memory that remember every write and flush, and every state a power cut may leave.
 //!
-//! [`CrashDisks`] implements [`crate::host::Devices`]. From [`CrashDisks::record`] on it keeps a log
-//! over all its disks; [`CrashDisks::crashes`] lists what may be on them if the power goes after the
-//! n-th entry, and [`CrashDisks::after`] makes the disks as they are then. A disk writes sectors of
+//! [`LoggedDisks`] implements [`crate::host::Devices`]. From [`LoggedDisks::record`] on it keeps a log
+//! over all its disks; [`LoggedDisks::crashes`] lists what may be on them if the power goes after the
+//! n-th entry, and [`LoggedDisks::after`] makes the disks as they are then. A disk writes sectors of
 //! 512 bytes whole or not at all; what was not flushed is there, missing, torn or in another
 //! order.
 //!
 //! ```
 //! use open_local_core::Bytes;
 //! use open_local_core::host::{DeviceAccess, Devices, OpenMode};
-//! use open_local_core::sim::CrashDisks;
+//! use open_local_core::sim::LoggedDisks;
 //! use std::path::Path;
 //!
-//! let disks = CrashDisks::new();
+//! let disks = LoggedDisks::new();
 //! disks.add("/dev/sda", Bytes::MIB, Bytes::new(512));
 //! let path = Path::new("/dev/sda");
 //! let disk = disks.open(path, DeviceAccess::Direct(OpenMode::ReadWrite))?;
@@ -31,7 +31,7 @@ mod image;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::device::DeviceNumber;
 use crate::units::Bytes;
@@ -44,7 +44,7 @@ pub use crash::Crash;
 ///
 /// Clones are the same disks.
 #[derive(Debug, Clone, Default)]
-pub struct CrashDisks {
+pub struct LoggedDisks {
     world: Arc<Mutex<World>>,
 }
 
@@ -63,7 +63,8 @@ struct Disk {
     block: Bytes,
     image: Image,
     faults: Faults,
-    claims: u32,
+    /// Lives as long as the handle that has claimed it.
+    claim: Weak<()>,
 }
 
 /// What a disk does wrong.
@@ -99,7 +100,7 @@ pub enum DiskEvent {
     },
 }
 
-impl CrashDisks {
+impl LoggedDisks {
     /// No disks yet.
     #[must_use]
     pub fn new() -> Self {
@@ -119,7 +120,7 @@ impl CrashDisks {
             block,
             image: Image::blank(size),
             faults: Faults::default(),
-            claims: 0,
+            claim: Weak::new(),
         };
         world.disks.insert(path.as_ref().to_path_buf(), disk);
     }
@@ -148,8 +149,12 @@ impl CrashDisks {
     pub fn fork(&self) -> Self {
         let world = self.world();
         let disks = world.disks.iter().map(|(path, disk)| {
-            let copy =
-                Disk { image: disk.image.clone(), faults: Faults::default(), claims: 0, ..*disk };
+            let copy = Disk {
+                image: disk.image.clone(),
+                faults: Faults::default(),
+                claim: Weak::new(),
+                ..*disk
+            };
             (path.clone(), copy)
         });
         let world = World { disks: disks.collect(), ..World::default() };

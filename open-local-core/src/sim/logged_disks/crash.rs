@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, hash_map::DefaultHasher};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::image::Image;
-use super::{CrashDisks, Disk, DiskEvent, Faults, World};
+use super::{Disk, DiskEvent, Faults, LoggedDisks, World};
 
 /// Writes of which every subset is tried; of more, many by chance.
 const ALL_SUBSETS: usize = 7;
@@ -74,7 +74,7 @@ impl fmt::Display for Crash {
     }
 }
 
-impl CrashDisks {
+impl LoggedDisks {
     /// The states a power cut after `cut` entries of the log may leave, each once: every subset of
     /// unflushed writes, each write torn between its sectors while the others are there or not,
     /// writes in the opposite order, and `mixes` by chance sector by sector.
@@ -130,7 +130,7 @@ impl CrashDisks {
         let images = world.with_pending(world.durable(crash.cut, &pending), crash);
         let disks = images.into_iter().filter_map(|(path, image)| {
             let disk = world.disks.get(path)?;
-            let disk = Disk { image, faults: Faults::default(), claims: 0, ..*disk };
+            let disk = Disk { image, faults: Faults::default(), claim: Weak::new(), ..*disk };
             Some((path.to_path_buf(), disk))
         });
         let world = World { disks: disks.collect(), ..World::default() };
@@ -225,23 +225,23 @@ mod tests {
     use crate::host::{DeviceAccess, Devices};
     use crate::units::Bytes;
 
-    fn world() -> CrashDisks {
-        let disks = CrashDisks::new();
+    fn world() -> LoggedDisks {
+        let disks = LoggedDisks::new();
         disks.add("/dev/a", Bytes::new(4096), Bytes::new(512));
         disks.add("/dev/b", Bytes::new(4096), Bytes::new(512));
         disks
     }
 
-    fn write(disks: &CrashDisks, path: &str, offset: u64, data: &[u8]) {
+    fn write(disks: &LoggedDisks, path: &str, offset: u64, data: &[u8]) {
         let disk = disks.open(Path::new(path), DeviceAccess::Claim).unwrap();
         disk.write_at(offset, data).unwrap();
     }
 
-    fn flush(disks: &CrashDisks, path: &str) {
+    fn flush(disks: &LoggedDisks, path: &str) {
         disks.open(Path::new(path), DeviceAccess::Claim).unwrap().flush().unwrap();
     }
 
-    fn first_bytes(disks: &CrashDisks, cut: usize) -> BTreeSet<(u8, u8, u8)> {
+    fn first_bytes(disks: &LoggedDisks, cut: usize) -> BTreeSet<(u8, u8, u8)> {
         let states = disks.crashes(cut, 8);
         let look = |crash: &Crash| {
             let after = disks.after(crash);
