@@ -34,9 +34,15 @@ pub(crate) enum Use {
 }
 
 pub(super) fn check(group: &VolumeGroup, findings: &mut Findings) {
-    let index: HashMap<&str, usize> =
-        (0..).zip(&group.logical_volumes).map(|(at, lv)| (lv.name.as_str(), at)).collect();
-    let physical: HashSet<&str> = group.physical_volumes.iter().map(|pv| pv.key.as_str()).collect();
+    let index: HashMap<&str, usize> = (0..)
+        .zip(&group.logical_volumes)
+        .map(|(at, lv)| (lv.name.as_str(), at))
+        .collect();
+    let physical: HashSet<&str> = group
+        .physical_volumes
+        .iter()
+        .map(|pv| pv.key.as_str())
+        .collect();
     let mut edges: Vec<Vec<usize>> = Vec::with_capacity(group.logical_volumes.len());
     let mut user: HashMap<usize, &str> = HashMap::new();
     for lv in &group.logical_volumes {
@@ -67,8 +73,16 @@ pub(super) fn check(group: &VolumeGroup, findings: &mut Findings) {
         edges.push(targets);
     }
     if let Some(at) = circle(&edges) {
-        let name = group.logical_volumes.get(at).map(|lv| lv.name.clone()).unwrap_or_default();
-        findings.add(FindingKind::Cycle, Object::Logical(name), "is part of itself");
+        let name = group
+            .logical_volumes
+            .get(at)
+            .map(|lv| lv.name.clone())
+            .unwrap_or_default();
+        findings.add(
+            FindingKind::Cycle,
+            Object::Logical(name),
+            "is part of itself",
+        );
     }
 }
 
@@ -83,7 +97,10 @@ pub(crate) fn references(segment: &Segment) -> Vec<(&str, Use)> {
             logical.collect()
         }
         SegmentKind::ThinPool(pool) => {
-            vec![(pool.metadata.as_str(), Use::Part), (pool.data.as_str(), Use::Part)]
+            vec![
+                (pool.metadata.as_str(), Use::Part),
+                (pool.data.as_str(), Use::Part),
+            ]
         }
         SegmentKind::Thin(thin) => {
             let others = [&thin.origin, &thin.external_origin, &thin.merge];
@@ -96,7 +113,10 @@ pub(crate) fn references(segment: &Segment) -> Vec<(&str, Use)> {
             vec![(origin.as_str(), Use::Shared), (store.as_str(), Use::Part)]
         }
         SegmentKind::Carried(carried) => {
-            let known = carried.entries.iter().filter(|entry| KEYS.contains(&entry.key.as_str()));
+            let known = carried
+                .entries
+                .iter()
+                .filter(|entry| KEYS.contains(&&*entry.key));
             let values = known.filter_map(|entry| match &entry.item {
                 Item::Value(value) => Some(value.items()),
                 Item::Section(_) => None,
@@ -124,7 +144,11 @@ fn circle(edges: &[Vec<usize>]) -> Option<usize> {
         while let Some((at, next)) = stack.pop() {
             let target = edges.get(at).and_then(|targets| targets.get(next)).copied();
             if let Some(mark) = marks.get_mut(at) {
-                *mark = if target.is_some() { Mark::Open } else { Mark::Done };
+                *mark = if target.is_some() {
+                    Mark::Open
+                } else {
+                    Mark::Done
+                };
             }
             let Some(target) = target else {
                 continue;

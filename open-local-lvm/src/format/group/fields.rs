@@ -1,30 +1,64 @@
 //! Takes known keys out of a section; what is left is unknown and kept.
 
+use std::fmt;
+
 use open_local_core::{Error, Extents, Sectors};
 
 use super::words::Words;
 use crate::format::damage::damaged;
 use crate::format::id::LvmId;
-use crate::format::text::{Entry, Item, Section, Value};
+use crate::format::text::{Entry, Item, Key, Section, Value};
+
+/// Where a section is, spelled out only for an error.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    outer: Option<&'a Place<'a>>,
+    key: &'a str,
+}
+
+impl<'a> Place<'a> {
+    pub(super) const fn top(key: &'a str) -> Self {
+        Self { outer: None, key }
+    }
+
+    pub(super) const fn inside(&'a self, key: &'a str) -> Self {
+        Self {
+            outer: Some(self),
+            key,
+        }
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(outer) = self.outer {
+            write!(f, "{outer}/")?;
+        }
+        f.write_str(self.key)
+    }
+}
 
 /// A section whose known keys are taken out one by one.
 #[derive(Debug)]
-pub(super) struct Fields {
-    path: String,
+pub(super) struct Fields<'a> {
+    place: Place<'a>,
     entries: Vec<Option<Entry>>,
 }
 
-impl Fields {
-    pub(super) fn new(path: impl Into<String>, section: Section) -> Self {
-        Self { path: path.into(), entries: section.0.into_iter().map(Some).collect() }
+impl<'a> Fields<'a> {
+    pub(super) fn new(place: Place<'a>, section: Section) -> Self {
+        Self {
+            place,
+            entries: section.0.into_iter().map(Some).collect(),
+        }
     }
 
-    pub(super) fn path(&self) -> &str {
-        &self.path
+    pub(super) const fn place(&self) -> Place<'a> {
+        self.place
     }
 
     pub(super) fn error(&self, key: &str, message: impl Into<String>) -> Error {
-        damaged(format_args!("{}: {key}", self.path), message)
+        damaged(format_args!("{}: {key}", self.place), message)
     }
 
     /// What was not taken, in order.
@@ -35,7 +69,9 @@ impl Fields {
     /// Takes the last entry of this key and form out.
     fn take(&mut self, key: &str, wanted: impl Fn(&Item) -> bool) -> Option<Item> {
         let fits = |entry: &&mut Option<Entry>| {
-            entry.as_ref().is_some_and(|entry| entry.key == key && wanted(&entry.item))
+            entry
+                .as_ref()
+                .is_some_and(|entry| entry.key == key && wanted(&entry.item))
         };
         let found = self.entries.iter_mut().rev().find(fits)?;
         found.take().map(|entry| entry.item)
@@ -56,14 +92,18 @@ impl Fields {
     }
 
     /// Takes all sections whose key satisfies a condition, in order.
-    pub(super) fn sections(&mut self, wanted: impl Fn(&str) -> bool) -> Vec<(String, Section)> {
+    pub(super) fn sections(&mut self, wanted: impl Fn(&str) -> bool) -> Vec<(Key, Section)> {
         let mut found = Vec::new();
         for slot in &mut self.entries {
             let fits = |entry: &Entry| matches!(entry.item, Item::Section(_)) && wanted(&entry.key);
             if !slot.as_ref().is_some_and(fits) {
                 continue;
             }
-            if let Some(Entry { key, item: Item::Section(section) }) = slot.take() {
+            if let Some(Entry {
+                key,
+                item: Item::Section(section),
+            }) = slot.take()
+            {
                 found.push((key, section));
             }
         }
@@ -99,7 +139,9 @@ impl Fields {
             return Ok(None);
         };
         let small = u32::try_from(number);
-        small.map(Some).map_err(|_| self.error(key, format!("{number} is out of range")))
+        small
+            .map(Some)
+            .map_err(|_| self.error(key, format!("{number} is out of range")))
     }
 
     /// Sizes in sectors: as bytes they must fit into 64 bits.
@@ -116,13 +158,15 @@ impl Fields {
 
     pub(super) fn extents(&mut self, key: &str) -> Result<Extents, Error> {
         let number = self.small(key)?;
-        self.required(key, number).map(|number| Extents::new(u64::from(number)))
+        self.required(key, number)
+            .map(|number| Extents::new(u64::from(number)))
     }
 
     pub(super) fn id(&mut self) -> Result<LvmId, Error> {
         let text = self.text("id")?;
         let text = self.required("id", text)?;
-        text.parse().map_err(|error: Error| self.error("id", error.to_string()))
+        text.parse()
+            .map_err(|error: Error| self.error("id", error.to_string()))
     }
 
     /// Strings of a list.
@@ -139,7 +183,9 @@ impl Fields {
             _ => None,
         });
         let words: Option<Vec<String>> = words.collect();
-        words.map(Some).ok_or_else(|| self.error(key, "wanted a list of strings"))
+        words
+            .map(Some)
+            .ok_or_else(|| self.error(key, "wanted a list of strings"))
     }
 
     pub(super) fn words(&mut self, key: &str) -> Result<Words, Error> {

@@ -2,6 +2,7 @@
 
 use open_local_core::Error;
 
+use super::keys::{self, Key};
 use super::tree::{Number, Value};
 use crate::format::damage::damaged;
 
@@ -11,7 +12,7 @@ const MAX_NUMBER: usize = 64;
 /// A token; which ones are possible depends on whether a key or a value is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Token {
-    Key(String),
+    Key(Key),
     Value(Value),
     Equals,
     OpenSection,
@@ -52,19 +53,33 @@ impl<'a> Lexer<'a> {
     /// An error at this place.
     pub(super) fn error(&self, message: impl Into<String>) -> Error {
         let passed = self.text.len().saturating_sub(self.rest.len());
-        let lines = self.text.iter().take(passed).filter(|byte| **byte == b'\n').count();
-        damaged(format_args!("metadata text, line {}", lines.saturating_add(1)), message)
+        let lines = self
+            .text
+            .iter()
+            .take(passed)
+            .filter(|byte| **byte == b'\n')
+            .count();
+        damaged(
+            format_args!("metadata text, line {}", lines.saturating_add(1)),
+            message,
+        )
     }
 
     /// The first `count` bytes, which are passed.
     fn pass(&mut self, count: usize) -> &'a [u8] {
-        let (passed, rest) = self.rest.split_at_checked(count).unwrap_or((self.rest, &[]));
+        let (passed, rest) = self
+            .rest
+            .split_at_checked(count)
+            .unwrap_or((self.rest, &[]));
         self.rest = rest;
         passed
     }
 
     fn length(&self, while_is: impl Fn(u8) -> bool) -> usize {
-        self.rest.iter().position(|byte| !while_is(*byte)).unwrap_or(self.rest.len())
+        self.rest
+            .iter()
+            .position(|byte| !while_is(*byte))
+            .unwrap_or(self.rest.len())
     }
 
     fn pass_space_and_comments(&mut self) {
@@ -101,15 +116,17 @@ impl<'a> Lexer<'a> {
 
     fn key(&mut self) -> Result<Token, Error> {
         let length = self.length(|byte| !ends_key(byte));
-        let key = self.pass(length).to_vec();
+        let key = self.pass(length);
         self.as_key(key)
     }
 
-    fn as_key(&self, key: Vec<u8>) -> Result<Token, Error> {
+    fn as_key(&self, key: &[u8]) -> Result<Token, Error> {
         if key.is_empty() {
             return Err(self.error("an empty key"));
         }
-        String::from_utf8(key).map(Token::Key).map_err(|_| self.error("a key is not UTF-8"))
+        keys::key(key)
+            .map(Token::Key)
+            .ok_or_else(|| self.error("a key is not UTF-8"))
     }
 
     fn string(&mut self, quote: u8, due: Due) -> Result<Token, Error> {
@@ -119,9 +136,13 @@ impl<'a> Lexer<'a> {
         };
         let whole = self.pass(end.saturating_add(1));
         let inner = whole.get(1..end).unwrap_or_default();
-        let bytes = if quote == b'"' { unescaped(inner) } else { inner.to_vec() };
+        let bytes = if quote == b'"' {
+            unescaped(inner)
+        } else {
+            inner.to_vec()
+        };
         match due {
-            Due::Key => self.as_key(bytes),
+            Due::Key => self.as_key(&bytes),
             Due::Value => Ok(Token::Value(Value::from_bytes(bytes))),
         }
     }
@@ -144,9 +165,9 @@ impl<'a> Lexer<'a> {
         let ends = |byte: u8| is_space(byte) || matches!(byte, b',' | b']' | b'}' | b'#');
         let length = self.length(|byte| !ends(byte));
         if length > MAX_NUMBER {
-            return Err(
-                self.error(format!("{length} characters are neither a number nor in quotes"))
-            );
+            return Err(self.error(format!(
+                "{length} characters are neither a number nor in quotes"
+            )));
         }
         let written = String::from_utf8_lossy(self.pass(length));
         if let Some(number) = Number::new(&written) {
@@ -176,7 +197,11 @@ fn unescaped(inner: &[u8]) -> Vec<u8> {
     let mut bytes = inner.iter().copied().peekable();
     while let Some(byte) = bytes.next() {
         let escapes = byte == b'\\' && matches!(bytes.peek(), Some(b'"' | b'\\'));
-        out.push(if escapes { bytes.next().unwrap_or(byte) } else { byte });
+        out.push(if escapes {
+            bytes.next().unwrap_or(byte)
+        } else {
+            byte
+        });
     }
     out
 }

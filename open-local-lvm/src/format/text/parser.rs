@@ -2,6 +2,7 @@
 
 use open_local_core::Error;
 
+use super::keys::Key;
 use super::lexer::{Due, Lexer, Token};
 use super::tree::{Entry, Item, Section, Value};
 use crate::format::damage::damaged;
@@ -19,13 +20,20 @@ pub const MAX_ENTRIES: usize = 4 << 20;
 /// `Corrupt`, with the line, for anything that is no metadata text, is longer than [`MAX_TEXT`],
 /// deeper than [`MAX_DEPTH`] or has more than [`MAX_ENTRIES`] entries.
 pub fn parse(text: &[u8]) -> Result<Section, Error> {
-    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+    let end = text
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(text.len());
     let text = text.get(..end).unwrap_or_default();
     if text.len() > MAX_TEXT {
         let message = format!("{} bytes long; the limit is {MAX_TEXT}", text.len());
         return Err(damaged("metadata text", message));
     }
-    Parser { lexer: Lexer::new(text), entries: 0 }.document()
+    Parser {
+        lexer: Lexer::new(text),
+        entries: 0,
+    }
+    .document()
 }
 
 struct Parser<'a> {
@@ -36,7 +44,7 @@ struct Parser<'a> {
 impl Parser<'_> {
     /// Sections are kept on a stack of our own, so that depth can't exhaust the thread's.
     fn document(mut self) -> Result<Section, Error> {
-        let mut open: Vec<(String, Section)> = Vec::new();
+        let mut open: Vec<(Key, Section)> = Vec::new();
         let mut current = Section::new();
         loop {
             match self.lexer.next(Due::Key)? {
@@ -44,7 +52,10 @@ impl Parser<'_> {
                     Token::Equals => {
                         let value = self.value()?;
                         self.count()?;
-                        current.0.push(Entry { key, item: Item::Value(value) });
+                        current.0.push(Entry {
+                            key,
+                            item: Item::Value(value),
+                        });
                     }
                     Token::OpenSection if open.len() < MAX_DEPTH => {
                         self.count()?;
@@ -61,7 +72,10 @@ impl Parser<'_> {
                         return Err(self.lexer.error("a } without its {"));
                     };
                     let section = std::mem::replace(&mut current, outer);
-                    current.0.push(Entry { key, item: Item::Section(section) });
+                    current.0.push(Entry {
+                        key,
+                        item: Item::Section(section),
+                    });
                 }
                 Token::End if open.is_empty() => return Ok(current),
                 other => return Err(self.unexpected("a key or }", &other)),

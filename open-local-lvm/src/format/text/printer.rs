@@ -24,7 +24,11 @@ pub enum Style {
 /// key, a list in a list, more than [`MAX_DEPTH`] sections inside each other, or a text of more
 /// than [`MAX_TEXT`] bytes.
 pub fn print(tree: &Section, style: Style) -> Result<Vec<u8>, Error> {
-    let mut printer = Printer { out: Vec::new(), style, path: Vec::new() };
+    let mut printer = Printer {
+        out: Vec::new(),
+        style,
+        path: Vec::new(),
+    };
     printer.section(tree)?;
     if printer.out.len() > MAX_TEXT {
         let message = format!("{} bytes long; the limit is {MAX_TEXT}", printer.out.len());
@@ -41,7 +45,10 @@ struct Printer<'a> {
 
 impl<'a> Printer<'a> {
     fn error(&self, entry: &Entry, message: &str) -> Error {
-        unprintable(format_args!("{}/{}", self.path.join("/"), entry.key), message)
+        unprintable(
+            format_args!("{}/{}", self.path.join("/"), entry.key),
+            message,
+        )
     }
 
     fn section(&mut self, section: &'a Section) -> Result<(), Error> {
@@ -135,8 +142,10 @@ impl<'a> Printer<'a> {
         let special = |byte: &u8| matches!(byte, b'"' | b'\\');
         self.out.push(b'"');
         let mut rest = bytes;
-        while let Some((before, behind)) =
-            rest.iter().position(special).and_then(|at| rest.split_at_checked(at))
+        while let Some((before, behind)) = rest
+            .iter()
+            .position(special)
+            .and_then(|at| rest.split_at_checked(at))
         {
             self.out.extend_from_slice(before);
             self.out.push(b'\\');

@@ -35,7 +35,9 @@ fn the_text_ends_at_a_zero_byte() {
 #[test]
 fn strings_that_are_not_utf_8_are_kept() {
     let tree = parse(b"a = \"\xff\\\"\"").unwrap();
-    let Some(Value::Bytes(bytes)) = tree.value("a") else { panic!("{tree:?}") };
+    let Some(Value::Bytes(bytes)) = tree.value("a") else {
+        panic!("{tree:?}")
+    };
     assert_eq!(bytes.as_bytes(), b"\xff\"");
     assert_eq!(print(&tree, Style::Raw).unwrap(), b"a = \"\xff\\\"\"\n");
 }
@@ -76,8 +78,10 @@ fn depth_length_and_entries_are_bounded() {
 
 #[test]
 fn a_large_text_is_read() {
-    let text =
-        format!("a {{\n{}}}", "key = \"a string of some length, to fill it\"\n".repeat(400_000));
+    let text = format!(
+        "a {{\n{}}}",
+        "key = \"a string of some length, to fill it\"\n".repeat(400_000)
+    );
     assert!(text.len() > 16 << 20);
     let tree = tree(&text);
     assert_eq!(tree.section("a").unwrap().entries().len(), 400_000);
@@ -88,7 +92,13 @@ fn a_large_text_is_read() {
 fn keys_that_stand_twice_are_found_at_any_depth() {
     let twice = tree("a { b { c = 1 d = 2 c { } } } e = 1").duplicates();
     let path = vec!["a".to_owned(), "b".to_owned()];
-    assert_eq!(twice, [Duplicate { path, key: "c".to_owned() }]);
+    assert_eq!(
+        twice,
+        [Duplicate {
+            path,
+            key: "c".to_owned()
+        }]
+    );
     assert!(tree("a { x = 1 } b { x = 1 }").duplicates().is_empty());
 }
 
@@ -100,8 +110,9 @@ fn what_has_no_form_is_not_printed() {
     assert!(with(Entry::value("a", "x\0")).is_err());
     let nested = Value::List(vec![Value::List(Vec::new())]);
     assert!(with(Entry::value("a", nested)).is_err());
-    let deep =
-        (0..=MAX_DEPTH).fold(Section::new(), |inner, _| Section(vec![Entry::section("a", inner)]));
+    let deep = (0..=MAX_DEPTH).fold(Section::new(), |inner, _| {
+        Section(vec![Entry::section("a", inner)])
+    });
     assert!(print(&deep, Style::Raw).is_err());
 }
 
