@@ -9,11 +9,13 @@
 //! it would read them as octal; words without quotes as values are refused, since it never writes
 //! them to a device.
 
+mod keys;
 mod lexer;
 mod parser;
 mod printer;
 mod tree;
 
+pub use keys::Key;
 pub use parser::{MAX_DEPTH, MAX_ENTRIES, MAX_TEXT, parse};
 pub use printer::{Style, print};
 pub use tree::{Duplicate, Entry, Item, NotText, Number, Section, Value};

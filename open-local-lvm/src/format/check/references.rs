@@ -96,7 +96,7 @@ pub(crate) fn references(segment: &Segment) -> Vec<(&str, Use)> {
             vec![(origin.as_str(), Use::Shared), (store.as_str(), Use::Part)]
         }
         SegmentKind::Carried(carried) => {
-            let known = carried.entries.iter().filter(|entry| KEYS.contains(&entry.key.as_str()));
+            let known = carried.entries.iter().filter(|entry| KEYS.contains(&&*entry.key));
             let values = known.filter_map(|entry| match &entry.item {
                 Item::Value(value) => Some(value.items()),
                 Item::Section(_) => None,

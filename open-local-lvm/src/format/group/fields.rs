@@ -1,30 +1,58 @@
 //! Takes known keys out of a section; what is left is unknown and kept.
 
+use std::fmt;
+
 use open_local_core::{Error, Extents, Sectors};
 
 use super::words::Words;
 use crate::format::damage::damaged;
 use crate::format::id::LvmId;
-use crate::format::text::{Entry, Item, Section, Value};
+use crate::format::text::{Entry, Item, Key, Section, Value};
+
+/// Where a section is, spelled out only for an error.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    outer: Option<&'a Place<'a>>,
+    key: &'a str,
+}
+
+impl<'a> Place<'a> {
+    pub(super) const fn top(key: &'a str) -> Self {
+        Self { outer: None, key }
+    }
+
+    pub(super) const fn inside(&'a self, key: &'a str) -> Self {
+        Self { outer: Some(self), key }
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(outer) = self.outer {
+            write!(f, "{outer}/")?;
+        }
+        f.write_str(self.key)
+    }
+}
 
 /// A section whose known keys are taken out one by one.
 #[derive(Debug)]
-pub(super) struct Fields {
-    path: String,
+pub(super) struct Fields<'a> {
+    place: Place<'a>,
     entries: Vec<Option<Entry>>,
 }
 
-impl Fields {
-    pub(super) fn new(path: impl Into<String>, section: Section) -> Self {
-        Self { path: path.into(), entries: section.0.into_iter().map(Some).collect() }
+impl<'a> Fields<'a> {
+    pub(super) fn new(place: Place<'a>, section: Section) -> Self {
+        Self { place, entries: section.0.into_iter().map(Some).collect() }
     }
 
-    pub(super) fn path(&self) -> &str {
-        &self.path
+    pub(super) const fn place(&self) -> Place<'a> {
+        self.place
     }
 
     pub(super) fn error(&self, key: &str, message: impl Into<String>) -> Error {
-        damaged(format_args!("{}: {key}", self.path), message)
+        damaged(format_args!("{}: {key}", self.place), message)
     }
 
     /// What was not taken, in order.
@@ -59,7 +87,7 @@ impl Fields {
     }
 
     /// Takes all sections whose key satisfies a condition, in order.
-    pub(super) fn sections(&mut self, wanted: impl Fn(&str) -> bool) -> Vec<(String, Section)> {
+    pub(super) fn sections(&mut self, wanted: impl Fn(&str) -> bool) -> Vec<(Key, Section)> {
         let mut found = Vec::new();
         for slot in &mut self.entries {
             let fits = |entry: &Entry| matches!(entry.item, Item::Section(_)) && wanted(&entry.key);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use open_local_core::Error;
 
-use super::fields::Fields;
+use super::fields::{Fields, Place};
 use super::logical::{HistoricalVolume, LogicalVolume};
 use super::physical::PhysicalVolume;
 use super::read_segment::segments;
@@ -33,7 +33,7 @@ impl Metadata {
     /// `Corrupt`, with the path of the entry, if one that is needed is missing or has another
     /// form, or if counts in the text disagree with it: lvm2 refuses such a text too.
     pub fn from_tree(tree: Section) -> Result<Self, Error> {
-        let mut fields = Fields::new("metadata text", tree);
+        let mut fields = Fields::new(Place::top("metadata text"), tree);
         let contents = fields.text("contents")?;
         if contents.as_deref() != Some(CONTENTS) {
             return Err(fields.error("contents", format!("is not \"{CONTENTS}\"")));
@@ -52,26 +52,27 @@ impl Metadata {
             return Err(damaged("metadata text", "holds not exactly one group"));
         };
         provenance.unknown = fields.rest();
-        Ok(Self { group: volume_group(name, group)?, provenance })
+        Ok(Self { group: volume_group(name.into_owned(), group)?, provenance })
     }
 }
 
 fn volume_group(name: String, section: Section) -> Result<VolumeGroup, Error> {
-    let mut fields = Fields::new(name.clone(), section);
+    let place = Place::top(&name);
+    let mut fields = Fields::new(place, section);
     let seqno = fields.small("seqno")?;
     let extent_size = fields.sectors("extent_size")?;
     let physical = fields.section("physical_volumes").unwrap_or_default();
     let logical = fields.section("logical_volumes").unwrap_or_default();
     let historical = fields.section("historical_logical_volumes").unwrap_or_default();
-    let physical_volumes = members(fields.path(), "physical_volumes", physical, physical_volume)?;
+    let physical_volumes = members(&place.inside("physical_volumes"), physical, physical_volume)?;
     let keys: HashSet<&str> = physical_volumes.iter().map(|pv| pv.key.as_str()).collect();
     let logical_volumes =
-        members(fields.path(), "logical_volumes", logical, |path, key, volume| {
-            logical_volume(path, key, volume, &keys)
+        members(&place.inside("logical_volumes"), logical, |place, key, volume| {
+            logical_volume(place, key, volume, &keys)
         })?;
     let historical_volumes =
-        members(fields.path(), "historical_logical_volumes", historical, |_, key, volume| {
-            Ok(HistoricalVolume { key, entries: volume.0 })
+        members(&place.inside("historical_logical_volumes"), historical, |_, key, volume| {
+            Ok(HistoricalVolume { key: key.to_owned(), entries: volume.0 })
         })?;
     Ok(VolumeGroup {
         id: fields.id()?,
@@ -99,30 +100,28 @@ fn volume_group(name: String, section: Section) -> Result<VolumeGroup, Error> {
 
 /// The sections of a section; it must hold nothing else.
 fn members<T>(
-    group: &str,
-    list: &str,
+    list: &Place<'_>,
     section: Section,
-    mut read: impl FnMut(String, String, Section) -> Result<T, Error>,
+    mut read: impl FnMut(Place<'_>, &str, Section) -> Result<T, Error>,
 ) -> Result<Vec<T>, Error> {
-    let path = format!("{group}/{list}");
-    let mut fields = Fields::new(path.clone(), section);
+    let mut fields = Fields::new(*list, section);
     let members = fields.sections(|_| true);
     if let Some(odd) = fields.rest().first() {
-        return Err(damaged(format_args!("{path}: {}", odd.key), "is no section"));
+        return Err(damaged(format_args!("{list}: {}", odd.key), "is no section"));
     }
-    members.into_iter().map(|(key, member)| read(format!("{path}/{key}"), key, member)).collect()
+    members.into_iter().map(|(key, member)| read(list.inside(&key), &key, member)).collect()
 }
 
-fn policy(fields: &mut Fields) -> Result<Option<AllocationPolicy>, Error> {
+fn policy(fields: &mut Fields<'_>) -> Result<Option<AllocationPolicy>, Error> {
     let word = fields.text("allocation_policy")?;
     Ok(word.map(|word| AllocationPolicy::from_word(&word)))
 }
 
-fn physical_volume(path: String, key: String, section: Section) -> Result<PhysicalVolume, Error> {
-    let mut fields = Fields::new(path, section);
+fn physical_volume(place: Place<'_>, key: &str, section: Section) -> Result<PhysicalVolume, Error> {
+    let mut fields = Fields::new(place, section);
     let pe_start = fields.sectors("pe_start")?;
     Ok(PhysicalVolume {
-        key,
+        key: key.to_owned(),
         id: fields.id()?,
         device: fields.value("device"),
         device_id_type: fields.value("device_id_type"),
@@ -140,14 +139,14 @@ fn physical_volume(path: String, key: String, section: Section) -> Result<Physic
 }
 
 fn logical_volume(
-    path: String,
-    name: String,
+    place: Place<'_>,
+    name: &str,
     section: Section,
     physical: &HashSet<&str>,
 ) -> Result<LogicalVolume, Error> {
-    let mut fields = Fields::new(path, section);
+    let mut fields = Fields::new(place, section);
     Ok(LogicalVolume {
-        name,
+        name: name.to_owned(),
         id: fields.id()?,
         status: fields.words("status")?,
         flags: fields.words("flags")?,

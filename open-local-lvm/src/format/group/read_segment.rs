@@ -9,7 +9,7 @@ use super::segment::{
     Area, CarriedSegment, Segment, SegmentKind, SegmentType, SnapshotStore, StripedSegment,
     ThinMessage, ThinPoolSegment, ThinSegment,
 };
-use crate::format::text::{Entry, Item, Section, Value};
+use crate::format::text::{Entry, Item, Key, Section, Value};
 
 /// `segment` or `message` with its number.
 fn is_numbered(key: &str, name: &str) -> bool {
@@ -18,7 +18,7 @@ fn is_numbered(key: &str, name: &str) -> bool {
 }
 
 pub(super) fn segments(
-    fields: &mut Fields,
+    fields: &mut Fields<'_>,
     physical: &HashSet<&str>,
 ) -> Result<Vec<Segment>, Error> {
     let declared = fields.unsigned("segment_count")?;
@@ -28,9 +28,9 @@ pub(super) fn segments(
         let message = format!("says {declared}, but there are {}", sections.len());
         return Err(fields.error("segment_count", message));
     }
-    let read = |(key, section)| {
-        let fields = Fields::new(format!("{}/{key}", fields.path()), section);
-        segment(fields, physical)
+    let place = fields.place();
+    let read = |(key, section): (Key, Section)| {
+        segment(Fields::new(place.inside(&key), section), physical)
     };
     let mut segments = sections.into_iter().map(read).collect::<Result<Vec<_>, Error>>()?;
     // lvm2 sorts them in as it reads (2.03.16, _insert_segment).
@@ -38,7 +38,7 @@ pub(super) fn segments(
     Ok(segments)
 }
 
-fn segment(mut fields: Fields, physical: &HashSet<&str>) -> Result<Segment, Error> {
+fn segment(mut fields: Fields<'_>, physical: &HashSet<&str>) -> Result<Segment, Error> {
     let word = fields.text("type")?;
     let segment_type = SegmentType::from_word(&fields.required("type", word)?);
     let start_extent = fields.extents("start_extent")?;
@@ -59,7 +59,7 @@ fn segment(mut fields: Fields, physical: &HashSet<&str>) -> Result<Segment, Erro
     Ok(Segment { start_extent, extent_count, segment_type, tags, kind, unknown })
 }
 
-fn striped(fields: &mut Fields, physical: &HashSet<&str>) -> Result<SegmentKind, Error> {
+fn striped(fields: &mut Fields<'_>, physical: &HashSet<&str>) -> Result<SegmentKind, Error> {
     let declared = fields.unsigned("stripe_count")?;
     let declared = fields.required("stripe_count", declared)?;
     let stripe_size = fields.sectors("stripe_size")?;
@@ -87,17 +87,17 @@ fn striped(fields: &mut Fields, physical: &HashSet<&str>) -> Result<SegmentKind,
     Ok(SegmentKind::Striped(StripedSegment { stripe_size, areas }))
 }
 
-fn name(fields: &mut Fields, key: &str) -> Result<String, Error> {
+fn name(fields: &mut Fields<'_>, key: &str) -> Result<String, Error> {
     let name = fields.text(key)?;
     fields.required(key, name)
 }
 
-fn size(fields: &mut Fields, key: &str) -> Result<Sectors, Error> {
+fn size(fields: &mut Fields<'_>, key: &str) -> Result<Sectors, Error> {
     let size = fields.sectors(key)?;
     fields.required(key, size)
 }
 
-fn thin_pool(fields: &mut Fields) -> Result<SegmentKind, Error> {
+fn thin_pool(fields: &mut Fields<'_>) -> Result<SegmentKind, Error> {
     let transaction = fields.unsigned("transaction_id")?;
     let messages = fields.sections(|key| is_numbered(key, "message"));
     Ok(SegmentKind::ThinPool(ThinPoolSegment {
@@ -112,7 +112,7 @@ fn thin_pool(fields: &mut Fields) -> Result<SegmentKind, Error> {
 }
 
 /// lvm2 writes the line `zero_new_blocks = 1` or none.
-fn zeroing(fields: &mut Fields) -> Result<bool, Error> {
+fn zeroing(fields: &mut Fields<'_>) -> Result<bool, Error> {
     match fields.unsigned("zero_new_blocks")? {
         None | Some(0) => Ok(false),
         Some(_) => Ok(true),
@@ -124,7 +124,7 @@ fn message(section: Section) -> ThinMessage {
     let [Entry { key, item: Item::Value(value) }] = entries.as_slice() else {
         return ThinMessage::Other(entries);
     };
-    match (key.as_str(), value) {
+    match (&**key, value) {
         ("create", Value::Text(lv)) => ThinMessage::Create { lv: lv.clone() },
         ("delete", Value::Integer(id)) => match u32::try_from(*id) {
             Ok(device_id) => ThinMessage::Delete { device_id },
@@ -134,7 +134,7 @@ fn message(section: Section) -> ThinMessage {
     }
 }
 
-fn thin(fields: &mut Fields) -> Result<SegmentKind, Error> {
+fn thin(fields: &mut Fields<'_>) -> Result<SegmentKind, Error> {
     let transaction = fields.unsigned("transaction_id")?;
     let device = fields.small("device_id")?;
     Ok(SegmentKind::Thin(ThinSegment {
@@ -147,7 +147,7 @@ fn thin(fields: &mut Fields) -> Result<SegmentKind, Error> {
     }))
 }
 
-fn snapshot(fields: &mut Fields) -> Result<SegmentKind, Error> {
+fn snapshot(fields: &mut Fields<'_>) -> Result<SegmentKind, Error> {
     let store = match (fields.text("cow_store")?, fields.text("merging_store")?) {
         (Some(cow), None) => SnapshotStore::Cow(cow),
         (None, Some(merging)) => SnapshotStore::Merging(merging),

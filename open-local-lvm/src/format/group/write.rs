@@ -11,7 +11,7 @@ use super::segment::{
 };
 use super::volume_group::{Metadata, Provenance, VolumeGroup};
 use super::words::{AllocationPolicy, Words};
-use crate::format::text::{Entry, Section, Value};
+use crate::format::text::{Entry, Key, Section, Value};
 
 impl Metadata {
     /// The tree of the text as it stands on devices: the group first.
@@ -44,7 +44,7 @@ impl Provenance {
     }
 }
 
-fn optional(section: &mut Section, key: &str, value: Option<impl Into<Value>>) {
+fn optional(section: &mut Section, key: &'static str, value: Option<impl Into<Value>>) {
     if let Some(value) = value {
         section.push_value(key, value);
     }
@@ -56,15 +56,15 @@ fn number(value: u64) -> Value {
     Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-fn sectors(section: &mut Section, key: &str, value: Option<Sectors>) {
+fn sectors(section: &mut Section, key: &'static str, value: Option<Sectors>) {
     optional(section, key, value.map(|value| number(value.get())));
 }
 
-fn extents(section: &mut Section, key: &str, value: Extents) {
+fn extents(section: &mut Section, key: &'static str, value: Extents) {
     section.push_value(key, number(value.get()));
 }
 
-fn words(section: &mut Section, key: &str, words: &Words) {
+fn words(section: &mut Section, key: &'static str, words: &Words) {
     section.push_value(key, Value::words(words.iter()));
 }
 
@@ -109,7 +109,7 @@ impl VolumeGroup {
         if !self.historical_volumes.is_empty() {
             let historical = self.historical_volumes.iter();
             let historical = historical
-                .map(|volume| Entry::section(&*volume.key, Section(volume.entries.clone())));
+                .map(|volume| Entry::section(volume.key.clone(), Section(volume.entries.clone())));
             out.push_section("historical_logical_volumes", list(historical.collect()));
         }
         out
@@ -132,7 +132,7 @@ impl PhysicalVolume {
         sectors(&mut out, "ba_start", self.ba_start);
         sectors(&mut out, "ba_size", self.ba_size);
         out.0.extend(self.unknown.iter().cloned());
-        Entry::section(&*self.key, out)
+        Entry::section(self.key.clone(), out)
     }
 }
 
@@ -155,9 +155,13 @@ impl LogicalVolume {
         out.push_value("segment_count", number(count));
         out.0.extend(self.unknown.iter().cloned());
         for (index, segment) in (1u64..).zip(&self.segments) {
-            out.push_section(format!("segment{index}"), segment.to_section());
+            let key = match index {
+                1 => Key::Borrowed("segment1"),
+                _ => Key::Owned(format!("segment{index}")),
+            };
+            out.push_section(key, segment.to_section());
         }
-        Entry::section(&*self.name, out)
+        Entry::section(self.name.clone(), out)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use open_local_core::Error;
 
+use super::keys::{self, Key};
 use super::tree::{Number, Value};
 use crate::format::damage::damaged;
 
@@ -11,7 +12,7 @@ const MAX_NUMBER: usize = 64;
 /// A token; which ones are possible depends on whether a key or a value is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Token {
-    Key(String),
+    Key(Key),
     Value(Value),
     Equals,
     OpenSection,
@@ -101,15 +102,15 @@ impl<'a> Lexer<'a> {
 
     fn key(&mut self) -> Result<Token, Error> {
         let length = self.length(|byte| !ends_key(byte));
-        let key = self.pass(length).to_vec();
+        let key = self.pass(length);
         self.as_key(key)
     }
 
-    fn as_key(&self, key: Vec<u8>) -> Result<Token, Error> {
+    fn as_key(&self, key: &[u8]) -> Result<Token, Error> {
         if key.is_empty() {
             return Err(self.error("an empty key"));
         }
-        String::from_utf8(key).map(Token::Key).map_err(|_| self.error("a key is not UTF-8"))
+        keys::key(key).map(Token::Key).ok_or_else(|| self.error("a key is not UTF-8"))
     }
 
     fn string(&mut self, quote: u8, due: Due) -> Result<Token, Error> {
@@ -121,7 +122,7 @@ impl<'a> Lexer<'a> {
         let inner = whole.get(1..end).unwrap_or_default();
         let bytes = if quote == b'"' { unescaped(inner) } else { inner.to_vec() };
         match due {
-            Due::Key => self.as_key(bytes),
+            Due::Key => self.as_key(&bytes),
             Due::Value => Ok(Token::Value(Value::from_bytes(bytes))),
         }
     }

@@ -2,6 +2,7 @@
 
 use open_local_core::Error;
 
+use super::keys::Key;
 use super::lexer::{Due, Lexer, Token};
 use super::tree::{Entry, Item, Section, Value};
 use crate::format::damage::damaged;
@@ -36,7 +37,7 @@ struct Parser<'a> {
 impl Parser<'_> {
     /// Sections are kept on a stack of our own, so that depth can't exhaust the thread's.
     fn document(mut self) -> Result<Section, Error> {
-        let mut open: Vec<(String, Section)> = Vec::new();
+        let mut open: Vec<(Key, Section)> = Vec::new();
         let mut current = Section::new();
         loop {
             match self.lexer.next(Due::Key)? {

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::keys::Key;
+
 /// Most duplicates that are reported.
 const MAX_DUPLICATES: usize = 100;
 
@@ -13,7 +15,7 @@ pub struct Section(pub Vec<Entry>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The key; printed with quotes where it needs them.
-    pub key: String,
+    pub key: Key,
     /// Its value or section.
     pub item: Item,
 }
@@ -157,13 +159,13 @@ impl From<u32> for Value {
 impl Entry {
     /// `key = value`
     #[must_use]
-    pub fn value(key: impl Into<String>, value: impl Into<Value>) -> Self {
+    pub fn value(key: impl Into<Key>, value: impl Into<Value>) -> Self {
         Self { key: key.into(), item: Item::Value(value.into()) }
     }
 
     /// `key { ... }`
     #[must_use]
-    pub fn section(key: impl Into<String>, section: Section) -> Self {
+    pub fn section(key: impl Into<Key>, section: Section) -> Self {
         Self { key: key.into(), item: Item::Section(section) }
     }
 }
@@ -208,18 +210,18 @@ impl Section {
     /// All sections with their keys, in order.
     pub fn sections(&self) -> impl Iterator<Item = (&str, &Self)> {
         self.0.iter().filter_map(|entry| match &entry.item {
-            Item::Section(section) => Some((entry.key.as_str(), section)),
+            Item::Section(section) => Some((&*entry.key, section)),
             Item::Value(_) => None,
         })
     }
 
     /// Adds `key = value` at the end.
-    pub fn push_value(&mut self, key: impl Into<String>, value: impl Into<Value>) {
+    pub fn push_value(&mut self, key: impl Into<Key>, value: impl Into<Value>) {
         self.0.push(Entry::value(key, value));
     }
 
     /// Adds `key { ... }` at the end.
-    pub fn push_section(&mut self, key: impl Into<String>, section: Self) {
+    pub fn push_section(&mut self, key: impl Into<Key>, section: Self) {
         self.0.push(Entry::section(key, section));
     }
 
@@ -239,9 +241,9 @@ impl Section {
             if found.len() >= MAX_DUPLICATES {
                 return;
             }
-            if !seen.insert(entry.key.as_str()) {
+            if !seen.insert(&*entry.key) {
                 let path = path.iter().map(|key| (*key).to_owned()).collect();
-                found.push(Duplicate { path, key: entry.key.clone() });
+                found.push(Duplicate { path, key: entry.key.to_string() });
             }
             if let Item::Section(section) = &entry.item {
                 path.push(&entry.key);
