@@ -161,7 +161,7 @@ pub fn tree_json(tree: &Section) -> Value {
             Item::Value(value) => value_json(value),
             Item::Section(section) => tree_json(section),
         };
-        (entry.key.clone(), value)
+        (entry.key.to_string(), value)
     });
     Value::Object(entries.collect())
 }

@@ -2,6 +2,7 @@
 //!
 //! Names and places of attributes are those of sysfs in Linux 6.18.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::device::DeviceNumber;
@@ -148,48 +149,79 @@ struct Attributes<'a> {
     folder: PathBuf,
 }
 
+/// Whether an attribute is missing, or says that the device has no such thing or is gone. Anything
+/// else, such as too many open files, must not make the device look like one without it.
+fn says_nothing(error: &io::Error) -> bool {
+    let gone = [libc::ENODEV, libc::ENXIO, libc::ENODATA, libc::EINVAL, libc::EOPNOTSUPP];
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        || error.raw_os_error().is_some_and(|number| gone.contains(&number))
+}
+
 impl Attributes<'_> {
     /// An attribute's text; `None` if there is none such, or nothing in it.
-    fn text(&self, name: &str) -> Option<String> {
+    fn text(&self, name: &str) -> io::Result<Option<String>> {
         let path = self.folder.join(name);
-        let text = read_small(self.host.files.as_ref(), &path, MAX_ATTRIBUTE).ok()?;
+        let text = match read_small(self.host.files.as_ref(), &path, MAX_ATTRIBUTE) {
+            Err(e) if says_nothing(&e) => return Ok(None),
+            answer => answer?,
+        };
         let text = String::from_utf8_lossy(&text).trim().to_owned();
-        (!text.is_empty()).then_some(text)
+        Ok((!text.is_empty()).then_some(text))
     }
 
-    fn first(&self, names: &[&str]) -> Option<String> {
-        names.iter().find_map(|name| self.text(name))
+    fn first(&self, names: &[&str]) -> io::Result<Option<String>> {
+        for name in names {
+            if let Some(text) = self.text(name)? {
+                return Ok(Some(text));
+            }
+        }
+        Ok(None)
     }
 
-    fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
-        self.text(name)?.parse().ok()
+    fn number<T: std::str::FromStr>(&self, name: &str) -> io::Result<Option<T>> {
+        Ok(self.text(name)?.and_then(|text| text.parse().ok()))
     }
 
-    fn facts(&self, uevent: &str) -> Facts {
-        let partition = self.number::<u32>("partition").map(|number| {
-            let uuid = field(uevent, "PARTUUID").map(str::to_owned);
-            (number, self.number("start").unwrap_or(0), uuid)
-        });
+    fn partition(&self, uevent: &str) -> io::Result<Option<(u32, u64, Option<String>)>> {
+        let Some(number) = self.number::<u32>("partition")? else {
+            return Ok(None);
+        };
+        let uuid = field(uevent, "PARTUUID").map(str::to_owned);
+        Ok(Some((number, self.number("start")?.unwrap_or(0), uuid)))
+    }
+
+    fn facts(&self, uevent: &str) -> io::Result<Facts> {
+        let partition = self.partition(uevent)?;
         // What says who a partition's disk is stands in the folder above its own.
         let above = if partition.is_some() { "../" } else { "" };
         let first = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(|name| format!("{above}{name}")).collect();
             self.first(&names.iter().map(String::as_str).collect::<Vec<_>>())
         };
-        let backing_file = first(&["loop/backing_file"]).and_then(|path| {
-            let path = PathBuf::from(path);
-            // A file whose name is gone is found by nobody after a reboot: stat fails.
-            let stat = self.host.files.stat(&path).ok()?;
-            let offset = first(&["loop/offset"]).and_then(|text| text.parse().ok()).unwrap_or(0);
-            Some(Window { path, device: stat.device, inode: stat.inode, offset })
-        });
-        Facts {
-            wwn: first(&["wwid", "device/wwid"]),
-            serial: first(&["device/serial", "serial"]),
-            dm_uuid: first(&["dm/uuid"]),
-            md_uuid: first(&["md/uuid"]),
+        let offset = first(&["loop/offset"])?.and_then(|text| text.parse().ok()).unwrap_or(0);
+        let backing_file = match first(&["loop/backing_file"])? {
+            Some(path) => self.window(PathBuf::from(path), offset)?,
+            None => None,
+        };
+        Ok(Facts {
+            wwn: first(&["wwid", "device/wwid"])?,
+            serial: first(&["device/serial", "serial"])?,
+            dm_uuid: first(&["dm/uuid"])?,
+            md_uuid: first(&["md/uuid"])?,
             backing_file,
             partition,
+        })
+    }
+
+    /// The part of a file that begins at `offset`; `None` for a file whose name is gone, which
+    /// nobody finds again after a reboot, or whose file system does not answer: that may be
+    /// somebody else's, and says nothing about other devices.
+    fn window(&self, path: PathBuf, offset: u64) -> io::Result<Option<Window>> {
+        let short = [libc::EMFILE, libc::ENFILE, libc::ENOMEM];
+        match self.host.files.stat(&path) {
+            Ok(stat) => Ok(Some(Window { path, device: stat.device, inode: stat.inode, offset })),
+            Err(e) if e.raw_os_error().is_some_and(|number| short.contains(&number)) => Err(e),
+            Err(_) => Ok(None),
         }
     }
 }
@@ -200,43 +232,57 @@ fn field<'a>(uevent: &'a str, key: &str) -> Option<&'a str> {
 }
 
 /// The device of this number; `None` if there is none.
-pub(super) fn disk(host: &Host, number: DeviceNumber) -> Option<Disk> {
+///
+/// # Errors
+/// Those of reading its attributes, but for the ones that say that it has no such thing.
+pub(super) fn disk(host: &Host, number: DeviceNumber) -> io::Result<Option<Disk>> {
     let folder = host.roots.sys.join("dev/block").join(number.to_string());
     let attributes = Attributes { host, folder };
-    let uevent = attributes.text("uevent")?;
-    let name = field(&uevent, "DEVNAME")?.to_owned();
-    let sectors = attributes.number::<u64>("size").unwrap_or(0);
+    let Some(uevent) = attributes.text("uevent")? else {
+        return Ok(None);
+    };
+    let Some(name) = field(&uevent, "DEVNAME").map(str::to_owned) else {
+        return Ok(None);
+    };
+    let sectors = attributes.number::<u64>("size")?.unwrap_or(0);
     let block_size = attributes
-        .first(&["queue/logical_block_size", "../queue/logical_block_size"])
+        .first(&["queue/logical_block_size", "../queue/logical_block_size"])?
         .and_then(|text| text.parse().ok());
-    let rotational = attributes.first(&["queue/rotational", "../queue/rotational"]);
-    let facts = attributes.facts(&uevent);
-    Some(Disk {
+    let rotational = attributes.first(&["queue/rotational", "../queue/rotational"])?;
+    let facts = attributes.facts(&uevent)?;
+    Ok(Some(Disk {
         number,
         identity: identity(&facts),
         size: Sectors::new(sectors).to_bytes().unwrap_or(Bytes::ZERO),
         block_size: Bytes::new(block_size.unwrap_or(512)),
-        read_only: attributes.text("ro").as_deref() == Some("1"),
-        sequence: attributes.number("diskseq"),
+        read_only: attributes.text("ro")?.as_deref() == Some("1"),
+        sequence: attributes.number("diskseq")?,
         rotational: rotational.map(|text| text == "1"),
         window: facts.backing_file.filter(|_| facts.partition.is_none()),
         name,
-    })
+    }))
 }
 
 /// All block devices there are. Opens none.
 ///
 /// # Errors
-/// `Io` if they can't be listed.
+/// `Io` if they can't be listed, or one of them can't be read.
 pub(super) fn disks(host: &Host, op: Op) -> Result<Vec<Disk>> {
     let folder = host.roots.sys.join("dev/block");
-    let names = host.files.list(&folder).map_err(|e| {
-        Error::from_io(op, Subject::path(&folder), "can't list the block devices", e)
-            .with_remedy("mount sysfs at /sys")
-    })?;
-    let numbers = names.iter().filter_map(|name| name.to_str()?.parse().ok());
-    // One may go away between the listing and the look.
-    Ok(numbers.filter_map(|number| disk(host, number)).collect())
+    let failed = |what: String| {
+        let subject = Subject::path(&folder);
+        move |e| Error::from_io(op, subject, what, e).with_remedy("mount sysfs at /sys")
+    };
+    let names = host.files.list(&folder);
+    let names = names.map_err(failed("can't list the block devices".to_owned()))?;
+    let numbers = names.iter().filter_map(|name| name.to_str()?.parse::<DeviceNumber>().ok());
+    let mut disks = Vec::new();
+    for number in numbers {
+        let found = disk(host, number);
+        // One may go away between the listing and the look.
+        disks.extend(found.map_err(failed(format!("can't tell who device {number} is")))?);
+    }
+    Ok(disks)
 }
 
 /// The node of a device.
@@ -245,15 +291,19 @@ pub(super) fn node(host: &Host, disk: &Disk) -> PathBuf {
 }
 
 /// The node of the device of this number; `None` if there is no such device.
+///
+/// # Errors
+/// Those of reading its attributes.
 #[cfg(feature = "mountpoint")]
-pub(crate) fn node_of(host: &Host, number: DeviceNumber) -> Option<PathBuf> {
-    disk(host, number).map(|disk| node(host, &disk))
+pub(crate) fn node_of(host: &Host, number: DeviceNumber) -> io::Result<Option<PathBuf>> {
+    Ok(disk(host, number)?.map(|disk| node(host, &disk)))
 }
 
 /// What the device of this number is made of, for people to choose by.
 #[cfg(feature = "mountpoint")]
 pub(crate) fn media_of(host: &Host, number: DeviceNumber) -> &'static str {
-    disk(host, number).map_or("unknown", |disk| disk.media())
+    // For people only: one that can't be read is unknown, too.
+    disk(host, number).ok().flatten().map_or("unknown", |disk| disk.media())
 }
 
 #[cfg(test)]
@@ -263,6 +313,17 @@ mod tests {
 
     fn some(text: &str) -> Option<String> {
         Some(text.to_owned())
+    }
+
+    #[test]
+    fn an_attribute_that_is_missing_is_told_from_one_that_can_not_be_read() {
+        let errors = [libc::EMFILE, libc::ENOMEM, libc::EIO, libc::EACCES, libc::ENFILE];
+        for number in errors {
+            assert!(!says_nothing(&io::Error::from_raw_os_error(number)), "{number}");
+        }
+        for number in [libc::ENOENT, libc::ENODEV, libc::ENXIO, libc::ENOTDIR, libc::EINVAL] {
+            assert!(says_nothing(&io::Error::from_raw_os_error(number)), "{number}");
+        }
     }
 
     #[test]
