@@ -362,6 +362,7 @@ fn read_only_is_set_again_after_a_reboot_has_forgotten_it() {
     assert!(pool.publish(&spec).unwrap().changed());
     assert_eq!(pool.volume(&volume("old")).unwrap().health, Health::Healthy);
     refused(pool.publish(&PublishSpec::new(volume("old"))), ErrorKind::Conflict, &["mode"]);
+    refused(pool.remove_volume(&volume("old")), ErrorKind::Busy, &["published"]);
     let _ = pool.unpublish(&volume("old").into()).unwrap();
     // Somebody else's switch is nobody's here to turn.
     lab.disks.set_read_only("sda", true).unwrap();

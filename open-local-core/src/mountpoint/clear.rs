@@ -279,3 +279,144 @@ impl Walk<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::DeviceNumber;
+    use crate::host::{FileStat, FsSpace};
+
+    /// A folder on a mount and a device, with folders in it; files are folders of no number.
+    #[derive(Debug, Clone)]
+    struct Fake {
+        mount: u64,
+        device: u32,
+        inside: Arc<Mutex<BTreeMap<OsString, Option<Fake>>>>,
+    }
+
+    impl Fake {
+        fn new(mount: u64, device: u32) -> Self {
+            Self { mount, device, inside: Arc::default() }
+        }
+
+        fn with(self, name: &str, inner: Option<Fake>) -> Self {
+            self.inside.lock().unwrap().insert(name.into(), inner);
+            self
+        }
+
+        fn described(&self, is_folder: bool) -> FileStat {
+            FileStat {
+                kind: if is_folder { FileKind::Directory } else { FileKind::File },
+                size: Bytes::ZERO,
+                allocated: Bytes::ZERO,
+                device: DeviceNumber::new(8, self.device),
+                inode: 1,
+                stands_for: None,
+            }
+        }
+    }
+
+    fn os<T>(number: i32) -> io::Result<T> {
+        Err(io::Error::from_raw_os_error(number))
+    }
+
+    impl FolderHandle for Fake {
+        fn mount_id(&self) -> io::Result<u64> {
+            Ok(self.mount)
+        }
+
+        fn stat(&self) -> io::Result<FileStat> {
+            Ok(self.described(true))
+        }
+
+        fn list(&self, most: usize) -> io::Result<Vec<OsString>> {
+            Ok(self.inside.lock().unwrap().keys().take(most).cloned().collect())
+        }
+
+        fn stat_at(&self, name: &OsStr) -> io::Result<FileStat> {
+            match self.inside.lock().unwrap().get(name) {
+                Some(inner) => Ok(self.described(inner.is_some())),
+                None => os(libc::ENOENT),
+            }
+        }
+
+        fn open_folder(&self, name: &OsStr) -> io::Result<Box<dyn FolderHandle>> {
+            match self.inside.lock().unwrap().get(name) {
+                Some(Some(inner)) => Ok(Box::new(inner.clone())),
+                _ => os(libc::ENOTDIR),
+            }
+        }
+
+        fn remove_file(&self, name: &OsStr) -> io::Result<()> {
+            self.inside.lock().unwrap().remove(name).map_or_else(|| os(libc::ENOENT), |_| Ok(()))
+        }
+
+        fn remove_folder(&self, name: &OsStr) -> io::Result<()> {
+            let full = |inner: &Option<Fake>| {
+                inner.as_ref().is_some_and(|f| !f.inside.lock().unwrap().is_empty())
+            };
+            // As when something is mounted right after this call.
+            if self.inside.lock().unwrap().get(name).is_some_and(full) {
+                return os(libc::ENOTEMPTY);
+            }
+            self.remove_file(name)
+        }
+
+        fn lift(&self, _: &[OsString], _: &OsStr) -> io::Result<()> {
+            os(libc::EXDEV)
+        }
+
+        fn read_file(&self, _: &OsStr, _: usize) -> io::Result<Vec<u8>> {
+            os(libc::ENOENT)
+        }
+
+        fn write_file(&self, _: &OsStr, _: &[u8]) -> io::Result<()> {
+            os(libc::EROFS)
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn space(&self) -> io::Result<FsSpace> {
+            os(libc::ENOSYS)
+        }
+    }
+
+    fn run(top: &Fake) -> Cleared {
+        let failed = |e| {
+            let subject = crate::Subject::Host;
+            crate::Error::from_io(crate::Op::Maintain, subject, "can't read it", e)
+        };
+        clear(top, Bytes::MAX, &|_| Ok(()), &failed).unwrap()
+    }
+
+    #[test]
+    fn what_is_on_another_mount_or_device_is_not_entered() {
+        for (mount, device) in [(2, 1), (1, 2)] {
+            let strange = Fake::new(mount, device).with("precious", None);
+            let own = Fake::new(1, 1).with("file", None).with("strange", Some(strange.clone()));
+            let top = Fake::new(1, 1).with("own", Some(own)).with("zz", None);
+            let ended = run(&top);
+            let Cleared::Obstacle(name, error) = ended else { panic!("{ended:?}") };
+            assert_eq!((name.as_str(), error.raw_os_error()), ("own/strange", Some(libc::EXDEV)));
+            assert_eq!(strange.list(9).unwrap(), ["precious"]);
+            assert_eq!(top.list(9).unwrap(), ["own"], "what could go stayed");
+        }
+    }
+
+    #[test]
+    fn all_of_one_file_system_goes_but_what_is_no_content() {
+        let deep = Fake::new(1, 1).with("b", Some(Fake::new(1, 1).with("c", None)));
+        let top = Fake::new(1, 1)
+            .with("a", Some(deep))
+            .with("file", None)
+            .with("lost+found", Some(Fake::new(1, 1)))
+            .with(mark::NAME, None);
+        assert!(matches!(run(&top), Cleared::All));
+        assert_eq!(top.list(9).unwrap(), [mark::NAME, "lost+found"]);
+    }
+}
