@@ -367,6 +367,9 @@ fn read_only_is_set_again_after_a_reboot_has_forgotten_it() {
     // Somebody else's switch is nobody's here to turn.
     lab.disks.set_read_only("sda", true).unwrap();
     refused(pool.publish(&PublishSpec::new(volume("old"))), ErrorKind::Refused, &["setrw"]);
+    let _ = pool.publish(&spec).unwrap();
+    let _ = pool.unpublish(&volume("old").into()).unwrap();
+    refused(pool.publish(&PublishSpec::new(volume("old"))), ErrorKind::Refused, &["setrw"]);
 }
 
 #[test]

@@ -88,6 +88,9 @@ pub(crate) struct Claim {
     pub(crate) token: FormatToken,
     /// Whether it is published, and if so, whether writes are refused.
     pub(crate) published: Option<bool>,
+    /// Whether the place refused writes before it was published: then that is somebody else's
+    /// order, which unpublishing does not lift.
+    pub(crate) refused_before: bool,
 }
 
 /// What a place is to the pool.
@@ -197,7 +200,8 @@ fn claim_fields(record: Record, claim: &Claim) -> Record {
         .with("volume", &claim.volume)
         .with("requested", claim.requested)
         .with("token", token_text(&claim.token))
-        .with("published", published);
+        .with("published", published)
+        .with_optional("refused-before", claim.refused_before.then_some(true));
     // Keys may hold capital letters, which field names do not: the pair is the value.
     (0u32..).zip(&claim.tags).fold(record, |record, (number, (key, value))| {
         record.with(&format!("tag/{number}"), format!("{key} {value}"))
@@ -221,6 +225,7 @@ fn read_claim(record: &Record) -> Result<Claim> {
         tags,
         token: parse_token(record.get("token").unwrap_or_default())?,
         published,
+        refused_before: record.get("refused-before") == Some("true"),
     })
 }
 
@@ -273,13 +278,14 @@ mod tests {
         ];
         let tags =
             prop::collection::btree_map("[A-Za-z0-9./_-]{1,10}", "[^\u{0}-\u{1f}]{0,10}", 0..4);
-        (any::<u64>(), token, tags, any::<Option<bool>>()).prop_map(
-            |(requested, token, tags, published)| Claim {
+        (any::<u64>(), token, tags, any::<Option<bool>>(), any::<bool>()).prop_map(
+            |(requested, token, tags, published, refused_before)| Claim {
                 volume: VolumeId::new("v").unwrap(),
                 requested: Bytes::new(requested),
                 tags,
                 token,
                 published,
+                refused_before,
             },
         )
     }

@@ -39,7 +39,10 @@ pub(crate) fn publish(
     let mut undo = Vec::new();
     if claim.published.is_none() {
         steps.push(Step::Idle { place: place(), at: at.clone() });
-        let published = claimed(&member.record, |claim| claim.published = Some(read_only));
+        let published = claimed(&member.record, |claim| {
+            claim.published = Some(read_only);
+            claim.refused_before = at.read_only;
+        });
         steps.push(Step::Record(Box::new(published.at(&at.path))));
         undo.push(Step::Record(place()));
     }
@@ -65,10 +68,14 @@ pub(crate) fn unpublish(id: &VolumeId, members: &Members) -> Result<Option<Work>
     // One that is away is used by nobody any more.
     if let Ok(at) = &member.seen {
         steps.push(Step::Idle { place: place(), at: at.clone() });
-        if read_only && at.read_only {
+        if read_only && at.read_only && !claim.refused_before {
             steps.push(Step::ReadOnly { place: place(), at: at.clone(), on: false });
         }
     }
-    steps.push(Step::Record(Box::new(claimed(&member.record, |claim| claim.published = None))));
+    let free = claimed(&member.record, |claim| {
+        claim.published = None;
+        claim.refused_before = false;
+    });
+    steps.push(Step::Record(Box::new(free)));
     Ok(Some(Work::new(op, id, steps)))
 }

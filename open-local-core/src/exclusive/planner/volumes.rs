@@ -126,6 +126,7 @@ fn claim(spec: &VolumeSpec, member: &Member, leaves: &str) -> Option<Work> {
         tags: spec.tags.clone(),
         token: FormatToken::Unused,
         published: None,
+        refused_before: false,
     };
     let place = Box::new(member.record.clone());
     let claimed = member.record.with_stage(Stage::Claimed(Box::new(claim))).at(&at.path);
@@ -230,6 +231,7 @@ mod tests {
             tags: crate::Tags::new(),
             token: FormatToken::Unused,
             published: None,
+            refused_before: false,
         };
         let stage = match state {
             State::Claimed => Stage::Claimed(Box::new(claim)),
