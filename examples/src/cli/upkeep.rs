@@ -26,7 +26,6 @@ pub struct Left {
 }
 
 /// After a change that may have left work for later: does it, or only says how much there is.
-#[must_use]
 pub fn after(context: &Context, pool: &dyn Pool, wait: bool, mut answer: Answer) -> Answer {
     if !pool.capabilities().exclusive {
         return answer;
