@@ -2,6 +2,9 @@
 
 pub mod backends;
 pub mod confirm;
+pub mod device;
+pub mod lvm;
+pub mod plan;
 pub mod pool;
 pub mod recover;
 pub mod shell;
@@ -42,6 +45,9 @@ pub struct Cli {
 pub enum Command {
     /// List the kinds of pools there are and what they can do
     Backends,
+    /// List the block devices of this machine and say which are free, and why the others are not
+    #[command(subcommand)]
+    Device(device::Command),
     /// Make, show and remove pools
     #[command(subcommand)]
     Pool(pool::Command),
@@ -54,6 +60,12 @@ pub enum Command {
     /// Limit the I/O of cgroups
     #[command(subcommand)]
     Throttle(throttle::Command),
+    /// Simulate where the pods of a cluster go: place, fill, drain, compare
+    #[command(subcommand)]
+    Plan(plan::Command),
+    /// Read and change LVM2 groups without the lvm2 tools
+    #[command(subcommand)]
+    Lvm(lvm::Command),
     /// Show all of it working, verify it, and leave nothing behind
     Demo(demo::Arguments),
     /// Finish or undo what killed processes left
@@ -79,12 +91,15 @@ pub fn run(cli: Cli) -> Result<Answer> {
         Command::Completions(arguments) => Ok(shell::completions(&arguments)),
         Command::Man(arguments) => shell::man(&arguments),
         Command::DemoWriter(arguments) => demo::write(&arguments),
+        Command::Plan(command) => plan::run(&globals, &command),
         Command::Demo(arguments) => demo::run(&globals, &arguments),
         Command::Backends => Ok(backends::list(&Context::open(globals)?)),
+        Command::Device(command) => device::run(&Context::open(globals)?, command),
         Command::Pool(command) => pool::run(&Context::open(globals)?, command),
         Command::Volume(command) => volume::run(&Context::open(globals)?, command),
         Command::Snapshot(command) => snapshot::run(&Context::open(globals)?, command),
         Command::Throttle(command) => throttle::run(&Context::open(globals)?, command),
+        Command::Lvm(command) => lvm::run(&globals, command),
         Command::Recover => recover::run(&Context::open(globals)?),
         Command::Support(arguments) => support::run(&Context::open(globals)?, &arguments),
     }

@@ -47,9 +47,9 @@ pub enum LogLevel {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Globals {
-    /// The kind of pools: file (directories and loop devices), raw (whole disks), mountpoint
-    /// (directories that are mount points) or sim (in memory, without root; forgotten when the
-    /// process ends)
+    /// The kind of pools: file (directories and loop devices), raw (whole disks and partitions),
+    /// mountpoint (directories that are mount points) or sim (in memory, without root; forgotten
+    /// when the process ends)
     #[arg(long, global = true, default_value = "file", env = "OPEN_LOCAL_BACKEND")]
     pub backend: String,
     /// The pool; may be left out where there is only one

@@ -27,7 +27,7 @@ pub fn next_command(error: &Error) -> Option<String> {
         (ErrorKind::NotFound, Subject::Volume(_)) => "open-local volume list",
         (ErrorKind::NotFound, Subject::Snapshot(_)) => "open-local snapshot list",
         (ErrorKind::NotFound, Subject::Pool(_)) => "open-local pool list",
-        (ErrorKind::OutOfSpace, _) => "open-local pool show",
+        (ErrorKind::OutOfSpace, _) if error.op() != Op::PlanChange => "open-local pool show",
         (ErrorKind::Busy | ErrorKind::Conflict, Subject::Volume(id)) => {
             return Some(format!("open-local volume show {id}"));
         }

@@ -13,5 +13,6 @@ pub mod failure;
 pub mod machine;
 pub mod mounts;
 pub mod observe;
+pub mod plan;
 pub mod progress;
 pub mod view;

@@ -5,15 +5,17 @@
 
 pub mod capability;
 pub mod change;
+pub mod device;
 pub mod filesystem;
+pub mod lvm;
+pub mod lvm_change;
 pub mod pool;
 pub mod size;
 pub mod snapshot;
+pub mod table;
 pub mod throttle;
 pub mod time;
 pub mod volume;
-
-mod table;
 
 use open_local_core::{Attachment, Ensured, Grown, Health, Phase, Removed, Tags};
 use serde_json::{Value, json};

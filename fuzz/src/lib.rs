@@ -4,7 +4,12 @@
 //! others in `fuzz_targets/`, and a few seeds in `corpus/<target>/`. The tests complain about
 //! whatever is missing.
 
+mod cluster;
+mod fixtures;
+mod inventory;
 mod kernel;
+mod lvm;
+mod lvm_alloc;
 mod records;
 mod superblock;
 
@@ -21,7 +26,9 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target.
 pub const TARGETS: &[Target] = &[
     ("cgroup_v1", kernel::cgroup_v1),
+    ("cluster", cluster::cluster),
     ("controllers", kernel::controllers),
+    ("device_filter", inventory::device_filter),
     ("device_number", device_number),
     ("exclusive_place", records::exclusive_place),
     ("exclusive_pool", records::exclusive_pool),
@@ -29,13 +36,22 @@ pub const TARGETS: &[Target] = &[
     ("file_pool", records::file_pool),
     ("ids", ids),
     ("io_max", kernel::io_max),
+    ("lvm_alloc", lvm_alloc::lvm_alloc),
+    ("lvm_conf", lvm::conf),
+    ("lvm_group", lvm::group),
+    ("lvm_label", lvm::label),
+    ("lvm_mda", lvm::mda),
+    ("lvm_text", lvm::text),
     ("mountinfo", kernel::mountinfo),
+    ("nbd", fixtures::nbd),
     ("mountpoint_mark", records::mountpoint_mark),
     ("record", records::record),
     ("superblock", superblock::superblock),
+    ("uevent", inventory::uevent),
     ("units", units),
     ("uuid", uuid),
     ("wish", records::wish),
+    ("write_log", fixtures::write_log),
 ];
 
 /// Runs one target.

@@ -5,6 +5,10 @@ use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
 
+/// Beginning of the tag of every loop device of our own pools; the object's UUID follows.
+#[cfg(any(feature = "raw", feature = "file"))]
+pub(crate) const LOOP_TAG: &str = "open-local ";
+
 /// Major and minor number of a device.
 ///
 /// Prints and parses as `major:minor`, the form of `/sys/dev/block`, cgroup files and

@@ -268,7 +268,8 @@ impl Error {
     /// `ENOSPC` and `EDQUOT` become [`ErrorKind::OutOfSpace`], `EPERM` and `EACCES`
     /// [`ErrorKind::PermissionDenied`], `EBUSY` and `ETXTBSY` [`ErrorKind::Busy`], `ENOENT`
     /// [`ErrorKind::NotFound`], everything else [`ErrorKind::Io`]. One without a number is judged
-    /// by its [`std::io::ErrorKind`] in the same way.
+    /// by its [`std::io::ErrorKind`] in the same way. `EIO` has the remedy to look into the
+    /// kernel log.
     #[must_use]
     pub fn from_io(
         op: Op,
@@ -294,7 +295,12 @@ impl Error {
                 _ => ErrorKind::Io,
             },
         };
-        Self::new(kind, op, subject, message).with_source(source)
+        let disk_fails = source.raw_os_error() == Some(libc::EIO);
+        let error = Self::new(kind, op, subject, message).with_source(source);
+        if disk_fails {
+            return error.with_remedy("look for errors of the disk in the kernel log");
+        }
+        error
     }
 
     /// Adds the cause.

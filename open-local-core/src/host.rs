@@ -34,6 +34,8 @@ mod mounts;
 mod system_folders;
 #[cfg(feature = "fs")]
 mod system_mounts;
+#[cfg(feature = "inventory")]
+mod uevents;
 
 use std::sync::Arc;
 
@@ -69,6 +71,8 @@ pub use mounts::{MountCalls, MountFlags};
 pub use system_folders::SystemFolders;
 #[cfg(feature = "fs")]
 pub use system_mounts::SystemMounts;
+#[cfg(feature = "inventory")]
+pub use uevents::{Received, ScriptedUevents, SystemUevents, Uevents};
 
 /// The machine as a backend sees it: one value a seam, each replaceable.
 ///

@@ -18,6 +18,8 @@ pub mod conformance;
 pub mod file;
 #[cfg(feature = "fs")]
 pub mod fs;
+#[cfg(feature = "inventory")]
+pub mod inventory;
 #[cfg(feature = "mountpoint")]
 pub mod mountpoint;
 #[cfg(feature = "raw")]

@@ -1,7 +1,8 @@
 //! Placement: which node, which pool, which device. Pure: no I/O, no clock, no randomness.
 //!
 //! Made to be the one brain of scheduler extender, CSI capacity, expansion checks and what-if
-//! simulations; none of those exists yet. A caller describes nodes ([`Node`]) and what a pod asks for
+//! simulations. Of these there are the simulations, `open-local plan` in the folder `examples`, so
+//! far. A caller describes nodes ([`Node`]) and what a pod asks for
 //! ([`Pod`]); [`filter_and_score`] judges every node, [`fit`] says where each claim goes, and a
 //! [`Ledger`] remembers what was promised until the cluster shows it.
 //!

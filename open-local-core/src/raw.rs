@@ -66,7 +66,11 @@ pub use signature::{Signature, names};
 #[cfg(feature = "mountpoint")]
 pub(crate) use identity::{media_of, node_of};
 #[cfg(feature = "fs")]
-pub(crate) use report::{is_mount_of, open};
+pub(crate) use report::is_mount_of;
+#[cfg(any(feature = "fs", feature = "inventory"))]
+pub(crate) use report::open;
+#[cfg(feature = "inventory")]
+pub(crate) use report::{attribute, holders, identity, names_in, swaps};
 
 /// The name the backend is registered under.
 pub const NAME: &str = "raw";

@@ -70,6 +70,8 @@ mod faults;
 mod files;
 #[cfg(feature = "mountpoint")]
 mod folders;
+#[cfg(feature = "raw")]
+mod logged_disks;
 #[cfg(feature = "file")]
 mod loops;
 mod machine;
@@ -106,6 +108,8 @@ pub use faults::FailAt;
 pub use files::{SimFiles, sim_host};
 #[cfg(feature = "mountpoint")]
 pub use folders::SimFolders;
+#[cfg(feature = "raw")]
+pub use logged_disks::{Crash, DiskEvent, LoggedDisks};
 #[cfg(feature = "file")]
 pub use loops::SimLoops;
 pub use machine::Machine;

@@ -25,7 +25,9 @@ fn sim_keeps_every_promise() {
     println!("{report}");
     report.assert_passed_without(NOT_RUN).unwrap();
     let excluded = report.not_applicable();
-    assert!(excluded.is_empty(), "sim can do everything: {excluded:?}");
+    let shares = |case: &&&str| !case.starts_with("exclusive/") && !case.contains("each_place");
+    let lacking: Vec<&&str> = excluded.iter().filter(shares).collect();
+    assert!(lacking.is_empty(), "sim can do all that pools of shared room do: {lacking:?}");
 }
 
 #[test]

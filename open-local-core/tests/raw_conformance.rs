@@ -54,7 +54,7 @@ impl SimRack {
         let mut names = Vec::new();
         for (n, mib) in sizes.enumerate() {
             let name = format!("sd{n:02}");
-            disks.add(&name, Bytes::from_mib(mib).unwrap(), Some(&format!("naa.{n}"))).unwrap();
+            disks.add(&name, Bytes::from_mib(mib).unwrap(), Some(&format!("naa.5{n:03}"))).unwrap();
             names.push(format!("/dev/{name}"));
         }
         let machine = (files, disks);

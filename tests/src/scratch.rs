@@ -1,6 +1,7 @@
 //! A folder and devices of one test, removed when it ends.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -59,6 +60,20 @@ impl Scratch {
         Self { run, folder, backing }
     }
 
+    /// The same with the backing files on the disk below, for those who measure flushes.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test that can't have its folder must fail")]
+    pub fn on_disk(test: &str) -> Self {
+        let mut scratch = Self::new(test);
+        let backing = scratch.folder.join("backing");
+        fs::create_dir_all(&backing).expect("make the folder of backing files");
+        scratch.backing = backing;
+        scratch
+    }
+
     /// The run id: a prefix of everything this test makes.
     #[must_use]
     pub fn run_id(&self) -> &str {
@@ -90,9 +105,7 @@ impl Scratch {
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test that can't have its device must fail")]
     pub fn loop_device(&self, name: &str, size: Bytes) -> LoopFixture {
-        let file = self.backing.join(name);
-        let backing = fs::File::create_new(&file).expect("make the backing file");
-        backing.set_len(size.get()).expect("size the backing file");
+        let file = self.backing_file(name, size);
         let loops = SystemLoops::default();
         let spec = LoopSpec {
             file: &file,
@@ -105,6 +118,19 @@ impl Scratch {
         LoopFixture { device, file }
     }
 
+    /// A new sparse file for a loop device.
+    ///
+    /// # Panics
+    /// If it can't be made.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test that can't have its file must fail")]
+    pub fn backing_file(&self, name: &str, size: Bytes) -> PathBuf {
+        let file = self.backing.join(name);
+        let backing = fs::File::create_new(&file).expect("make the backing file");
+        backing.set_len(size.get()).expect("size the backing file");
+        file
+    }
+
     /// A new file system on a loop device, mounted in the folder: a small disk of its own that
     /// can be filled. `mkfs` is the program with its options; answers the mount target.
     ///
@@ -115,11 +141,21 @@ impl Scratch {
     pub fn disk(&self, name: &str, size: Bytes, kind: &str) -> PathBuf {
         let device = self.loop_device(&format!("{}.disk", name.replace('/', "-")), size);
         run(&format!("mkfs.{kind}"), &["-q".as_ref(), device.path().as_os_str()]);
+        self.mount(name, device.path(), kind).expect("mount the disk")
+    }
+
+    /// Mounts what a device holds in the folder; answers the target.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    pub fn mount(&self, name: &str, device: &Path, kind: &str) -> io::Result<PathBuf> {
         let target = self.join(name);
-        fs::create_dir(&target).expect("make the mount target");
+        if !target.exists() {
+            fs::create_dir(&target)?;
+        }
         let flags = open_local_core::host::MountFlags::default();
-        SystemMounts.mount(device.path(), &target, kind, flags, "").expect("mount the disk");
-        target
+        SystemMounts.mount(device, &target, kind, flags, "")?;
+        Ok(target)
     }
 }
 

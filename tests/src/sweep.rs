@@ -8,6 +8,7 @@ use open_local_core::host::{
     LoopDevice, Loops, MountCalls, MountFlags, SystemLoops, SystemMounts, parse_mountinfo,
 };
 
+use crate::dm::DmDevice;
 use crate::scratch::PREFIX;
 
 /// Where the folders of runs are: what is mounted and made, and the files under it in memory.
@@ -58,7 +59,7 @@ fn mount_targets() -> Vec<PathBuf> {
     entries.into_iter().map(|entry| entry.target).collect()
 }
 
-/// Removes the folders, mounts, loop devices and cgroups of one run; answers what could not be
+/// Removes the folders, mounts, loop and device-mapper devices and cgroups of one run; answers what could not be
 /// removed.
 #[must_use]
 pub fn remove_run(run: &str) -> Vec<String> {
@@ -67,6 +68,10 @@ pub fn remove_run(run: &str) -> Vec<String> {
     }
     let mut problems = Vec::new();
     for _ in 0..ROUNDS {
+        // What a test holds back would hold up unmounting.
+        for device in DmDevice::of_run(run) {
+            let _ = device.resume();
+        }
         // Thawing and unmounting write to the disk below: all are thawed first, the outermost,
         // which was mounted first, before those that lie on it.
         for target in mounts_of(run).iter().rev() {
@@ -76,15 +81,20 @@ pub fn remove_run(run: &str) -> Vec<String> {
             let _ = SystemMounts.unmount(&target, false);
         }
         for device in loops_of(run) {
+            stop_swapping(&device);
             if SystemLoops::default().detach(&device).is_err() {
                 thaw_unmounted(&device, run);
             }
+        }
+        for device in DmDevice::of_run(run) {
+            let _ = device.remove();
         }
     }
     let mounts = mounts_of(run);
     problems.extend(mounts.iter().map(|t| format!("mount {}", t.display())));
     let devices = loops_of(run);
     problems.extend(devices.iter().map(|d| format!("{}", d.path.display())));
+    problems.extend(DmDevice::of_run(run).iter().map(|d| format!("{}", d.path().display())));
     for folder in FOLDERS.map(|folder| Path::new(folder).join(run)) {
         if problems.is_empty()
             && folder.exists()
@@ -111,6 +121,16 @@ fn loops_of(run: &str) -> Vec<LoopDevice> {
     found.retain(|d| d.tag == tag(run) || is_of(run, &backing_file(d)));
     found.reverse();
     found
+}
+
+/// Ends the use of a device as swap, if it is one.
+#[expect(clippy::disallowed_methods, reason = "there is no safe call for it")]
+fn stop_swapping(device: &LoopDevice) {
+    let areas = fs::read_to_string("/proc/swaps").unwrap_or_default();
+    let path = device.path.to_string_lossy();
+    if areas.lines().any(|line| line.split_whitespace().next() == Some(&path)) {
+        let _ = std::process::Command::new("swapoff").arg(&device.path).status();
+    }
 }
 
 /// Thaws a file system that was unmounted while it was frozen: it keeps its device until it is
@@ -171,7 +191,7 @@ fn is_dead(run: &str) -> bool {
     !matches!(process, Some(Ok(pid)) if Path::new(&format!("/proc/{pid}")).exists())
 }
 
-/// Runs of dead processes that left anything: a folder, a cgroup, a mount or a loop device.
+/// Runs of dead processes that left anything: a folder, a cgroup, a mount, a loop or mapped device.
 #[must_use]
 pub fn dead_runs() -> Vec<String> {
     let folders = HIERARCHIES.into_iter().chain(FOLDERS);
@@ -183,7 +203,9 @@ pub fn dead_runs() -> Vec<String> {
     // A tag may be cut, so that the folder of the file comes first.
     let devices =
         devices.iter().filter_map(|d| run_of(&backing_file(d)).or_else(|| run_in(&d.tag)));
-    let mut found: Vec<String> = names.chain(mounts).chain(devices).collect();
+    let mapped = DmDevice::all();
+    let mapped = mapped.iter().filter_map(|d| d.run().map(str::to_owned));
+    let mut found: Vec<String> = names.chain(mounts).chain(devices).chain(mapped).collect();
     found.retain(|run| is_dead(run));
     found.sort();
     found.dedup();

@@ -17,10 +17,14 @@ pub(crate) fn install(wanted: impl IntoIterator<Item = Need>) -> Result<()> {
         println!("  {}", need.describe());
     }
     let packages = needs::packages(&missing);
-    if packages.is_empty() {
+    let lists = missing.contains(&Need::GuestKernel);
+    if packages.is_empty() && !lists {
         return Ok(());
     }
-    let line = needs::apt_line(&packages);
+    let line = match packages.as_slice() {
+        [] => "apt-get update".to_owned(),
+        packages => needs::apt_line(packages),
+    };
     if !needs::is_root() {
         return Err(format!(
             "only root can install packages; run this first:\n  sudo sh -c '{line}'"
@@ -32,9 +36,11 @@ pub(crate) fn install(wanted: impl IntoIterator<Item = Need>) -> Result<()> {
             "there is no apt-get here; install the programs above by other means".to_owned()
         );
     }
-    println!("installing: {}", packages.join(" "));
     apt_get(&["update"], &[])?;
-    apt_get(&["install", "-y", "--no-install-recommends"], &packages)?;
+    if !packages.is_empty() {
+        println!("installing: {}", packages.join(" "));
+        apt_get(&["install", "-y", "--no-install-recommends"], &packages)?;
+    }
     let left = needs::missing(missing.into_iter().filter(|need| need.package().is_some()));
     if left.is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Development tasks: test, demo, tidy, fuzz, sweep.
+//! Development tasks: test, demo, tidy, fuzz, soak, sweep, vm.
 //!
 //! `cargo xtask test` is what the README promises and what CI calls. What it does is data: a list
 //! of steps made from `cargo metadata` ([`steps`]) and run one after the other ([`runner`]).
@@ -15,10 +15,12 @@ mod needs;
 mod process;
 mod report;
 mod runner;
+mod soak;
 mod steps;
 mod sweep;
 mod test;
 mod tidy;
+mod vm;
 mod workspace;
 
 /// What went wrong, in words for the person at the shell.
@@ -40,10 +42,15 @@ enum Task {
     Demo(demo::Args),
     /// Fuzzes one target or all of them.
     Fuzz(fuzz::Args),
+    /// Random operations of both LVM engines for as long as asked, with the result in a file.
+    Soak(soak::Args),
     /// Checks the rules of the tree that no other tool checks.
     Tidy,
     /// Removes what killed test runs left behind, and nothing else.
     Sweep,
+    /// A guest with a real distribution kernel and device-mapper.
+    #[command(subcommand)]
+    Vm(vm::Task),
 }
 
 fn main() -> ExitCode {
@@ -51,8 +58,10 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Demo(args) => demo::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
+        Task::Soak(args) => soak::run(&args),
         Task::Tidy => tidy::command(),
         Task::Sweep => sweep::command(),
+        Task::Vm(task) => vm::command(&task),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

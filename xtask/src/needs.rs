@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::process::Call;
+use crate::vm;
 
 /// One thing a machine has or lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +22,10 @@ pub(crate) enum Need {
     Device { path: &'static str, remedy: &'static str },
     /// A mounted cgroup controller that limits block I/O.
     BlockCgroup,
+    /// A busybox that runs without any library.
+    StaticBusybox,
+    /// A package client that knows a kernel for the guest.
+    GuestKernel,
 }
 
 const fn program(name: &'static str, package: &'static str) -> Need {
@@ -32,7 +37,7 @@ pub(crate) const RUSTFMT: Need = Need::Component { subcommand: "fmt", name: "rus
 pub(crate) const CLIPPY: Need = Need::Component { subcommand: "clippy", name: "clippy" };
 
 /// What real loop devices, file systems and limits need. On Debian `losetup` is in `mount`.
-pub(crate) const LOOP: [Need; 14] = [
+pub(crate) const LOOP: [Need; 15] = [
     Need::Root,
     Need::Device {
         path: "/dev/loop-control",
@@ -46,10 +51,41 @@ pub(crate) const LOOP: [Need; 14] = [
     program("xfs_growfs", "xfsprogs"),
     program("mkfs.btrfs", "btrfs-progs"),
     program("btrfs", "btrfs-progs"),
+    program("lvm", "lvm2"),
     program("mount", "mount"),
     program("losetup", "mount"),
     program("blkid", "util-linux"),
     program("fsfreeze", "util-linux"),
+];
+
+/// What a guest needs. What is run in it comes from the host, too.
+pub(crate) const GUEST: [Need; 26] = [
+    Need::StaticBusybox,
+    Need::GuestKernel,
+    program("qemu-system-x86_64", "qemu-system-x86"),
+    program("setpriv", "util-linux"),
+    program("apt-get", "apt"),
+    program("dpkg-deb", "dpkg"),
+    program("sha256sum", "coreutils"),
+    program("xz", "xz-utils"),
+    program("depmod", "kmod"),
+    program("modprobe", "kmod"),
+    program("udevadm", "udev"),
+    program("dmsetup", "dmsetup"),
+    program("lvm", "lvm2"),
+    program("thin_check", "thin-provisioning-tools"),
+    program("nbd-client", "nbd-client"),
+    program("mkfs.ext4", "e2fsprogs"),
+    program("resize2fs", "e2fsprogs"),
+    program("mkfs.xfs", "xfsprogs"),
+    program("xfs_growfs", "xfsprogs"),
+    program("xfs_repair", "xfsprogs"),
+    program("mkfs.btrfs", "btrfs-progs"),
+    program("btrfs", "btrfs-progs"),
+    program("mount", "mount"),
+    program("losetup", "mount"),
+    program("blkid", "util-linux"),
+    program("wipefs", "util-linux"),
 ];
 
 /// Where programs are looked for beside `PATH`; an ordinary user's lacks the system's.
@@ -66,7 +102,12 @@ impl Need {
         match self {
             Self::Program { package, .. } => Some(package),
             Self::LibClang => Some("libclang-dev"),
-            Self::Component { .. } | Self::Root | Self::Device { .. } | Self::BlockCgroup => None,
+            Self::StaticBusybox => Some("busybox-static"),
+            Self::Component { .. }
+            | Self::Root
+            | Self::Device { .. }
+            | Self::BlockCgroup
+            | Self::GuestKernel => None,
         }
     }
 
@@ -82,6 +123,8 @@ impl Need {
             Self::Device { path, .. } => Path::new(path).exists(),
             Self::BlockCgroup => fs::read_to_string("/proc/self/mountinfo")
                 .is_ok_and(|text| limits_block_io(&text, controllers)),
+            Self::StaticBusybox => vm::busybox().is_ok(),
+            Self::GuestKernel => vm::kernel_known(),
         }
     }
 
@@ -97,6 +140,12 @@ impl Need {
             Self::Device { path, remedy } => format!("{path} ({remedy})"),
             Self::BlockCgroup => {
                 "a mounted cgroup controller for block I/O (blkio of version 1 or io of version 2)"
+                    .to_owned()
+            }
+            Self::StaticBusybox => "a static busybox (package busybox-static)".to_owned(),
+            Self::GuestKernel => {
+                "package lists with a kernel for the guest (Debian on x86-64; run \
+                 `apt-get update`, which `--install` does)"
                     .to_owned()
             }
         }
@@ -228,7 +277,7 @@ mod tests {
         let all = LOOP.iter().copied().chain([Need::LibClang]).collect::<Vec<_>>();
         assert_eq!(
             packages(&all),
-            ["btrfs-progs", "e2fsprogs", "libclang-dev", "mount", "util-linux", "xfsprogs"]
+            ["btrfs-progs", "e2fsprogs", "libclang-dev", "lvm2", "mount", "util-linux", "xfsprogs",]
         );
     }
 

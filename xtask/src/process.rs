@@ -1,7 +1,7 @@
 //! Programs, run one at a time with a log and a deadline.
 #![expect(
     clippy::disallowed_methods,
-    reason = "a development task runs cargo and apt; this is its only module that does"
+    reason = "a development task runs cargo, apt and qemu; this is its only module that does"
 )]
 
 use std::collections::BTreeSet;
@@ -12,6 +12,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Result;
+
+mod running;
+
+pub(crate) use running::{Outlet, Running, pause};
 
 /// Longest a single program of a step may run; a cold build of everything takes a third of it.
 const DEADLINE: Duration = Duration::from_secs(20 * 60);
@@ -63,6 +67,12 @@ impl Call {
 
     pub(crate) fn dir(mut self, dir: &Path) -> Self {
         self.dir = Some(dir.to_path_buf());
+        self
+    }
+
+    /// For a program that runs longer, or shorter, than the usual one.
+    pub(crate) fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
         self
     }
 
@@ -123,8 +133,14 @@ impl Call {
         writeln!(log, "$ {}", self.line())
     }
 
-    /// Runs it and gives its standard output; its errors go to the shell.
+    /// Runs it and gives its standard output.
     pub(crate) fn captured(&self) -> Result<String> {
+        let bytes = self.captured_bytes()?;
+        String::from_utf8(bytes).map_err(|_| format!("{} printed no text", self.line()))
+    }
+
+    /// The same where the output is no text.
+    pub(crate) fn captured_bytes(&self) -> Result<Vec<u8>> {
         let output = self
             .command()
             .stderr(Stdio::piped())
@@ -134,7 +150,14 @@ impl Call {
             let why = String::from_utf8_lossy(&output.stderr);
             return Err(format!("{} failed:\n{}", self.line(), why.trim_end()));
         }
-        String::from_utf8(output.stdout).map_err(|_| format!("{} printed no text", self.line()))
+        Ok(output.stdout)
+    }
+
+    /// Runs it with its output thrown away, as of a program that leaves a daemon behind.
+    pub(crate) fn quietly(&self) -> Result<()> {
+        let status = self.command().stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let status = status.map_err(|e| format!("can't start {}: {e}", self.program.display()))?;
+        if status.success() { Ok(()) } else { Err(format!("{} failed: {status}", self.line())) }
     }
 
     /// Runs it at the shell's own input and output.
@@ -233,8 +256,8 @@ mod tests {
     #[test]
     fn a_logged_call_ends_with_its_deadline_and_keeps_what_it_printed() {
         let log = std::env::temp_dir().join(format!("xtask-process-{}.log", std::process::id()));
-        let mut call = Call::new("sh", &["-c", "echo begun; sleep 600"]);
-        call.deadline = Duration::from_secs(1);
+        let call = Call::new("sh", &["-c", "echo begun; sleep 600"]);
+        let call = call.deadline(Duration::from_secs(1));
         let ended = call.logged(&log);
         let text = fs::read_to_string(&log).unwrap();
         fs::remove_file(&log).unwrap();

@@ -15,6 +15,8 @@ pub(crate) const FOREIGN: [&str; 2] = ["devicemapper", "loopdev"];
 const TIER: &str = "tier-";
 /// The feature of tests that need root and loop devices.
 const TIER_LOOP: &str = "tier-loop";
+/// The feature of tests that need a guest with a kernel of their own.
+pub(crate) const TIER_GUEST: &str = "tier-guest";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Group {
@@ -22,10 +24,12 @@ pub(crate) enum Group {
     Features,
     Tier0,
     Tier1,
+    Tier2,
 }
 
 impl Group {
-    pub(crate) const ALL: [Self; 4] = [Self::Checks, Self::Features, Self::Tier0, Self::Tier1];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Checks, Self::Features, Self::Tier0, Self::Tier1, Self::Tier2];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -33,6 +37,7 @@ impl Group {
             Self::Features => "features",
             Self::Tier0 => "tier 0",
             Self::Tier1 => "tier 1",
+            Self::Tier2 => "tier 2",
         }
     }
 }
@@ -58,6 +63,8 @@ pub(crate) enum Action {
     Tidy,
     /// [`crate::sweep`]: builds with these features and runs.
     Sweep(Features),
+    /// [`crate::vm`]: the guest's tests whose name contains this.
+    Guest(Option<String>),
     /// Always fails with this reason.
     Lacking(String),
 }
@@ -97,8 +104,8 @@ impl Features {
     }
 
     /// With every tier open: what the tests of real machines are built with.
-    pub(crate) fn with_tier_loop(workspace: &Workspace) -> Self {
-        Self::of(workspace, &[TIER_LOOP])
+    pub(crate) fn with_machines(workspace: &Workspace) -> Self {
+        Self::of(workspace, &[TIER_LOOP, TIER_GUEST])
     }
 }
 
@@ -111,6 +118,7 @@ pub(crate) fn all(workspace: &Workspace, filter: Option<&str>) -> Vec<Step> {
     }
     steps.extend(tier0(workspace, filter));
     steps.extend(tier1(workspace, filter));
+    steps.push(tier2(workspace, filter));
     steps
 }
 
@@ -132,7 +140,7 @@ fn checks(workspace: &Workspace) -> Vec<Step> {
     let built_here = ["--target-dir".to_owned(), target];
     let deny = ["--", "-D", "warnings"];
     let clippy = || Call::cargo(&["clippy", "--locked", "--all-targets"]);
-    let most = Features::of(workspace, &[TIER_LOOP]);
+    let most = Features::with_machines(workspace);
     let packages = workspace.published().flat_map(|p| ["-p".to_owned(), p.name.clone()]);
     let package = Call::cargo(&["package", "--locked", "--allow-dirty"]).args(packages);
     let bare = workspace.published().map(|p| {
@@ -243,20 +251,12 @@ fn tier0(workspace: &Workspace, filter: Option<&str>) -> Vec<Step> {
 }
 
 fn tier1(workspace: &Workspace, filter: Option<&str>) -> Vec<Step> {
-    let opened = |p: &&Package| p.features.contains_key(TIER_LOOP);
-    let targets = workspace.members.iter().filter(opened).flat_map(|p| &p.targets);
-    let targets: Vec<String> = targets
-        .filter(|t| t.kinds.iter().any(|k| k == "test"))
-        .filter(|t| t.required_features.iter().any(|f| f == TIER_LOOP))
-        .flat_map(|t| ["--test".to_owned(), t.name.clone()])
-        .collect();
+    let targets = test_targets(workspace, TIER_LOOP);
     if targets.is_empty() {
-        let reason =
-            format!("no test target of any member has `required-features = [\"{TIER_LOOP}\"]`");
-        let action = Action::Lacking(reason);
-        return vec![Step { group: Group::Tier1, ..check("loop tests", &[], action) }];
+        return vec![lacking("loop tests", Group::Tier1, TIER_LOOP)];
     }
-    let features = Features::with_tier_loop(workspace);
+    let targets = targets.into_iter().flat_map(|name| ["--test".to_owned(), name]);
+    let features = Features::with_machines(workspace);
     // The whole workspace and the same features as in tier 0: only the tests' own crate is
     // built again.
     let call = Call::cargo(&["test", "--locked", "--no-fail-fast", "--workspace"])
@@ -270,6 +270,37 @@ fn tier1(workspace: &Workspace, filter: Option<&str>) -> Vec<Step> {
         tests("loop tests", Group::Tier1, &needs::LOOP, filter, call),
         second_loops(filter),
     ]
+}
+
+/// The tests in the guest, which [`crate::vm`] builds and counts.
+fn tier2(workspace: &Workspace, filter: Option<&str>) -> Step {
+    if test_targets(workspace, TIER_GUEST).is_empty() {
+        return lacking("guest tests", Group::Tier2, TIER_GUEST);
+    }
+    Step {
+        name: "guest tests".to_owned(),
+        group: Group::Tier2,
+        needs: needs::GUEST.into(),
+        counting: if filter.is_some() { Counting::Filtered } else { Counting::Tests },
+        action: Action::Guest(filter.map(str::to_owned)),
+    }
+}
+
+/// Names of the test targets that need this feature.
+fn test_targets(workspace: &Workspace, feature: &str) -> Vec<String> {
+    let opened = |p: &&Package| p.features.contains_key(feature);
+    let targets = workspace.members.iter().filter(opened).flat_map(|p| &p.targets);
+    targets
+        .filter(|t| t.kinds.iter().any(|k| k == "test"))
+        .filter(|t| t.required_features.iter().any(|f| f == feature))
+        .map(|t| t.name.clone())
+        .collect()
+}
+
+/// A tier that was asked for and has no tests fails.
+fn lacking(name: &str, group: Group, feature: &str) -> Step {
+    let reason = format!("no test target of any member has `required-features = [\"{feature}\"]`");
+    Step { group, ..check(name, &[], Action::Lacking(reason)) }
 }
 
 #[cfg(test)]
@@ -352,7 +383,8 @@ mod tests {
         assert!(alone.contains("--no-default-features --features fs "), "{alone}");
         assert!(of("open-core, no features").contains("--no-default-features"));
         assert!(of("open-core, all features").contains("--all-features"));
-        let tests = steps.iter().filter(|s| s.counting != Counting::Step);
+        let tests = steps.iter().filter(|s| matches!(s.action, Action::Run(_)));
+        let tests = tests.filter(|s| s.counting != Counting::Step);
         for line in tests.map(line) {
             assert!(line.contains("test --locked --no-fail-fast"), "{line}");
         }
@@ -365,9 +397,10 @@ mod tests {
     fn foreign_features_and_other_tiers_stay_out_of_workspace_runs() {
         let hermetic = Features::of(&workspace(), &[]).args().join(" ");
         assert_eq!(hermetic, "--features open-core/default,open-core/fs");
-        let real = Features::with_tier_loop(&workspace()).args().join(" ");
+        let real = Features::with_machines(&workspace()).args().join(" ");
         assert!(real.contains("tier-loop") && !real.contains("loopdev"), "{real}");
-        assert!(!real.contains("guest"), "{real}");
+        assert!(real.contains("tier-guest"), "{real}");
+        assert!(!hermetic.contains("tier-"), "{hermetic}");
     }
 
     #[test]
@@ -378,6 +411,22 @@ mod tests {
         assert!(line.ends_with("--test loop_file grow -- --test-threads=1"), "{line}");
         assert!(steps[1].needs.contains(&Need::Root));
         assert_eq!(steps[1].counting, Counting::Filtered);
+    }
+
+    #[test]
+    fn the_guest_tier_needs_its_emulator_and_counts_every_test() {
+        let mut workspace = workspace();
+        assert!(matches!(tier2(&workspace, None).action, Action::Lacking(_)));
+        workspace.members[1].targets.push(Target {
+            name: "guest_a".to_owned(),
+            kinds: vec!["test".to_owned()],
+            required_features: vec![TIER_GUEST.to_owned()],
+        });
+        let step = tier2(&workspace, None);
+        assert_eq!(step.counting, Counting::Tests);
+        assert!(needs::packages(&step.needs).contains(&"qemu-system-x86"));
+        assert_eq!(step.action, Action::Guest(None));
+        assert_eq!(tier2(&workspace, Some("x")).counting, Counting::Filtered);
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(crate) fn command() -> Result<u8> {
     if !needs::is_root() {
         return Err(format!("a sweep needs {}", needs::Need::Root.describe()));
     }
-    let features = Features::with_tier_loop(&workspace);
+    let features = Features::with_machines(&workspace);
     for call in calls(&workspace, &features)? {
         let status = call.dir(&workspace.root).inherited()?;
         if !status.success() {

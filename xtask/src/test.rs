@@ -10,8 +10,8 @@ pub(crate) struct Args {
     /// Lists what this machine lacks for the chosen steps and installs it (Debian, as root).
     #[arg(long)]
     install: bool,
-    /// Only this tier's tests: 0 needs nothing, 1 needs root and loop devices.
-    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=1))]
+    /// Only this tier's tests: 0 needs nothing, 1 needs root and loop devices, 2 needs qemu.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=2))]
     tier: Option<u8>,
     /// Only steps whose name contains this.
     #[arg(long, value_name = "PART")]
@@ -74,7 +74,9 @@ fn chosen(steps: Vec<Step>, args: &Args) -> Vec<Step> {
     let tests_only = args.filter.is_some();
     let of_tier = |step: &Step| match (args.tier, step.group) {
         (None, Group::Checks | Group::Features) => !tests_only,
-        (None | Some(0), Group::Tier0) | (None | Some(1), Group::Tier1) => true,
+        (None | Some(0), Group::Tier0)
+        | (None | Some(1), Group::Tier1)
+        | (None | Some(2), Group::Tier2) => true,
         _ => false,
     };
     let named = |step: &Step| args.only.as_ref().is_none_or(|part| step.name.contains(part));
@@ -121,7 +123,9 @@ mod tests {
         assert_eq!(groups(None, None, None), Group::ALL);
         assert_eq!(groups(Some(0), None, None), [Group::Tier0]);
         assert_eq!(groups(Some(1), None, None), [Group::Tier1]);
-        assert_eq!(groups(None, Some("units"), None), [Group::Tier0, Group::Tier1]);
+        assert_eq!(groups(Some(2), None, None), [Group::Tier2]);
+        let tiers = [Group::Tier0, Group::Tier1, Group::Tier2];
+        assert_eq!(groups(None, Some("units"), None), tiers);
         assert_eq!(groups(None, None, Some("clippy")), [Group::Checks]);
     }
 }

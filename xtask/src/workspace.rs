@@ -34,6 +34,8 @@ pub(crate) struct Package {
     pub(crate) targets: Vec<Target>,
     /// Names of direct dependencies of every kind.
     pub(crate) dependencies: Vec<String>,
+    /// `package.metadata` of its manifest.
+    pub(crate) metadata: Value,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -136,6 +138,7 @@ fn package(value: &Value) -> Package {
             })
             .collect(),
         dependencies: items(value, "dependencies").map(|d| text(d, "name")).collect(),
+        metadata: value.get("metadata").cloned().unwrap_or_default(),
     }
 }
 
@@ -164,6 +167,7 @@ mod tests {
             "packages":[
               {"id":"b","name":"open-b","version":"0.1.0","license":"MIT","publish":[],
                "manifest_path":"/w/b/Cargo.toml","features":{},"dependencies":[{"name":"open-a"}],
+               "metadata":{"guest":{"t":{}}},
                "targets":[{"name":"t","kind":["test"],"required-features":["tier-loop"]}]},
               {"id":"a","name":"open-a","version":"0.1.0","license":"MIT","publish":null,
                "manifest_path":"/w/a/Cargo.toml","features":{"x":["dep:z"]},"dependencies":[],
@@ -180,6 +184,7 @@ mod tests {
         assert_eq!(b.dir, Path::new("/w/b"));
         assert_eq!(b.targets[0].required_features, ["tier-loop"]);
         assert_eq!(b.dependencies, ["open-a"]);
+        assert!(b.metadata.get("guest").is_some_and(|guest| guest.get("t").is_some()));
         assert_eq!(workspace.licences[2].package, "z 1.2.3");
         assert_eq!(workspace.licences[2].licence, None);
     }

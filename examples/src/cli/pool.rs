@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use open_local_core::{Bytes, Op, PoolId, PoolSpec, Ratio, Removed, Result, Subject};
+use open_local_core::{
+    Bytes, Op, PoolExt, PoolId, PoolSpec, Ratio, Removed, Result, Subject, Upkeep,
+};
 use serde_json::{Value, json};
 
 use super::{confirm, upkeep, values};
@@ -20,6 +22,11 @@ pub enum Command {
     List,
     /// Show one pool
     Show {
+        /// Its name; may be left out where there is only one
+        name: Option<PoolId>,
+    },
+    /// Do what was left for later, such as erasing the devices of removed volumes
+    Maintain {
         /// Its name; may be left out where there is only one
         name: Option<PoolId>,
     },
@@ -88,6 +95,7 @@ pub fn run(context: &Context, command: Command) -> Result<Answer> {
             Ok(Answer::new(json!({ "pools": list }), view::table(&pools)))
         }
         Command::Show { name } => show(context, name),
+        Command::Maintain { name } => maintain(context, name),
         Command::Remove { name } => remove(context, &name),
     }
 }
@@ -132,6 +140,19 @@ fn show(context: &Context, name: Option<PoolId>) -> Result<Answer> {
     let (info, can) = (pool.info()?, pool.capabilities());
     let thin = pool.thin().map(|thin| thin.thin_usage()).transpose()?;
     Ok(Answer::new(view::full_json(&info, &can, thin.as_ref()), view::facts(&info, &can)))
+}
+
+fn maintain(context: &Context, name: Option<PoolId>) -> Result<Answer> {
+    let id = name.map_or_else(|| context.pool_id(), Ok)?;
+    let steps = ["do what was left for later, until nothing is".to_owned()];
+    if let Some(answer) = context.planned_steps(Subject::from(&id), &steps) {
+        return Ok(answer);
+    }
+    let Upkeep { done, left, .. } = context.backend().open_pool(&id)?.maintain_all()?;
+    Ok(Answer::new(
+        json!({ "done": done.get(), "left": left.get() }),
+        format!("pool {id}: {done} done, {left} left"),
+    ))
 }
 
 fn remove(context: &Context, id: &PoolId) -> Result<Answer> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use open_local_core::{
-    Attachment, Capabilities, Change, Ensured, FormatToken, FormatTokens, Grown, Op, Plan, Pool,
-    PoolExt, PoolInfo, PublishSpec, Removed, Result, SnapshotId, SnapshotInfo, SnapshotSpec,
+    Attachment, Bytes, Capabilities, Change, Ensured, FormatToken, FormatTokens, Grown, Op, Plan,
+    Pool, PoolExt, PoolInfo, PublishSpec, Removed, Result, SnapshotId, SnapshotInfo, SnapshotSpec,
     Snapshots, Source, Subject, ThinProvisioning, Upkeep, VolumeId, VolumeInfo, VolumeSpec,
 };
 
@@ -59,11 +59,7 @@ impl Pool for ObservedPool {
         self.change(Op::EnsureVolume, &change, |p| p.ensure_volume(spec))
     }
 
-    fn grow_volume(
-        &self,
-        id: &VolumeId,
-        size: open_local_core::Bytes,
-    ) -> Result<Grown<VolumeInfo>> {
+    fn grow_volume(&self, id: &VolumeId, size: Bytes) -> Result<Grown<VolumeInfo>> {
         let change = Change::GrowVolume(id.clone(), size);
         self.change(Op::GrowVolume, &change, |p| p.grow_volume(id, size))
     }
@@ -83,9 +79,9 @@ impl Pool for ObservedPool {
         self.change(Op::RemoveVolume, &change, |p| p.remove_volume(id))
     }
 
-    fn maintain(&self, budget: open_local_core::Bytes) -> Result<Upkeep> {
+    fn maintain(&self, budget: Bytes) -> Result<Upkeep> {
         // Logged only where something was done: it is called over and over.
-        let upkeep = self.inner.maintain(open_local_core::Bytes::ZERO)?;
+        let upkeep = self.inner.maintain(Bytes::ZERO)?;
         if upkeep.left.is_zero() || budget.is_zero() {
             return Ok(upkeep);
         }

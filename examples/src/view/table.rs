@@ -42,6 +42,11 @@ impl Grid {
         self.table.add_row(cells);
     }
 
+    /// Adds a row of as many cells as there are columns.
+    pub fn cells(&mut self, cells: Vec<String>) {
+        self.table.add_row(cells);
+    }
+
     /// The text.
     #[must_use]
     pub fn render(&self) -> String {

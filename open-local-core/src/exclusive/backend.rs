@@ -85,6 +85,15 @@ impl ExclusiveBackend {
                 }
                 Err(e) => return Err(e),
             };
+            let part = |identity: &str| self.kind.is_part(identity, &found.identity);
+            let whole = all.iter().map(|other| (&other.identity, other.named.as_path()));
+            let whole = whole.chain(ours.list.iter().map(|m| (&m.record.identity, m.path())));
+            if let Some((_, other)) = whole.into_iter().find(|(identity, _)| part(identity)) {
+                let (one, two) = (other.display(), found.named.display());
+                let why = format!("one of {one} and {two} is a part of the other");
+                return Err(Error::new(ErrorKind::Refused, op, &spec.id, why)
+                    .with_remedy("take either the whole or the part"));
+            }
             if let Some(other) = all.iter().find(|other| other.identity == found.identity) {
                 let (one, two) = (other.named.display(), found.named.display());
                 let why = format!("{one} and {two} are the same {}", self.kind.noun());
@@ -107,9 +116,12 @@ impl ExclusiveBackend {
                     .with_remedy("repair that pool first")
                     .with_source(error));
             }
-            let theirs = |f: &&Found| places.whole.iter().any(|place| place.identity == f.identity);
+            let same = |a: &str, b: &str| a == b || self.kind.is_part(a, b);
+            let theirs =
+                |f: &&Found| places.whole.iter().any(|place| same(&place.identity, &f.identity));
             if let Some(taken) = found.iter().find(theirs) {
-                let why = format!("{} is one of pool {other}", taken.named.display());
+                let taken = taken.named.display();
+                let why = format!("{taken} is one of pool {other}, or a part of one, or has one");
                 return Err(Error::new(ErrorKind::Refused, op, id, why)
                     .with_remedy("name another one, or let it leave that pool first"));
             }

@@ -137,6 +137,11 @@ pub(crate) trait Kind: Debug + Send + Sync {
     /// others.
     fn identify(&self, op: Op, spec: &PoolSpec, path: &Path) -> Result<Found>;
 
+    /// Whether one of two differing identities stands for a part of what the other stands for.
+    fn is_part(&self, _one: &str, _other: &str) -> bool {
+        false
+    }
+
     /// What is to be seen of these places: one answer each, in their order. Opens none.
     ///
     /// # Errors

@@ -16,8 +16,7 @@ use crate::spec::{Provisioning, Source};
 use crate::state::Record;
 use crate::units::{Bytes, Ratio};
 
-/// Beginning of the tag of every loop device of this backend; the object's UUID follows.
-pub(super) const TAG: &str = "open-local ";
+pub(super) use crate::device::LOOP_TAG as TAG;
 
 /// The tag of an object's loop device.
 pub(super) fn tag(record: &ObjectRecord) -> String {

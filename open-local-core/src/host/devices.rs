@@ -10,7 +10,7 @@ use std::path::Path;
 
 use nix::fcntl::{FallocateFlags, fallocate};
 
-use super::{BlockIo, ioctl};
+use super::{BlockIo, OpenMode, ioctl};
 use crate::device::DeviceNumber;
 use crate::units::Bytes;
 
@@ -22,6 +22,28 @@ pub enum DeviceAccess {
     /// For reading and writing, and only if nobody has claimed it: no mount, swap area, device
     /// mapper, raid or program that opened it the same way (`O_EXCL`, open(2)).
     Claim,
+    /// For reading, and only if nobody has claimed it. Asks what [`Self::Claim`] asks without
+    /// the right to write: udev looks anew at every device that was open for writing
+    /// (systemd 252), which would be a change because of a look.
+    Alone,
+    /// Beside whoever else uses it, and past the host's cache (`O_DIRECT`, open(2)): a read sees
+    /// what other programs have written the same way, a write reaches the device before it
+    /// returns. Reads may begin and end anywhere, writes take whole logical blocks.
+    Direct(OpenMode),
+}
+
+impl DeviceAccess {
+    /// Whether nobody else may have claimed the device.
+    #[must_use]
+    pub const fn claims(self) -> bool {
+        matches!(self, Self::Claim | Self::Alone)
+    }
+
+    /// Whether the device may be written.
+    #[must_use]
+    pub const fn writes(self) -> bool {
+        matches!(self, Self::Claim | Self::Direct(OpenMode::ReadWrite))
+    }
 }
 
 /// An open block device.
@@ -68,6 +90,14 @@ pub trait DeviceHandle: BlockIo {
         Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
     }
 
+    /// What whoever attached a loop device has named it; `None` for any other device.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    fn tag(&self) -> io::Result<Option<String>> {
+        Ok(None)
+    }
+
     /// Refuses writes from now on, whoever makes them, or lets them pass; a reboot forgets it.
     ///
     /// # Errors
@@ -94,8 +124,18 @@ pub trait Devices: Debug + Send + Sync {
     fn writers(&self, _number: DeviceNumber) -> io::Result<Vec<String>> {
         Ok(Vec::new())
     }
+
+    /// The number of the block device a path leads to, links followed.
+    ///
+    /// # Errors
+    /// `ENOTBLK` for anything but a block device, others as the operating system gives them.
+    fn number_of(&self, path: &Path) -> io::Result<DeviceNumber> {
+        self.open(path, DeviceAccess::Look)?.number()
+    }
 }
 
+/// The major number of loop devices (`Documentation/admin-guide/devices.txt` of the kernel).
+const LOOP_MAJOR: u32 = 7;
 /// Writers named.
 const MAX_WRITERS: usize = 8;
 
@@ -104,7 +144,11 @@ const MAX_WRITERS: usize = 8;
 pub struct SystemDevices;
 
 #[derive(Debug)]
-struct SystemDevice(fs::File);
+struct SystemDevice {
+    file: fs::File,
+    /// Logical block size where the cache is bypassed.
+    direct: Option<u64>,
+}
 
 impl Devices for SystemDevices {
     fn open(&self, path: &Path, access: DeviceAccess) -> io::Result<Box<dyn DeviceHandle>> {
@@ -115,14 +159,31 @@ impl Devices for SystemDevices {
         }
         let mut options = fs::OpenOptions::new();
         options.read(true);
-        if access == DeviceAccess::Claim {
-            options.write(true).custom_flags(libc::O_EXCL);
-        }
+        match access {
+            DeviceAccess::Look => &mut options,
+            DeviceAccess::Claim => options.write(true).custom_flags(libc::O_EXCL),
+            DeviceAccess::Alone => options.custom_flags(libc::O_EXCL),
+            DeviceAccess::Direct(mode) => {
+                options.write(mode == OpenMode::ReadWrite).custom_flags(libc::O_DIRECT)
+            }
+        };
         let file = options.open(path)?;
         if !file.metadata()?.file_type().is_block_device() {
             return Err(not_a_device());
         }
-        Ok(Box::new(SystemDevice(file)))
+        let direct = match access {
+            DeviceAccess::Direct(_) => Some(ioctl::device_block_size(&file)?),
+            DeviceAccess::Look | DeviceAccess::Claim | DeviceAccess::Alone => None,
+        };
+        Ok(Box::new(SystemDevice { file, direct }))
+    }
+
+    fn number_of(&self, path: &Path) -> io::Result<DeviceNumber> {
+        let meta = fs::metadata(path)?;
+        if !meta.file_type().is_block_device() {
+            return Err(io::Error::from_raw_os_error(libc::ENOTBLK));
+        }
+        Ok(DeviceNumber::from_dev_t(meta.rdev()))
     }
 
     fn writers(&self, number: DeviceNumber) -> io::Result<Vec<String>> {
@@ -164,39 +225,100 @@ fn is_for_writing(info: &str) -> bool {
     flags.is_some_and(|flags| flags & 0o3 != 0)
 }
 
+/// Memory as `O_DIRECT` wants it, reused from transfer to transfer.
+struct Aligned {
+    memory: Vec<u8>,
+    start: usize,
+}
+
+impl Aligned {
+    /// Bytes moved at once; no device has larger logical blocks than a quarter of it.
+    const LEN: usize = 256 << 10;
+    /// More than any device asks for (`dma_alignment` is 511 at most; a page is customary).
+    const ALIGNMENT: usize = 4096;
+
+    /// Room for `len` bytes and the rest of the blocks they begin and end in.
+    fn new(len: usize, block: u64) -> io::Result<Self> {
+        let block = usize::try_from(block).map_err(io::Error::other)?;
+        let room = len.saturating_add(block).saturating_add(block).min(Self::LEN);
+        let memory = vec![0; room + Self::ALIGNMENT];
+        let start = memory.as_ptr().align_offset(Self::ALIGNMENT);
+        Ok(Self { memory, start })
+    }
+
+    fn first(&mut self, len: u64) -> io::Result<&mut [u8]> {
+        let len = usize::try_from(len).map_err(io::Error::other)?;
+        let aligned = self.memory.get_mut(self.start..).and_then(|all| all.get_mut(..len));
+        aligned.ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))
+    }
+}
+
+fn length(part: &[u8]) -> u64 {
+    u64::try_from(part.len()).unwrap_or(u64::MAX)
+}
+
 impl BlockIo for SystemDevice {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(buf, offset)
+        let Some(block) = self.direct else {
+            return self.file.read_exact_at(buf, offset);
+        };
+        let mut chunk = Aligned::new(buf.len(), block)?;
+        let mut done = 0;
+        for part in buf.chunks_mut(Aligned::LEN / 2) {
+            // Whole blocks around the part: at most half a chunk and two blocks.
+            let at = offset.saturating_add(done);
+            let (start, lead) = (at - at % block, at % block);
+            let end = at.checked_add(length(part)).and_then(|e| e.checked_next_multiple_of(block));
+            let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
+            let lead = usize::try_from(lead).map_err(io::Error::other)?;
+            let whole = chunk.first(end - start)?;
+            self.file.read_exact_at(whole, start)?;
+            let found = whole.get(lead..).and_then(|rest| rest.get(..part.len()));
+            part.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+            done += length(part);
+        }
+        Ok(())
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(data, offset)
+        let Some(block) = self.direct else {
+            return self.file.write_all_at(data, offset);
+        };
+        let mut chunk = Aligned::new(data.len(), block)?;
+        let mut at = offset;
+        for part in data.chunks(Aligned::LEN) {
+            let whole = chunk.first(length(part))?;
+            whole.copy_from_slice(part);
+            self.file.write_all_at(whole, at)?;
+            at = at.saturating_add(length(part));
+        }
+        Ok(())
     }
 
     fn flush(&self) -> io::Result<()> {
-        self.0.sync_all()
+        self.file.sync_all()
     }
 
     fn size(&self) -> io::Result<Bytes> {
-        ioctl::device_size(&self.0).map(Bytes::new)
+        ioctl::device_size(&self.file).map(Bytes::new)
     }
 }
 
 impl DeviceHandle for SystemDevice {
     fn number(&self) -> io::Result<DeviceNumber> {
-        Ok(DeviceNumber::from_dev_t(self.0.metadata()?.rdev()))
+        Ok(DeviceNumber::from_dev_t(self.file.metadata()?.rdev()))
     }
 
     fn block_size(&self) -> io::Result<Bytes> {
-        ioctl::device_block_size(&self.0).map(Bytes::new)
+        ioctl::device_block_size(&self.file).map(Bytes::new)
     }
 
     fn is_read_only(&self) -> io::Result<bool> {
-        ioctl::device_read_only(&self.0)
+        ioctl::device_read_only(&self.file)
     }
 
     fn drop_cache(&self) -> io::Result<()> {
-        ioctl::device_flush_cache(&self.0)
+        ioctl::device_flush_cache(&self.file)
     }
 
     fn zero(&self, offset: u64, len: u64) -> io::Result<()> {
@@ -211,8 +333,23 @@ impl DeviceHandle for SystemDevice {
         self.reserve(FallocateFlags::FALLOC_FL_PUNCH_HOLE, offset, len)
     }
 
+    fn tag(&self) -> io::Result<Option<String>> {
+        if self.number()?.major() != LOOP_MAJOR {
+            return Ok(None);
+        }
+        let info = match ioctl::loop_status(&self.file) {
+            // Nothing is attached, or it shows a partition of one.
+            Err(e) if matches!(e.raw_os_error(), Some(libc::ENXIO | libc::ENOTTY)) => {
+                return Ok(None);
+            }
+            answer => answer?,
+        };
+        let name = info.lo_file_name.split(|byte| *byte == 0).next().unwrap_or_default();
+        Ok(Some(String::from_utf8_lossy(name).into_owned()))
+    }
+
     fn set_read_only(&self, on: bool) -> io::Result<()> {
-        ioctl::device_set_read_only(&self.0, on)
+        ioctl::device_set_read_only(&self.file, on)
     }
 }
 
@@ -221,7 +358,7 @@ impl SystemDevice {
         let signed = |n| i64::try_from(n).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG));
         // A device has one size: both modes demand that it stays.
         let mode = mode | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-        Ok(fallocate(&self.0, mode, signed(offset)?, signed(len)?)?)
+        Ok(fallocate(&self.file, mode, signed(offset)?, signed(len)?)?)
     }
 }
 

@@ -183,6 +183,15 @@ pub trait Files: Debug + Send + Sync {
     /// # Errors
     /// As the operating system gives them.
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn FileLock>>>;
+
+    /// Tries to lock a file beside others who do the same and against [`Self::try_lock`], making
+    /// it if needed; `None` if that is held. What has no such locks takes the stronger one.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    fn try_lock_shared(&self, path: &Path) -> io::Result<Option<Box<dyn FileLock>>> {
+        self.try_lock(path)
+    }
 }
 
 /// All of a small file, such as one of `/proc` or `/sys`.

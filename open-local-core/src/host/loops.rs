@@ -36,11 +36,14 @@ pub struct LoopDevice {
     pub path: PathBuf,
     /// The device number.
     pub number: DeviceNumber,
-    /// The tag, as attached.
+    /// The tag, as attached; empty where the kernel can't look at the backing file, since it
+    /// tells nothing of the device then (a file system that shut down after errors of its disk,
+    /// Linux 6.1).
     pub tag: String,
-    /// The device that holds the backing file.
+    /// The device that holds the backing file; 0:0 where the kernel can't look at it.
     pub file_device: DeviceNumber,
-    /// The backing file's inode number; reused after removal, so never proof alone.
+    /// The backing file's inode number; reused after removal, so never proof alone. Zero where
+    /// the kernel can't look at it.
     pub file_inode: u64,
     /// Whether the device refuses writes.
     pub read_only: bool,
@@ -129,9 +132,15 @@ impl SystemLoops {
         text.ok()?.trim().parse().ok()
     }
 
-    /// Describes an open loop device; `ENXIO` if it is not attached.
+    /// Describes an open loop device; `ENXIO` if it is not attached. One whose file is on a dead
+    /// disk is described as far as it can be: it must not hide all others.
     pub(super) fn describe(&self, index: u32, device: &fs::File) -> io::Result<LoopDevice> {
-        let info = ioctl::loop_status(device)?;
+        let info = match ioctl::loop_status(device) {
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EIO | libc::ESTALE)) => {
+                ioctl::LoopInfo64::empty()
+            }
+            answer => answer?,
+        };
         let name = info.lo_file_name.split(|byte| *byte == 0).next().unwrap_or_default();
         Ok(LoopDevice {
             index,
@@ -157,7 +166,9 @@ impl SystemLoops {
         let now = self.describe(device.index, &file)?;
         let same = now.tag == device.tag
             && now.file_device == device.file_device
-            && now.file_inode == device.file_inode;
+            && now.file_inode == device.file_inode
+            // Two devices of which nothing else is known are one only by their sequence number.
+            && (now.file_inode != 0 || now.sequence.is_some() && now.sequence == device.sequence);
         if same { Ok(file) } else { Err(io::Error::from_raw_os_error(libc::ENXIO)) }
     }
 

@@ -177,21 +177,29 @@ impl Files for SystemFiles {
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn FileLock>>> {
-        let mut options = fs::OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.custom_flags(libc::O_NOFOLLOW).open(path)?;
-        let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => lock,
-            Err((_, nix::Error::EWOULDBLOCK)) => return Ok(None),
-            Err((_, error)) => return Err(error.into()),
-        };
-        // A holder may have removed the file between our open and our lock: then this lock guards
-        // nothing that others see, and the caller has to try again.
-        let same = fs::symlink_metadata(path)
-            .and_then(|now| Ok((now, lock.metadata()?)))
-            .is_ok_and(|(now, held)| now.dev() == held.dev() && now.ino() == held.ino());
-        Ok(same.then(|| -> Box<dyn FileLock> { Box::new(HeldLock(lock)) }))
+        lock(path, FlockArg::LockExclusiveNonblock)
     }
+
+    fn try_lock_shared(&self, path: &Path) -> io::Result<Option<Box<dyn FileLock>>> {
+        lock(path, FlockArg::LockSharedNonblock)
+    }
+}
+
+fn lock(path: &Path, kind: FlockArg) -> io::Result<Option<Box<dyn FileLock>>> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = options.custom_flags(libc::O_NOFOLLOW).open(path)?;
+    let lock = match Flock::lock(file, kind) {
+        Ok(lock) => lock,
+        Err((_, nix::Error::EWOULDBLOCK)) => return Ok(None),
+        Err((_, error)) => return Err(error.into()),
+    };
+    // A holder may have removed the file between our open and our lock: then this lock guards
+    // nothing that others see, and the caller has to try again.
+    let same = fs::symlink_metadata(path)
+        .and_then(|now| Ok((now, lock.metadata()?)))
+        .is_ok_and(|(now, held)| now.dev() == held.dev() && now.ino() == held.ino());
+    Ok(same.then(|| -> Box<dyn FileLock> { Box::new(HeldLock(lock)) }))
 }
 
 #[cfg(test)]
@@ -206,6 +214,19 @@ mod tests {
         assert!(SystemFiles.try_lock(&path).unwrap().is_none());
         drop(held);
         assert!(SystemFiles.try_lock(&path).unwrap().is_some());
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn shared_locks_go_together_and_keep_an_exclusive_one_out() {
+        let path = std::env::temp_dir().join(format!("open-local-shared-{}", std::process::id()));
+        let readers = [(); 2].map(|()| SystemFiles.try_lock_shared(&path).unwrap().unwrap());
+        assert!(SystemFiles.try_lock(&path).unwrap().is_none());
+        drop(readers);
+        let writer = SystemFiles.try_lock(&path).unwrap().unwrap();
+        assert!(SystemFiles.try_lock_shared(&path).unwrap().is_none());
+        drop(writer);
+        assert!(SystemFiles.try_lock_shared(&path).unwrap().is_some());
         fs::remove_file(&path).unwrap();
     }
 

@@ -78,7 +78,7 @@ impl MountPoints {
     /// The UUID of a mounted file system, from the device itself; `None` if it has none.
     pub(super) fn uuid_of(&self, entry: &MountEntry) -> io::Result<Option<Uuid>> {
         // A btrfs has a number of its own; elsewhere the number says more than the name.
-        let node = match crate::raw::node_of(&self.host, entry.number) {
+        let node = match crate::raw::node_of(&self.host, entry.number)? {
             Some(node) => node,
             None if entry.kind == "btrfs" && entry.source.is_absolute() => entry.source.clone(),
             None => return Ok(None),

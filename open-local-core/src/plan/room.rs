@@ -234,6 +234,13 @@ impl NodePool {
         narrow(self.promised(Load::default()))
     }
 
+    /// Room bound by promises: thick sizes, and what covers the thin promises under the overcommit
+    /// ratio. May be above the total less the reserve where facts go beyond the rules.
+    #[must_use]
+    pub fn committed(&self) -> Bytes {
+        narrow(self.bound(Load::default()))
+    }
+
     /// What everything that is not thick really takes.
     #[must_use]
     pub const fn used(&self) -> Bytes {
@@ -389,6 +396,17 @@ mod tests {
         let double = pool.with_overcommit(Ratio::from_percent(200));
         assert_eq!(double.available(Provisioning::Thin), Bytes::new(1000));
         assert_eq!(double.available(Provisioning::Thick), Bytes::new(500));
+    }
+
+    #[test]
+    fn what_is_committed_and_what_is_left_make_up_the_budget() {
+        let pool = pool(1000)
+            .with_reserve(Bytes::new(100))
+            .with_overcommit(Ratio::from_percent(200))
+            .with_thick(Bytes::new(300))
+            .with_thin(Bytes::new(401), Bytes::new(10));
+        assert_eq!(pool.committed(), Bytes::new(501));
+        assert_eq!(pool.available(Provisioning::Thick), Bytes::new(399));
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::erase::{self, Verified};
-use super::identity;
+use super::identity::{self, Disk};
 use super::members::{Disks, refused};
 use super::report::open;
 use super::{Signature, names};
 use crate::capability::Capabilities;
+use crate::device::LOOP_TAG;
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
 use crate::exclusive::{
     Allowed, Away, Erasure, Found, Job, Kind, Piece, PlaceRecord, Seen, Sighting,
@@ -71,9 +72,24 @@ fn is_allowed(allowed: &Allowed, signature: &Signature) -> bool {
         Allowed::Named(list) => list.iter().any(|name| name == signature.name),
         Allowed::Left(left) => {
             let text = names(std::slice::from_ref(signature));
-            left.split(", ").any(|known| known == text)
+            listed(left).any(|known| known == text)
         }
     }
+}
+
+/// The names in a list that [`names`] made: a comma in a quoted label ends none.
+fn listed(list: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    let ends = move |c: char| {
+        (quoted, escaped) = match c {
+            _ if escaped => (quoted, false),
+            '\\' if quoted => (quoted, true),
+            '"' => (!quoted, false),
+            _ => (quoted, false),
+        };
+        c == ',' && !quoted
+    };
+    list.split(ends).map(str::trim_start)
 }
 
 impl Kind for Disks {
@@ -132,6 +148,13 @@ impl Kind for Disks {
         let number = device
             .number()
             .map_err(|e| Error::from_io(op, Subject::device(path), "can't read its number", e))?;
+        let tag = device.tag().map_err(|e| {
+            Error::from_io(op, Subject::device(path), "can't read whose loop device it is", e)
+        })?;
+        if tag.is_some_and(|tag| tag.starts_with(LOOP_TAG)) {
+            let why = "it is a volume of a pool of the backend file".to_owned();
+            return Err(refused(path, why, "name a device that is nobody's"));
+        }
         let all = identity::disks(&self.host, op)?;
         let disk = all.iter().find(|disk| disk.number == number).ok_or_else(|| {
             let why = format!("sysfs does not know the device {number}");
@@ -153,10 +176,11 @@ impl Kind for Disks {
                 return Err(refused(path, why.to_owned(), &remedy));
             }
         };
-        let others = all.iter().filter(|d| d.number != number && d.answers_to(&identity));
-        if let Some(other) = others.into_iter().next() {
+        let same = |d: &&Disk| d.number != number && d.answers_to(&identity) || d.overlaps(disk);
+        if let Some(other) = all.iter().find(same) {
             let other = identity::node(&self.host, other);
-            let why = format!("{} says that it is {identity}, too", other.display());
+            let why =
+                format!("{} says that it is {identity} or a part of it, too", other.display());
             let remedy = "if both are paths to one disk, name the multipath device; else give \
                           each an identity of its own";
             return Err(refused(path, why, remedy));
@@ -164,11 +188,17 @@ impl Kind for Disks {
         Ok(Found { named: path.to_path_buf(), identity, sighting: self.sighting(disk) })
     }
 
+    fn is_part(&self, one: &str, other: &str) -> bool {
+        identity::is_partition(one, other) || identity::is_partition(other, one)
+    }
+
     fn see(&self, op: Op, places: &[&PlaceRecord]) -> Result<Vec<Seen>> {
         let all = if places.is_empty() { Vec::new() } else { identity::disks(&self.host, op)? };
         let see = |place: &&PlaceRecord| {
             let mut found = all.iter().filter(|disk| disk.answers_to(&place.identity));
-            match (found.next(), found.next()) {
+            let one = found.next();
+            let other = || one.and_then(|one| all.iter().find(|disk| disk.overlaps(one)));
+            match (one, found.next().or_else(other)) {
                 (None, _) => Err(Away::missing(
                     format!("no device is {} (it was {})", place.identity, place.path.display()),
                     "plug it in again; if it is lost for ever, remove its volume and let it leave \
@@ -257,6 +287,16 @@ impl Kind for Disks {
     fn erase(&self, job: &Job<'_>) -> Result<Piece> {
         let proof = self.proof(job.place, job.at, &|_| true)?;
         let (size, path) = (job.place.size, &job.at.path);
+        // What was erased was read back: whatever stands there now was written by somebody since.
+        let held = &proof.report().signatures;
+        let erased = if job.erasure.blanks() { job.from } else { Bytes::ZERO };
+        if let Some(new) = held.iter().find(|signature| signature.offset < erased.get()) {
+            let new = names(std::slice::from_ref(new));
+            let why = format!("it was erased up to {erased}, and holds {new} there now");
+            let remedy = "somebody else uses it: let it leave the pool (--set leave=PATH), or \
+                          wipe that signature and try again";
+            return Err(refused(path, why, remedy));
+        }
         match job.erasure {
             Erasure::None => {
                 let left = names(&proof.report().signatures);
@@ -279,6 +319,24 @@ impl Kind for Disks {
             _ => {
                 let device = proof.claim_device(self.devices.as_ref())?;
                 self.erase_chunks(job, device.as_ref())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_is_known_again_whatever_its_label() {
+        let named = |label: &str| Signature::new("ext4", 0).with_label(Some(label.to_owned()));
+        for label in ["data", "a, b", "\", swap, \"", "x\\", ", ", "\""] {
+            let all = [named(label), Signature::new("xfs", 0)];
+            let left = Allowed::Left(names(&all));
+            assert!(all.iter().all(|one| is_allowed(&left, one)), "{left:?}");
+            for other in [named("other"), Signature::new("swap", 0), Signature::new("ext4", 0)] {
+                assert!(!is_allowed(&left, &other), "{left:?}");
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Proving that a device is the place of a pool it is taken for, and that nobody uses it.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,6 +30,10 @@ pub(super) fn refused(path: &Path, why: String, remedy: &str) -> Error {
 fn busy(path: &Path, why: String) -> Error {
     Error::new(ErrorKind::Busy, Op::Prove, Subject::device(path), why)
         .with_remedy("end that use first; look with lsblk and fuser for who uses it")
+}
+
+fn unknown(path: &Path, error: io::Error) -> Error {
+    Error::from_io(Op::Prove, Subject::device(path), "can't tell who it is", error)
 }
 
 impl Disks {
@@ -63,7 +68,7 @@ impl Disks {
         let number = device.number().map_err(|e| {
             Error::from_io(Op::Prove, Subject::device(&at.path), "can't read its number", e)
         })?;
-        let now = identity::disk(&self.host, number);
+        let now = identity::disk(&self.host, number).map_err(|e| unknown(&at.path, e))?;
         if now.as_ref().is_some_and(|disk| disk.answers_to(&place.identity)) {
             return Ok(());
         }
@@ -92,6 +97,7 @@ impl Disks {
         let (host, devices) = (&self.host, self.devices.as_ref());
         let proof = prove_writable(host, devices, &mounts, &at.path, at.number, allowed)?;
         let now = identity::disk(host, proof.report().number);
+        let now = now.map_err(|e| unknown(&at.path, e))?;
         if !now.as_ref().is_some_and(|disk| disk.answers_to(&place.identity)) {
             let why = format!("it is not {} any more", place.identity);
             return Err(refused(&at.path, why, "try again: devices change names"));

@@ -6,6 +6,7 @@
 
 mod files;
 mod linux;
+mod lvm;
 mod partitions;
 mod stacks;
 mod view;
@@ -20,7 +21,7 @@ use view::View;
 
 /// Every signature on the device, in the order of their kind, none twice at one place.
 ///
-/// Reads at most 1 MiB and 4 KiB; total over any content and size.
+/// Reads at most 1 MiB and 8 KiB; total over any content and size.
 ///
 /// # Errors
 /// As the device gives them.
@@ -30,6 +31,7 @@ pub fn signatures(device: &dyn BlockIo) -> io::Result<Vec<Signature>> {
     let mut others = Vec::new();
     files::find(&view, &mut others);
     stacks::find(&view, &mut others);
+    lvm::name_group(device, &view, &mut others)?;
     partitions::find(&view, &mut others);
     others.retain(|other| !territories.iter().any(|t| t.explains(other)));
     found.append(&mut others);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::report::{look, open};
+use super::report::{look, open, sharers};
 use super::{DeviceReport, Signature, names};
 use crate::device::DeviceNumber;
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
@@ -76,7 +76,7 @@ pub fn prove_writable(
         let (device, report) = look(host, devices, mounts, path)?;
         judge(&report, number, allowed)?;
         claim(devices, &report)?;
-        busy = writers(devices, &report)?;
+        busy = writers(host, devices, &report)?;
         Ok(busy.is_none().then_some(DeviceProof { report, device }))
     })?;
     proof.ok_or_else(|| busy.unwrap_or_else(|| written(path, "another process")))
@@ -87,12 +87,17 @@ pub fn prove_writable(
 const PASSING: Duration = Duration::from_secs(2);
 
 /// The error that names those who have the device open for writing, if there are any.
-fn writers(devices: &dyn Devices, report: &DeviceReport) -> Result<Option<Error>> {
+fn writers(host: &Host, devices: &dyn Devices, report: &DeviceReport) -> Result<Option<Error>> {
     let path = &report.path;
-    let found = devices.writers(report.number).map_err(|e| {
+    let failed = |e| {
         let message = "can't tell whether another process writes to it";
         Error::from_io(Op::Prove, Subject::device(path), message, e)
-    })?;
+    };
+    let mut found = Vec::new();
+    // A partition that is open for writing is no claim on its disk, nor the other way round.
+    for number in sharers(host, report.number).map_err(failed)? {
+        found.extend(devices.writers(number).map_err(failed)?);
+    }
     Ok((!found.is_empty()).then(|| written(path, &found.join(", "))))
 }
 

@@ -14,6 +14,8 @@ pub struct Signature {
     pub uuid: Option<Uuid>,
     /// Its label, where it has one.
     pub label: Option<String>,
+    /// The volume group it belongs to, where that can be read.
+    pub group: Option<String>,
     /// The file system it stands for, if it is one that can be handled.
     pub kind: Option<FsKind>,
     /// Whether it says of itself that the program that makes it has not finished.
@@ -24,7 +26,7 @@ impl Signature {
     /// A signature without UUID and label.
     #[must_use]
     pub const fn new(name: &'static str, offset: u64) -> Self {
-        Self { name, offset, uuid: None, label: None, kind: None, unfinished: false }
+        Self { name, offset, uuid: None, label: None, group: None, kind: None, unfinished: false }
     }
 
     /// Sets the UUID.
@@ -38,6 +40,13 @@ impl Signature {
     #[must_use]
     pub fn with_label(mut self, label: Option<String>) -> Self {
         self.label = label;
+        self
+    }
+
+    /// Sets the volume group.
+    #[must_use]
+    pub fn with_group(mut self, group: Option<String>) -> Self {
+        self.group = group;
         self
     }
 
@@ -70,6 +79,9 @@ pub fn names(signatures: &[Signature]) -> String {
         }
         if let Some(label) = signature.label.as_ref().filter(|l| !l.is_empty()) {
             text.push_str(&format!(" labelled {label:?}"));
+        }
+        if let Some(group) = &signature.group {
+            text.push_str(&format!(" of group {group:?}"));
         }
         if !all.contains(&text) {
             all.push(text);

@@ -305,7 +305,7 @@ impl SimDisks {
 impl Devices for SimDisks {
     fn open(&self, path: &Path, access: DeviceAccess) -> io::Result<Box<dyn DeviceHandle>> {
         let name = self.name_at(path)?;
-        let claim = (access == DeviceAccess::Claim).then(|| Arc::new(()));
+        let claim = access.claims().then(|| Arc::new(()));
         let number = self.change(&name, |disk| {
             disk.claims.retain(|claim| claim.strong_count() > 0);
             if let Some(claim) = &claim {
@@ -317,7 +317,7 @@ impl Devices for SimDisks {
             Ok(disk.number)
         })??;
         let content = self.files.open(&content_path(number), OpenMode::ReadWrite)?;
-        let writable = access == DeviceAccess::Claim;
+        let writable = access.writes();
         let disks = self.clone();
         Ok(Box::new(SimDisk { disks, name, number, content, writable, _claim: claim }))
     }

@@ -30,7 +30,7 @@ const RULES: [Rule; 5] = [
             "async-std",
             "smol",
         ],
-        not_by_default: &["tokio", "serde", "loopdev", "loopdev-3"],
+        not_by_default: &["tokio", "serde", "loopdev", "loopdev-3", "regex"],
     },
     Rule {
         package: "open-local-lvm",

@@ -61,8 +61,14 @@ pub(crate) fn adopt(member: &Member, found: &Found, erasure: Erasure) -> Option<
 pub(crate) fn leave(pool: &PoolId, name: &str, members: &Members) -> Result<Vec<Step>> {
     let op = Op::EnsurePool;
     let by_id = |m: &&Member| m.record.uuid.to_string() == name;
-    let by_path = |m: &&Member| m.path() == Path::new(name) || m.record.named == Path::new(name);
-    let Some(member) = members.list.iter().find(|m| by_id(m) || by_path(m)) else {
+    let is_at = |m: &&Member| m.path() == Path::new(name);
+    let find = |is: &dyn Fn(&&Member) -> bool| members.list.iter().find(is);
+    let member = find(&by_id)
+        // What one that is away was seen at, or one was named by, may be another one by now.
+        .or_else(|| find(&|m| m.seen.is_ok() && is_at(m)))
+        .or_else(|| find(&|m| m.record.named == Path::new(name)))
+        .or_else(|| find(&is_at));
+    let Some(member) = member else {
         return Ok(Vec::new());
     };
     if by_id(&member) && member.seen.is_ok() {

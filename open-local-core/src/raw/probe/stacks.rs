@@ -41,7 +41,7 @@ fn lvm2(view: &View) -> Option<Signature> {
     (0..4)
         .map(|sector| sector * 512)
         .find(|at| view.has(*at, b"LABELONE"))
-        .map(|at| Signature::new("LVM2 physical volume", at))
+        .map(|at| Signature::new(super::lvm::NAME, at))
 }
 
 /// Where LUKS2 may have its second header: powers of two from 16 KiB; the first few are looked at.

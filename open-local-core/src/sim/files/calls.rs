@@ -192,6 +192,16 @@ impl Files for SimFiles {
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn FileLock>>> {
+        self.lock(path, false)
+    }
+
+    fn try_lock_shared(&self, path: &Path) -> io::Result<Option<Box<dyn FileLock>>> {
+        self.lock(path, true)
+    }
+}
+
+impl SimFiles {
+    fn lock(&self, path: &Path, beside_others: bool) -> io::Result<Option<Box<dyn FileLock>>> {
         let existing = |machine: &Machine| {
             let place = machine.tree.place(path, libc::EISDIR)?;
             machine.tree.at(&place)
@@ -211,7 +221,7 @@ impl Files for SimFiles {
         machine.faults.before_look()?;
         machine.check_writable()?;
         let lock = match existing(&machine)? {
-            Some(key) => SimLock::take(&self.shared, &mut machine, key)?,
+            Some(key) => SimLock::take(&self.shared, &mut machine, key, beside_others)?,
             None => None,
         };
         drop(machine);

@@ -106,7 +106,7 @@ impl Tree {
             }
         }
         for node in self.nodes.values_mut() {
-            (node.links, node.opens, node.pins, node.locked) = (0, 0, 0, false);
+            (node.links, node.opens, node.pins, node.locks) = (0, 0, 0, 0);
             match &mut node.body {
                 Body::Folder(folder) => folder.now = folder.durable.clone(),
                 Body::File(content) => content.cut(fate),

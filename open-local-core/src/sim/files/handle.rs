@@ -159,11 +159,13 @@ impl SimLock {
         shared: &Shared,
         machine: &mut Machine,
         key: Key,
+        beside_others: bool,
     ) -> io::Result<Option<Self>> {
         let node = machine.tree.node_mut(key)?;
         match node.body {
-            Body::File(_) if node.locked => return Ok(None),
-            Body::File(_) => node.locked = true,
+            Body::File(_) if beside_others && node.locks >= 0 => node.locks += 1,
+            Body::File(_) if !beside_others && node.locks == 0 => node.locks = -1,
+            Body::File(_) => return Ok(None),
             Body::Folder(_) => return Err(errno(libc::EISDIR)),
             Body::Link(_) => return Err(errno(libc::ELOOP)),
             Body::Device(_) => return Err(errno(libc::ENXIO)),
@@ -178,7 +180,8 @@ impl Drop for SimLock {
         if machine.process() == self.0.process
             && let Ok(node) = machine.tree.node_mut(self.0.key)
         {
-            node.locked = false;
+            // One reader less, or the writer.
+            node.locks -= node.locks.signum();
         }
     }
 }

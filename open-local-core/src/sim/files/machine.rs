@@ -113,7 +113,7 @@ impl Machine {
             if node.opens > 0 {
                 closed.push(*key);
             }
-            (node.opens, node.locked) = (0, false);
+            (node.opens, node.locks) = (0, 0);
         }
         closed.into_iter().for_each(|key| self.tree.settle(key));
     }

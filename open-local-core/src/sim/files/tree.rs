@@ -50,7 +50,8 @@ pub(super) struct Node {
     pub(super) opens: u32,
     /// Uses by the kernel, which outlive the process.
     pub(super) pins: u32,
-    pub(super) locked: bool,
+    /// Shared locks; -1 for an exclusive one.
+    pub(super) locks: i32,
     pub(super) body: Body,
 }
 
@@ -269,7 +270,7 @@ impl Tree {
             self.next_inode += 1;
             self.next_inode - 1
         });
-        let node = Node { inode, links: 0, opens: 0, pins: 0, locked: false, body };
+        let node = Node { inode, links: 0, opens: 0, pins: 0, locks: 0, body };
         self.nodes.insert(key, node);
         key
     }

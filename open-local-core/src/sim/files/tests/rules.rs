@@ -49,6 +49,22 @@ fn a_kill_frees_locks_and_closes_files_but_loses_nothing() {
 }
 
 #[test]
+fn shared_locks_go_together_and_exclude_an_exclusive_one() {
+    let files = machine();
+    let lock = path("/d/lock");
+    let readers = [(); 2].map(|()| files.try_lock_shared(lock).unwrap().unwrap());
+    assert!(files.try_lock(lock).unwrap().is_none());
+    let [first, second] = readers;
+    drop(first);
+    assert!(files.try_lock(lock).unwrap().is_none());
+    drop(second);
+    let writer = files.try_lock(lock).unwrap();
+    assert!(writer.is_some() && files.try_lock_shared(lock).unwrap().is_none());
+    drop(writer);
+    assert!(files.try_lock_shared(lock).unwrap().is_some());
+}
+
+#[test]
 fn a_lock_belongs_to_the_file_and_not_to_its_name() {
     let files = machine();
     let old = files.try_lock(path("/d/lock")).unwrap();

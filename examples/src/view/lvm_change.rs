@@ -1,0 +1,79 @@
+//! Changes of LVM2 groups.
+
+use std::fmt::Write;
+
+use open_local_core::Plan;
+use open_local_lvm::format::group::VolumeGroup;
+use serde_json::{Value, json};
+
+use super::change;
+use crate::answer::Answer;
+
+/// What is true of all these changes, and easily taken for granted otherwise.
+const METADATA_ONLY: &str =
+    "metadata only: nothing was activated, and no device of a volume was made or changed";
+
+/// What was done to a group.
+#[derive(Debug)]
+pub struct Changed<'a> {
+    /// In a word.
+    pub outcome: &'a str,
+    /// The group.
+    pub name: &'a str,
+    /// As it is now; `None` if it is gone.
+    pub group: Option<&'a VolumeGroup>,
+    /// What was done, in order.
+    pub steps: &'a [String],
+    /// What the user should know.
+    pub warnings: &'a [String],
+}
+
+/// `{"name", "uuid", "seqno", "extent_size", "physical_volumes", "volumes"}`.
+fn group_json(group: &VolumeGroup) -> Value {
+    json!({
+        "name": group.name,
+        "uuid": group.id.to_string(),
+        "seqno": group.seqno,
+        "extent_size": group.extent_size.to_bytes().map(open_local_core::Bytes::get),
+        "physical_volumes": group.physical_volumes.len(),
+        "volumes": group.logical_volumes.len(),
+    })
+}
+
+fn with_warnings(mut text: String, warnings: &[String]) -> String {
+    for warning in warnings {
+        // Writing to a string does not fail.
+        let _ = write!(text, "\nwarning: {warning}");
+    }
+    text
+}
+
+/// `{"outcome", "group": GROUP or null, "steps", "warnings", "activated": false}`.
+pub fn done(changed: &Changed<'_>) -> Answer {
+    let mut text = format!("group {}: {}", changed.name, changed.outcome);
+    if let Some(group) = changed.group {
+        // Writing to a string does not fail.
+        let _ = write!(text, " (version {})", group.seqno);
+    }
+    for (number, step) in (1..).zip(changed.steps) {
+        let _ = write!(text, "\n  {number}. {step}");
+    }
+    let json = json!({
+        "outcome": changed.outcome,
+        "group": changed.group.map(group_json),
+        "steps": changed.steps,
+        "warnings": changed.warnings,
+        "activated": false,
+    });
+    Answer::new(json, format!("{}\n{METADATA_ONLY}", with_warnings(text, changed.warnings)))
+}
+
+/// `{"dry_run": true, "plan": {"subject", "steps"}, "warnings"}`.
+pub fn planned(plan: &Plan, warnings: &[String]) -> Answer {
+    let answer = change::answer(plan);
+    let mut json = answer.json;
+    if let Value::Object(fields) = &mut json {
+        fields.insert("warnings".to_owned(), json!(warnings));
+    }
+    Answer::new(json, with_warnings(answer.text, warnings))
+}

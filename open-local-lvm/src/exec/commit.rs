@@ -1,0 +1,331 @@
+//! One text to all metadata areas of a group, so that at every moment either the old or the new
+//! one counts.
+//!
+//! The order (lvm2's, 2.03.16, with flushes, which lvm2 does not do): the text into free room of
+//! each ring; flush; a header whose second slot names it; flush; a header whose first slot names
+//! it, which is the moment from which it counts; flush; read back. A header is one sector, which
+//! disks write whole or not at all.
+
+use std::sync::Arc;
+
+use open_local_core::host::Host;
+use open_local_core::{Error, ErrorKind, Op, Result, Subject};
+
+use super::device::Device;
+use super::observe::{Area, AreaState, Member, read_committed, read_sector};
+use crate::format::crc::crc;
+use crate::format::group::Metadata;
+use crate::format::label::SECTOR;
+use crate::format::mda::{MdaHeader, RawLocation};
+use crate::format::text::{Style, print};
+
+/// Where texts begin: the 4 KiB that hold a header hold no text then.
+const ALIGNMENT: u64 = 4096;
+
+type Sector = [u8; SECTOR];
+
+/// What is written to one area.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) device: usize,
+    pub(super) start: u64,
+    /// Where parts of the text go, and which bytes of it.
+    parts: Vec<(u64, std::ops::Range<usize>)>,
+    /// The header that announces the text; none where the header that is there is damaged.
+    precommit: Option<Sector>,
+    commit: Sector,
+    /// The header as it was, without an announcement.
+    revert: Option<Sector>,
+}
+
+/// A commit that is decided: everything that will be written.
+#[derive(Debug, Clone)]
+pub(super) struct Transaction {
+    pub(super) metadata: Arc<Metadata>,
+    text: Vec<u8>,
+    pub(super) targets: Vec<Target>,
+    subject: Subject,
+}
+
+/// A metadata area that did not get a commit which others have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Degraded {
+    /// The device.
+    pub device: std::path::PathBuf,
+    /// Where the area begins on it, in bytes.
+    pub area: u64,
+    /// What went wrong.
+    pub why: String,
+}
+
+/// The text as it goes to devices, with its zero byte; proven to say what it is meant to say.
+///
+/// # Errors
+/// `InvalidArgument` if it can't be written or reads back differently.
+pub(super) fn encode(metadata: &Metadata) -> Result<Vec<u8>> {
+    let mut text = print(&metadata.to_tree(), Style::Raw)?;
+    text.push(0);
+    if Metadata::parse(&text).ok().as_ref() == Some(metadata) {
+        return Ok(text);
+    }
+    let message = "the text of the new version reads back as something else; nothing was written";
+    let subject = Subject::value(&metadata.group.name);
+    Err(Error::new(ErrorKind::InvalidArgument, Op::PlanChange, subject, message)
+        .with_remedy("report it with the output of vgcfgbackup"))
+}
+
+impl Transaction {
+    /// Decides what is written where; writes nothing.
+    ///
+    /// # Errors
+    /// `OutOfSpace` if an area has no room for the text, `Corrupt` if a header makes no sense.
+    pub(super) fn plan(
+        devices: &[Device],
+        metadata: Arc<Metadata>,
+        members: &[&Member],
+    ) -> Result<Self> {
+        let text = encode(&metadata)?;
+        let subject = Subject::value(&metadata.group.name);
+        let mut targets = Vec::new();
+        for member in members {
+            let areas = member.areas.iter().filter(|area| !area.is_ignored());
+            for area in areas {
+                if let Some(target) = Target::plan(member.device, area, &text)
+                    .map_err(|e| about_device(e, devices, member.device))?
+                {
+                    targets.push(target);
+                }
+            }
+        }
+        if targets.is_empty() {
+            let message = "no device has a metadata area that could be written";
+            return Err(Error::new(ErrorKind::Refused, Op::PlanChange, subject, message)
+                .with_remedy("add a physical volume with a metadata area"));
+        }
+        Ok(Self { metadata, text, targets, subject })
+    }
+
+    /// Text and announcement on all areas, durable; the old version still counts.
+    ///
+    /// # Errors
+    /// Those of the first device that fails; the announcements were taken back then.
+    pub(super) fn prepare(&self, host: &Host, devices: &[Device]) -> Result<()> {
+        let written = self.write_texts(host, devices).and_then(|()| {
+            self.flush(host, devices, "flush the new text")?;
+            for target in &self.targets {
+                if let Some(sector) = &target.precommit {
+                    self.put(host, devices, target, sector, "announce the new text")?;
+                }
+            }
+            self.flush(host, devices, "flush the announcement")
+        });
+        match written {
+            // As after a kill: what is there stays.
+            Err(error) if error.kind() == ErrorKind::Indeterminate => Err(error),
+            Err(error) => Err(self.undo(host, devices, error)),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Takes the announcements back. What fails here does no harm: an announced text does not
+    /// count, and the next commit replaces it.
+    pub(super) fn revert(&self, host: &Host, devices: &[Device]) -> Result<()> {
+        let mut first = Ok(());
+        for target in &self.targets {
+            let Some(sector) = &target.revert else {
+                continue;
+            };
+            let put = self.put(host, devices, target, sector, "take back the announcement");
+            match put {
+                Err(error) if error.kind() == ErrorKind::Indeterminate => return Err(error),
+                put => first = first.and(put),
+            }
+        }
+        first.and(self.flush(host, devices, "flush the old header"))
+    }
+
+    fn undo(&self, host: &Host, devices: &[Device], error: Error) -> Error {
+        match self.revert(host, devices) {
+            Err(cut) if cut.kind() == ErrorKind::Indeterminate => cut,
+            // The old version counts either way.
+            _ => error.with_remedy("the old version still counts; mend the device and try again"),
+        }
+    }
+
+    fn write_texts(&self, host: &Host, devices: &[Device]) -> Result<()> {
+        for target in &self.targets {
+            let device = device(devices, target.device)?;
+            for (offset, range) in &target.parts {
+                let part = self.text.get(range.clone()).unwrap_or_default();
+                host.checkpoints.before(
+                    Op::WriteDevice,
+                    &device.subject(),
+                    "write the new text",
+                )?;
+                device.write(*offset, part)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put(
+        &self,
+        host: &Host,
+        devices: &[Device],
+        target: &Target,
+        sector: &Sector,
+        step: &str,
+    ) -> Result<()> {
+        let device = device(devices, target.device)?;
+        host.checkpoints.before(Op::WriteDevice, &device.subject(), step)?;
+        device.write(target.start, sector)
+    }
+
+    fn flush(&self, host: &Host, devices: &[Device], step: &str) -> Result<()> {
+        let mut indices: Vec<usize> = self.targets.iter().map(|target| target.device).collect();
+        indices.dedup();
+        for index in indices {
+            let device = device(devices, index)?;
+            host.checkpoints.before(Op::WriteDevice, &device.subject(), step)?;
+            device.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Lets the new version count. It does once one area has it; areas that fail are answered.
+    ///
+    /// # Errors
+    /// `Indeterminate` if it is not certain that any area has it.
+    pub(super) fn commit(&self, host: &Host, devices: &[Device]) -> Result<Vec<Degraded>> {
+        let mut degraded: Vec<Degraded> = Vec::new();
+        let mut last = None;
+        for target in &self.targets {
+            match self.put(host, devices, target, &target.commit, "let the new text count") {
+                Err(error) if error.kind() == ErrorKind::Indeterminate => return Err(error),
+                Err(error) => {
+                    degraded.push(target.degraded(devices, &error));
+                    last = Some(error);
+                }
+                Ok(()) => {}
+            }
+        }
+        for target in &self.targets {
+            if degraded.iter().any(|bad| bad.is(devices, target)) {
+                continue;
+            }
+            let device = device(devices, target.device)?;
+            let step = "flush the new header";
+            host.checkpoints.before(Op::WriteDevice, &device.subject(), step)?;
+            let kept = device.flush().and_then(|()| self.read_back(device, target));
+            if let Err(error) = kept {
+                degraded.push(target.degraded(devices, &error));
+                last = Some(error);
+            }
+        }
+        match last {
+            Some(error) if degraded.len() == self.targets.len() => {
+                let message = "no metadata area is known to have the new version";
+                Err(Error::new(
+                    ErrorKind::Indeterminate,
+                    Op::WriteDevice,
+                    self.subject.clone(),
+                    message,
+                )
+                .with_remedy("read the group again: the old or the new version counts")
+                .with_source(error))
+            }
+            _ => Ok(degraded),
+        }
+    }
+
+    /// Reads header and text as a program that starts now would.
+    fn read_back(&self, device: &Device, target: &Target) -> Result<()> {
+        let differs = |what: &str| {
+            let message = format!("the {what} reads back as something else than was written");
+            Error::new(ErrorKind::Io, Op::ReadDevice, device.subject(), message)
+                .with_remedy("do not trust this device; look at the kernel log")
+        };
+        if read_sector(device, target.start)? != target.commit {
+            return Err(differs("header of the metadata area"));
+        }
+        let header = MdaHeader::parse(&target.commit, target.start)?;
+        match read_committed(device, &header)? == self.text {
+            true => Ok(()),
+            false => Err(differs("metadata text")),
+        }
+    }
+}
+
+impl Degraded {
+    fn is(&self, devices: &[Device], target: &Target) -> bool {
+        let path = devices.get(target.device).map(|device| &device.path);
+        self.area == target.start && path == Some(&self.device)
+    }
+}
+
+impl Target {
+    /// What a commit of this text writes to an area; nothing if it can't be read.
+    fn plan(device: usize, area: &Area, text: &[u8]) -> Result<Option<Self>> {
+        let blank = MdaHeader::empty(area.start, area.size);
+        let (old, announce) = match &area.state {
+            AreaState::Good { header, .. } => (*header, true),
+            // Its place tells what must not be touched no more than the text does.
+            AreaState::BadText { header, .. } => {
+                (MdaHeader { committed: RawLocation::default(), ..*header }, false)
+            }
+            AreaState::BadHeader { .. } => (blank, false),
+            AreaState::Unreadable { .. } => return Ok(None),
+        };
+        let size = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        let place = old.next_placement(size, ALIGNMENT)?;
+        let new = RawLocation {
+            offset: place.first.start,
+            size,
+            checksum: crc(text),
+            flags: old.committed.flags,
+        };
+        let none = RawLocation::default();
+        let mut parts = Vec::new();
+        let mut done = 0usize;
+        for part in place.parts() {
+            let length = usize::try_from(part.end.saturating_sub(part.start)).unwrap_or(usize::MAX);
+            let end = done.saturating_add(length);
+            parts.push((area.start.saturating_add(part.start), done..end));
+            done = end;
+        }
+        Ok(Some(Self {
+            device,
+            start: area.start,
+            parts,
+            precommit: announce.then(|| MdaHeader { precommitted: new, ..old }.encode()),
+            commit: MdaHeader { committed: new, precommitted: none, ..old }.encode(),
+            revert: announce.then(|| MdaHeader { precommitted: none, ..old }.encode()),
+        }))
+    }
+
+    fn degraded(&self, devices: &[Device], error: &Error) -> Degraded {
+        let device = devices.get(self.device).map(|device| device.path.clone());
+        let why = error.report().to_string();
+        Degraded { device: device.unwrap_or_default(), area: self.start, why }
+    }
+}
+
+/// A device of the session by its index.
+pub(super) fn device(devices: &[Device], index: usize) -> Result<&Device> {
+    devices.get(index).ok_or_else(|| {
+        let message = format!("device {index} is not one of this session");
+        Error::new(ErrorKind::InvalidArgument, Op::WriteDevice, Subject::Host, message)
+    })
+}
+
+fn about_device(error: Error, devices: &[Device], index: usize) -> Error {
+    let Some(device) = devices.get(index) else {
+        return error;
+    };
+    let remedy = error.remedy().unwrap_or("look at it with: vgck --updatemetadata").to_owned();
+    let message = "its metadata area can't take the new version";
+    Error::new(error.kind(), Op::PlanChange, device.subject(), message)
+        .with_remedy(remedy)
+        .with_source(error)
+}

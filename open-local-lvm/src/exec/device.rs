@@ -1,0 +1,139 @@
+//! A device of a session, read and written in the blocks it likes.
+
+use std::path::{Path, PathBuf};
+
+use open_local_core::host::{DeviceAccess, DeviceHandle, Devices, Host, OpenMode, read_small};
+use open_local_core::{DeviceNumber, Error, ErrorKind, Op, Result, Subject};
+
+/// No device has larger blocks; what says so is not believed.
+const MAX_BLOCK: u64 = 64 << 10;
+/// Most bytes read at once: more than the largest text.
+const MAX_READ: u64 = 256 << 20;
+
+/// An open device.
+#[derive(Debug)]
+pub(super) struct Device {
+    pub(super) path: PathBuf,
+    pub(super) number: DeviceNumber,
+    pub(super) size: u64,
+    /// Bytes that are written together: the larger of logical and physical block where the device
+    /// ends at a multiple of it.
+    unit: u64,
+    handle: Box<dyn DeviceHandle>,
+}
+
+impl Device {
+    /// Opens a device past the host's cache, beside whoever else has it open.
+    pub(super) fn open(
+        host: &Host,
+        devices: &dyn Devices,
+        path: &Path,
+        mode: OpenMode,
+    ) -> Result<Self> {
+        let about = |what: &'static str| {
+            move |e| Error::from_io(Op::ReadDevice, Subject::device(path), what, e)
+        };
+        let handle = devices.open(path, DeviceAccess::Direct(mode)).map_err(|e| {
+            about("can't open it")(e).with_remedy("check that the device is attached")
+        })?;
+        let number = handle.number().map_err(about("can't read its number"))?;
+        let size = handle.size().map_err(about("can't read its size"))?.get();
+        let logical = handle.block_size().map_err(about("can't read its block size"))?.get();
+        let physical = physical_block(host, number).unwrap_or(logical);
+        let fits = |unit: &u64| (512..=MAX_BLOCK).contains(unit) && size % *unit == 0;
+        let unit = [logical.max(physical), logical].into_iter().find(fits).unwrap_or(512);
+        Ok(Self { path: path.to_path_buf(), number, size, unit, handle })
+    }
+
+    pub(super) fn subject(&self) -> Subject {
+        Subject::device(&self.path)
+    }
+
+    fn failed(&self, op: Op, what: &str, offset: u64, source: std::io::Error) -> Error {
+        let message = format!("can't {what} at byte {offset}");
+        Error::from_io(op, self.subject(), message, source)
+            .with_remedy("look at the kernel log for what is wrong with the device")
+    }
+
+    /// Reads exactly so many bytes.
+    pub(super) fn read(&self, offset: u64, len: u64) -> Result<Vec<u8>> {
+        let end = offset.checked_add(len).filter(|end| *end <= self.size && len <= MAX_READ);
+        let buffer = end.and_then(|_| usize::try_from(len).ok());
+        let Some(buffer) = buffer else {
+            let message = format!("bytes {offset} and {len} more reach beyond its end");
+            return Err(Error::new(ErrorKind::Corrupt, Op::ReadDevice, self.subject(), message));
+        };
+        let mut buffer = vec![0; buffer];
+        self.handle
+            .read_at(offset, &mut buffer)
+            .map_err(|e| self.failed(Op::ReadDevice, "read", offset, e))?;
+        Ok(buffer)
+    }
+
+    /// Writes bytes and, with the content they have, the rest of the blocks they begin and end
+    /// in: a device with blocks of 4 KiB would do the same inside, and may tear them then.
+    ///
+    /// The caller holds the locks under which nobody else writes there.
+    pub(super) fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
+        let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
+        let start = offset - offset % self.unit;
+        let end = offset.checked_add(len).and_then(|end| end.checked_next_multiple_of(self.unit));
+        let end = end.ok_or_else(|| {
+            Error::new(ErrorKind::Corrupt, Op::WriteDevice, self.subject(), "no such place")
+        })?;
+        let lead = usize::try_from(offset - start).unwrap_or(usize::MAX);
+        let mut blocks = self.read(start, end.saturating_sub(start))?;
+        let target = blocks.get_mut(lead..).and_then(|rest| rest.get_mut(..data.len()));
+        if let Some(target) = target {
+            target.copy_from_slice(data);
+        }
+        self.handle
+            .write_at(start, &blocks)
+            .map_err(|e| self.failed(Op::WriteDevice, "write", start, e))
+    }
+
+    /// Makes everything written so far survive a power cut.
+    pub(super) fn flush(&self) -> Result<()> {
+        self.handle.flush().map_err(|e| {
+            Error::from_io(Op::WriteDevice, self.subject(), "can't flush it", e)
+                .with_remedy("look at the kernel log for what is wrong with the device")
+        })
+    }
+}
+
+/// The physical block size, of the whole disk for a partition.
+fn physical_block(host: &Host, number: DeviceNumber) -> Option<u64> {
+    let folder = host.roots.sys.join(format!("dev/block/{number}"));
+    let queues = ["queue", "../queue"].map(|queue| folder.join(queue).join("physical_block_size"));
+    let text = queues.iter().find_map(|path| read_small(host.files.as_ref(), path, 64).ok())?;
+    std::str::from_utf8(&text).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use open_local_core::Bytes;
+    use open_local_core::sim::{LoggedDisks, SimFiles, sim_host};
+
+    use super::*;
+
+    #[test]
+    fn neighbours_in_a_block_are_kept() {
+        let disks = LoggedDisks::new();
+        disks.add("/dev/a", Bytes::new(64 << 10), Bytes::new(4096));
+        disks.overwrite("/dev/a", 0, &[7; 16384]);
+        let host = sim_host(Arc::new(SimFiles::new(1)), 1);
+        let path = Path::new("/dev/a");
+        let device = Device::open(&host, &disks, path, OpenMode::ReadWrite).unwrap();
+        device.write(4608, &[1; 512]).unwrap();
+        device.write(8000, &[2; 400]).unwrap();
+        let content = disks.content("/dev/a");
+        assert!(content[..4608].iter().chain(&content[5120..8000]).all(|byte| *byte == 7));
+        assert!(content[4608..5120].iter().all(|byte| *byte == 1));
+        assert!(content[8000..8400].iter().all(|byte| *byte == 2));
+        assert!(content[8400..16384].iter().all(|byte| *byte == 7));
+        assert_eq!(device.read(8000, 400).unwrap(), [2; 400]);
+        assert!(device.read(65_000, 1000).is_err() && device.write(65_536, &[1]).is_err());
+    }
+}

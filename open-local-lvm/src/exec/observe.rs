@@ -1,0 +1,358 @@
+//! What the devices of a session hold: labels, metadata areas, and the group they agree on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use open_local_core::{Error, ErrorKind, Op, Result, Subject};
+
+use super::device::Device;
+use crate::format::check::{Finding, FindingKind, Object};
+use crate::format::crc::crc;
+use crate::format::group::Metadata;
+use crate::format::id::LvmId;
+use crate::format::label::{Label, LabelScan, SECTOR};
+use crate::format::mda::MdaHeader;
+use crate::format::text::MAX_TEXT;
+
+/// Bytes at the beginning of a device in which a label is looked for.
+const LABEL_BYTES: u64 = 4 * 512;
+
+type Sector = [u8; SECTOR];
+
+/// A device with its label.
+#[derive(Debug, Clone)]
+pub(super) struct Member {
+    /// Its index in the session.
+    pub(super) device: usize,
+    pub(super) label: Label,
+    pub(super) areas: Vec<Area>,
+}
+
+/// A metadata area.
+#[derive(Debug, Clone)]
+pub(super) struct Area {
+    pub(super) start: u64,
+    pub(super) size: u64,
+    pub(super) state: AreaState,
+}
+
+/// What an area holds.
+#[derive(Debug, Clone)]
+pub(super) enum AreaState {
+    /// A good header, and the text that counts if there is one.
+    Good { sector: Box<Sector>, header: MdaHeader, text: Option<Arc<Metadata>> },
+    /// A good header and a text that is none.
+    BadText { header: MdaHeader, why: String },
+    /// A header that is none.
+    BadHeader { why: String },
+    /// The device gives an error.
+    Unreadable { why: String },
+}
+
+impl Area {
+    pub(super) fn header(&self) -> Option<&MdaHeader> {
+        match &self.state {
+            AreaState::Good { header, .. } | AreaState::BadText { header, .. } => Some(header),
+            _ => None,
+        }
+    }
+
+    pub(super) fn text(&self) -> Option<&Arc<Metadata>> {
+        match &self.state {
+            AreaState::Good { text, header, .. } if !header.is_ignored() => text.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether lvm2 has set it aside; then nothing is written to it.
+    pub(super) fn is_ignored(&self) -> bool {
+        self.header().is_some_and(MdaHeader::is_ignored)
+    }
+}
+
+/// All devices of a session, as they were read at one time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Observed {
+    seen: Vec<Seen>,
+}
+
+/// One device, and the bytes by which it is known again.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    start: Vec<u8>,
+    member: Option<Member>,
+    findings: Vec<Finding>,
+}
+
+/// One group among them.
+#[derive(Debug, Clone)]
+pub(super) struct ObservedGroup {
+    pub(super) metadata: Arc<Metadata>,
+    /// Devices that the text names, in its order; `None` for one that is not there.
+    pub(super) members: Vec<Option<Member>>,
+    /// Devices that hold a text of the group but are not in it any more.
+    pub(super) outdated: Vec<Member>,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Seen {
+    fn of(index: usize, device: &Device, parsed: &mut Parsed) -> Self {
+        let path = device.path.display().to_string();
+        let mut seen = Self::default();
+        match device.read(0, LABEL_BYTES) {
+            Ok(start) => seen.start = start,
+            Err(error) => {
+                let message = error.report().to_string();
+                seen.note(FindingKind::Unreadable, Object::Device(path), message);
+                return seen;
+            }
+        }
+        let scan = LabelScan::of(&seen.start);
+        for (_, error) in scan.damaged {
+            let object = Object::Device(path.clone());
+            seen.note(FindingKind::DamagedLabel, object, error.report().to_string());
+        }
+        let Some(label) = scan.label else {
+            return seen;
+        };
+        let areas = label.header.metadata_areas.iter().map(|place| {
+            let state = read_area(device, place.offset, place.size, parsed);
+            Area { start: place.offset, size: place.size, state }
+        });
+        let areas: Vec<Area> = areas.collect();
+        areas.iter().for_each(|area| seen.note_area(&path, area));
+        seen.member = Some(Member { device: index, label, areas });
+        seen
+    }
+
+    fn note(&mut self, kind: FindingKind, object: Object, message: impl Into<String>) {
+        self.findings.push(Finding::new(kind, object, message));
+    }
+
+    fn note_area(&mut self, path: &str, area: &Area) {
+        let (kind, message) = match &area.state {
+            AreaState::Good { .. } if area.is_ignored() => {
+                (FindingKind::IgnoredArea, "is set aside")
+            }
+            AreaState::Good { header, .. } if header.precommitted.is_set() => {
+                (FindingKind::Precommitted, "a commit was cut off; the text before it counts")
+            }
+            AreaState::Good { .. } => return,
+            AreaState::BadText { why, .. } => (FindingKind::DamagedText, why.as_str()),
+            AreaState::BadHeader { why, .. } => (FindingKind::DamagedHeader, why.as_str()),
+            AreaState::Unreadable { why } => (FindingKind::Unreadable, why.as_str()),
+        };
+        self.note(kind, Object::MetadataArea(path.to_owned(), area.start), message);
+    }
+
+    /// Whether label and headers on the device are the bytes that were read before: then so are
+    /// the texts, which are never written in place.
+    fn is_current(&self, device: &Device) -> bool {
+        if device.read(0, LABEL_BYTES).ok().as_ref() != Some(&self.start) {
+            return false;
+        }
+        let areas = self.member.iter().flat_map(|member| &member.areas);
+        areas.into_iter().all(|area| match &area.state {
+            AreaState::Good { sector, .. } => {
+                read_sector(device, area.start).ok().as_ref() == Some(&**sector)
+            }
+            _ => false,
+        })
+    }
+}
+
+impl Observed {
+    /// Reads all devices; of those whose headers are as in `before` the texts are not read again.
+    pub(super) fn of(devices: &[Device], before: Option<&Self>) -> Self {
+        // Areas of a group hold the same text: it is parsed once.
+        let mut parsed = Parsed::new();
+        let seen = devices.iter().enumerate().map(|(index, device)| {
+            let known = before.and_then(|before| before.seen.get(index));
+            match known.filter(|known| known.is_current(device)) {
+                Some(known) => known.clone(),
+                None => Seen::of(index, device, &mut parsed),
+            }
+        });
+        Self { seen: seen.collect() }
+    }
+
+    /// Devices that have a label.
+    pub(super) fn members(&self) -> impl Iterator<Item = &Member> {
+        self.seen.iter().filter_map(|seen| seen.member.as_ref())
+    }
+
+    /// What is wrong with single devices.
+    pub(super) fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.seen.iter().flat_map(|seen| &seen.findings)
+    }
+
+    /// Every text on the devices.
+    fn texts(&self) -> impl Iterator<Item = &Arc<Metadata>> {
+        self.members().flat_map(|member| &member.areas).filter_map(Area::text)
+    }
+
+    /// The text that counts of every group: the one with the highest sequence number, and of
+    /// several with one number the first that was read.
+    fn newest(&self) -> BTreeMap<LvmId, &Arc<Metadata>> {
+        let mut newest: BTreeMap<LvmId, &Arc<Metadata>> = BTreeMap::new();
+        for text in self.texts() {
+            let best = newest.entry(text.group.id).or_insert(text);
+            if text.group.seqno > best.group.seqno {
+                *best = text;
+            }
+        }
+        newest
+    }
+
+    /// The names of all groups, sorted.
+    pub(super) fn names(&self) -> Vec<String> {
+        let newest = self.newest();
+        let mut names: Vec<String> = newest.values().map(|text| text.group.name.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The group that has a physical volume by the text that counts.
+    pub(super) fn owner(&self, id: &LvmId) -> Option<String> {
+        let newest = self.newest();
+        let owner = newest.values().find(|text| text.group.physical_by_id(id).is_some())?;
+        Some(owner.group.name.clone())
+    }
+
+    /// A group by its name.
+    pub(super) fn group(&self, name: &str) -> Result<ObservedGroup> {
+        let newest = self.newest();
+        let mut named = newest.values().filter(|text| text.group.name == name);
+        let Some(metadata) = named.next() else {
+            return Err(self.no_group(name));
+        };
+        let others = named.count();
+        let mut findings = Vec::new();
+        if others > 0 {
+            let message = format!("{} groups have this name", others.saturating_add(1));
+            let object = Object::Group(name.to_owned());
+            findings.push(Finding::new(FindingKind::DuplicateGroup, object, message));
+        }
+        Ok(self.assemble(Arc::clone(metadata), findings))
+    }
+
+    fn no_group(&self, name: &str) -> Error {
+        let damaged = |finding: &&Finding| {
+            matches!(finding.kind, FindingKind::DamagedHeader | FindingKind::DamagedText)
+        };
+        let subject = Subject::value(name);
+        match self.findings().find(damaged) {
+            None => {
+                let message = "no device that was given holds a group of this name";
+                Error::new(ErrorKind::NotFound, Op::ReadState, subject, message)
+                    .with_remedy("give the devices of its physical volumes")
+            }
+            Some(finding) => {
+                let message = format!("no device holds a group of this name; {finding}");
+                Error::new(ErrorKind::Corrupt, Op::ReadState, subject, message).with_remedy(
+                    "restore it from its backup: vgcfgrestore, with the file of /etc/lvm/backup",
+                )
+            }
+        }
+    }
+
+    fn assemble(&self, metadata: Arc<Metadata>, findings: Vec<Finding>) -> ObservedGroup {
+        let group = &metadata.group;
+        let mut found = ObservedGroup {
+            members: Vec::new(),
+            outdated: Vec::new(),
+            findings,
+            metadata: Arc::clone(&metadata),
+        };
+        for pv in &group.physical_volumes {
+            let mut devices = self.members().filter(|m| m.label.header.id == pv.id);
+            let first = devices.next().cloned();
+            let object = || Object::Physical(pv.key.clone());
+            if first.is_none() {
+                let message = format!("{} is on none of the devices that were given", pv.id);
+                found.findings.push(Finding::new(FindingKind::AbsentPhysical, object(), message));
+            } else if devices.next().is_some() {
+                let message = format!("{} is on two of the devices that were given", pv.id);
+                let kind = FindingKind::DuplicatePhysical;
+                found.findings.push(Finding::new(kind, object(), message));
+            }
+            found.members.push(first);
+        }
+        let ours = |member: &&Member| {
+            let mut texts = member.areas.iter().filter_map(Area::text);
+            let is_member = group.physical_by_id(&member.label.header.id).is_some();
+            !is_member && texts.any(|text| text.group.id == group.id)
+        };
+        found.outdated = self.members().filter(ours).cloned().collect();
+        found
+    }
+}
+
+/// Texts that were parsed, by their checksum and length.
+type Parsed = BTreeMap<(u32, u64), Vec<(Vec<u8>, Arc<Metadata>)>>;
+
+fn read_area(device: &Device, start: u64, size: u64, parsed: &mut Parsed) -> AreaState {
+    let sector = match read_sector(device, start) {
+        Ok(sector) => sector,
+        Err(error) => return AreaState::Unreadable { why: error.report().to_string() },
+    };
+    let header = match MdaHeader::parse(&sector, start) {
+        Ok(header) if header.size == size => header,
+        Ok(header) => {
+            let why = format!("the label says it has {size} bytes, its header {}", header.size);
+            return AreaState::BadHeader { why };
+        }
+        Err(error) => {
+            return AreaState::BadHeader { why: error.report().to_string() };
+        }
+    };
+    if !header.committed.is_set() || header.is_ignored() {
+        return AreaState::Good { sector: Box::new(sector), header, text: None };
+    }
+    match read_text(device, &header, parsed) {
+        Ok(text) => AreaState::Good { sector: Box::new(sector), header, text: Some(text) },
+        Err(error) => AreaState::BadText { header, why: error.report().to_string() },
+    }
+}
+
+/// The header's sector.
+pub(super) fn read_sector(device: &Device, start: u64) -> Result<Sector> {
+    let sector = device.read(start, 512)?;
+    sector.try_into().map_err(|_| {
+        Error::new(ErrorKind::Corrupt, Op::ReadDevice, device.subject(), "read too little")
+    })
+}
+
+/// The bytes of the text that counts, with the zero byte that ends it; the checksum is right.
+pub(super) fn read_committed(device: &Device, header: &MdaHeader) -> Result<Vec<u8>> {
+    let about =
+        |message: String| Error::new(ErrorKind::Corrupt, Op::ReadDevice, device.subject(), message);
+    let location = &header.committed;
+    if location.size > u64::try_from(MAX_TEXT).unwrap_or(u64::MAX) {
+        return Err(about(format!("a text of {} bytes is too long", location.size)));
+    }
+    let mut text = Vec::new();
+    for part in location.placement(header.size)?.parts() {
+        let offset = header.start.saturating_add(part.start);
+        text.extend(device.read(offset, part.end.saturating_sub(part.start))?);
+    }
+    if crc(&text) != location.checksum {
+        return Err(about(format!(
+            "the checksum of the text at byte {} is wrong",
+            location.offset
+        )));
+    }
+    Ok(text)
+}
+
+fn read_text(device: &Device, header: &MdaHeader, parsed: &mut Parsed) -> Result<Arc<Metadata>> {
+    let text = read_committed(device, header)?;
+    let same = parsed.entry((header.committed.checksum, header.committed.size)).or_default();
+    if let Some((_, known)) = same.iter().find(|(other, _)| *other == text) {
+        return Ok(Arc::clone(known));
+    }
+    let metadata = Arc::new(Metadata::parse(&text)?);
+    same.push((text, Arc::clone(&metadata)));
+    Ok(metadata)
+}

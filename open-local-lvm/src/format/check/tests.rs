@@ -1,0 +1,137 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::format::group::Metadata;
+use crate::format::group::tests::GROUP;
+
+fn found(text: &str) -> Vec<Finding> {
+    check(&Metadata::parse(text.as_bytes()).unwrap().group)
+}
+
+#[test]
+fn a_good_group_has_no_findings() {
+    assert_eq!(found(GROUP), []);
+}
+
+/// Each change breaks one rule; the finding names the object.
+#[test]
+fn every_broken_rule_is_found_and_names_the_object() {
+    let long = format!("\"READ\", \"{}\"]", "X".repeat(100));
+    let cases = [
+        ("extent_size = 8192", "extent_size = 8191", "bad-extent-size", "group vg"),
+        ("extent_size = 8192", "extent_size = 16384", "beyond-device", "physical volume pv0"),
+        ("max_lv = 0", "max_lv = 2", "above-limit", "has 6 volumes"),
+        ("max_pv = 0", "max_pv = 1", "above-limit", "has 2 physical volumes"),
+        ("[\"RESIZEABLE\",", "[\"EXPORTED\", \"RESIZEABLE\",", "exported", "group vg"),
+        ("[\"RESIZEABLE\",", "[\"NEW\", \"RESIZEABLE\",", "unknown-status", "NEW"),
+        ("[\"RESIZEABLE\",", "[", "not-writable", "group vg"),
+        ("[\"ALLOCATABLE\"]", "[\"MISSING\"]", "missing-physical", "physical volume pv0"),
+        ("\"READ\", \"WRITE\", \"VISIBLE\"]", &long, "unknown-status", "XXX…"),
+        ("max_lv = 0", "max_lv = 0 lock_type = \"dlm\"", "shared", "dlm"),
+        ("z3p7I5", "z3p7I4", "duplicate-id", "physical volume pv1"),
+        ("iEql02", "iEql01", "duplicate-id", "volume lin"),
+        ("\nlin {", "\nstr {", "duplicate-name", "volume str"),
+        ("\nlin {", "\n\"li n\" {", "bad-name", "li n"),
+        ("\nlin {", "\nlin_tdata {", "reserved-name", "lin_tdata"),
+        ("owner=bar", "owner bar", "bad-tag", "volume str"),
+        ("\"ACTIVATION_SKIP\"", "\"NEWER\"", "unknown-flag", "volume s1"),
+        (
+            "\"thin-pool\"",
+            "\"thin-pool+NEWER\"",
+            "unknown-segment-flag",
+            "segment 1 of volume pool",
+        ),
+        ("type = \"snapshot\"", "type = \"newer\"", "unknown-segment-type", "volume snapshot0"),
+        ("\"pv0\", 25, \"pv1\", 0", "\"pv0\", 24, \"pv1\", 0", "overlap", "volume str"),
+        ("\"pv0\", 38", "\"pv0\", 0", "overlap", "lvol0_pmspare"),
+        ("\"pv1\", 254", "\"pv1\", 255", "beyond-end", "pool_tmeta"),
+        ("\"pv1\", 254", "\"pv2\", 254", "dangling-reference", "pool_tmeta"),
+        ("\"pv1\", 254", "\"pool_tdata\", 100", "beyond-end", "pool_tmeta"),
+        ("extent_count = 26", "extent_count = 25", "wrong-size", "volume str"),
+        ("stripe_size = 128", "stripe_size = 100", "wrong-size", "volume str"),
+        ("start_extent = 25", "start_extent = 26", "segment-order", "segment 2 of volume lin"),
+        ("extent_count = 5\ntype", "extent_count = 0\ntype", "empty", "segment 2 of volume lin"),
+        ("pool = \"pool_tdata\"", "pool = \"nothing\"", "dangling-reference", "volume pool"),
+        ("thin_pool = \"pool\"", "thin_pool = \"lin\"", "dangling-reference", "volume t1"),
+        ("thin_pool = \"pool\"", "thin_pool = \"t1\"", "cycle", "volume t1"),
+        ("origin = \"t1\"", "origin = \"s1\"", "cycle", "volume s1"),
+        ("metadata = \"pool_tmeta\"", "metadata = \"cow1\"", "used-twice", "cow1"),
+        ("device_id = 2", "device_id = 1", "duplicate-device-id", "volume s1"),
+        ("device_id = 2", "device_id = 16777216", "wrong-size", "24 bits"),
+        ("extent_count = 100", "extent_count = 101", "wrong-size", "volume pool"),
+        ("chunk_size = 128", "chunk_size = 100", "wrong-size", "volume pool"),
+        ("transaction_id = 1\n", "transaction_id = 3\n", "wrong-size", "volume s1"),
+    ];
+    for (from, to, kind, named) in cases {
+        assert!(GROUP.contains(from), "{from}");
+        let findings = found(&GROUP.replacen(from, to, 1));
+        let matching = |f: &&Finding| f.kind.as_str() == kind && f.to_string().contains(named);
+        assert!(findings.iter().any(|f| matching(&f)), "{to}: {findings:#?}");
+    }
+}
+
+#[test]
+fn a_small_spare_is_noted() {
+    let text = GROUP.replacen("\"pv1\", 254", "\"pv1\", 200", 1);
+    let at = text.find("pool_tmeta {").unwrap();
+    let (before, after) = text.split_at(at);
+    let text = format!("{before}{}", after.replacen("extent_count = 1", "extent_count = 2", 1));
+    let findings = found(&text);
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(findings[0].kind, FindingKind::SmallSpare);
+}
+
+#[test]
+fn findings_are_bounded_and_words_are_distinct() {
+    let mut group = Metadata::parse(GROUP.as_bytes()).unwrap().group;
+    group.tags = vec!["a b".to_owned(); 5000];
+    assert_eq!(check(&group).len(), MAX_FINDINGS);
+    let words: std::collections::BTreeSet<_> =
+        FindingKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    assert_eq!(words.len(), FindingKind::ALL.len());
+}
+
+#[test]
+fn a_long_chain_of_volumes_is_no_circle_and_no_stack_overflow() {
+    let mut group = Metadata::parse(GROUP.as_bytes()).unwrap().group;
+    let thin = group.logical("s1").unwrap().clone();
+    let mut before = "t1".to_owned();
+    for number in 3..20_000u32 {
+        let mut next = thin.clone();
+        next.name = format!("t{number}");
+        let crate::format::group::SegmentKind::Thin(segment) = &mut next.segments[0].kind else {
+            panic!();
+        };
+        segment.origin = Some(std::mem::replace(&mut before, next.name.clone()));
+        segment.device_id = number;
+        group.logical_volumes.push(next);
+    }
+    let kinds: Vec<_> = check(&group).into_iter().map(|f| f.kind).collect();
+    assert!(!kinds.contains(&FindingKind::Cycle));
+}
+
+proptest! {
+    /// Any change of a number gives an answer, and never more findings than the bound.
+    #[test]
+    fn any_numbers_give_findings_or_none(
+        numbers in proptest::collection::vec(any::<u32>(), 60),
+        which in proptest::collection::vec(any::<bool>(), 60),
+    ) {
+        let mut group = Metadata::parse(GROUP.as_bytes()).unwrap().group;
+        let mut next = numbers.into_iter().zip(which).cycle();
+        let mut change = |old: open_local_core::Extents| {
+            let (number, change) = next.next().unwrap();
+            if change { open_local_core::Extents::new(u64::from(number)) } else { old }
+        };
+        for lv in &mut group.logical_volumes {
+            for segment in &mut lv.segments {
+                segment.start_extent = change(segment.start_extent);
+                segment.extent_count = change(segment.extent_count);
+            }
+        }
+        for pv in &mut group.physical_volumes {
+            pv.pe_count = change(pv.pe_count);
+        }
+        prop_assert!(check(&group).len() <= MAX_FINDINGS);
+    }
+}

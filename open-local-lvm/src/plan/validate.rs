@@ -1,0 +1,59 @@
+//! The last look before a text may be written.
+
+use std::collections::HashSet;
+
+use open_local_core::{Error, ErrorKind};
+
+use super::draft::about;
+use crate::format::check::{Severity, check};
+use crate::format::group::{HistoricalVolume, Metadata, VolumeGroup};
+use crate::format::text::{Entry, Item, Style, Value, print};
+
+/// The sequence number after this one.
+///
+/// # Errors
+/// `Refused` if there is none.
+pub(super) fn next_seqno(group: &VolumeGroup) -> Result<u32, Error> {
+    let next = group.seqno.checked_add(1);
+    next.ok_or_else(|| about(ErrorKind::Refused, &group.name, "has no sequence number left"))
+}
+
+/// The text of a group that breaks no rule.
+///
+/// The rules are those of [`check`], and: the text says what the group says, and nothing has
+/// the name or the UUID of a remembered volume. An error here is a mistake of this crate, or a group from
+/// elsewhere that could not be written as it is.
+///
+/// # Errors
+/// `Refused`, naming the rule.
+pub(super) fn text(metadata: &Metadata) -> Result<Vec<u8>, Error> {
+    let group = &metadata.group;
+    let broken = |message: String| {
+        let message = format!("its new text would break a rule and is not written: {message}");
+        about(ErrorKind::Refused, &group.name, message)
+    };
+    let findings = check(group);
+    if let Some(finding) = findings.iter().find(|finding| finding.severity() >= Severity::Refuse) {
+        return Err(broken(finding.to_string()));
+    }
+    let names: HashSet<&str> = group.logical_volumes.iter().map(|lv| lv.name.as_str()).collect();
+    if let Some(old) = group.historical_volumes.iter().find(|old| names.contains(old.key.as_str()))
+    {
+        return Err(broken(format!("volume {} is remembered and there", old.key)));
+    }
+    let ids = group.logical_volumes.iter().map(|lv| Value::from(lv.id.to_string()));
+    let ids: Vec<Value> = ids.collect();
+    let remembered = |entry: &Entry| matches!(&entry.item, Item::Value(id) if ids.contains(id));
+    let of_old = |old: &&HistoricalVolume| {
+        old.entries.iter().any(|entry| entry.key == "id" && remembered(entry))
+    };
+    if let Some(old) = group.historical_volumes.iter().find(of_old) {
+        return Err(broken(format!("the remembered volume {} has the UUID of another", old.key)));
+    }
+    let text = print(&metadata.to_tree(), Style::Raw)?;
+    match Metadata::parse(&text) {
+        Ok(read) if read == *metadata => Ok(text),
+        Ok(_) => Err(broken("read back it says something else".to_owned())),
+        Err(error) => Err(broken(error.to_string())),
+    }
+}
