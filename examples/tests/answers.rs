@@ -30,7 +30,7 @@ fn the_simulated_machine_starts_with_a_pool() {
         .iter()
         .map(|backend| backend["name"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(names, ["file", "raw", "sim"]);
+    assert_eq!(names, ["file", "mountpoint", "raw", "sim"]);
 }
 
 #[test]
@@ -82,7 +82,11 @@ fn unknown_names_end_with_3_and_help() {
     }
     let run = run(&["--backend", "nope", "pool", "list"]);
     assert_eq!(run.code, 3);
-    assert!(run.stderr.contains("help: choose one of: file, raw, sim"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("help: choose one of: file, mountpoint, raw, sim"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]

@@ -148,3 +148,77 @@ fn a_volume_lives_from_its_making_to_its_removal() {
     shell.ok(&["--yes", "pool", "remove", "p"]);
     assert!(!Path::new(at).exists());
 }
+
+#[test]
+fn a_disk_is_given_used_erased_and_given_back() {
+    let shell = Shell::new("program-raw");
+    let device = shell.scratch.loop_device("disk", Bytes::from_mib(64).unwrap());
+    let path = device.path().display().to_string();
+    let raw = |arguments: &[&str]| shell.run(&[&["--backend", "raw"], arguments].concat());
+    let ok = |arguments: &[&str]| {
+        let run = raw(arguments);
+        assert_eq!(run.code, 0, "{arguments:?}\n{}\n{}", run.stdout, run.stderr);
+        run
+    };
+    let setting = format!("devices={path}");
+    let made = ok(&["pool", "create", "disks", "--set", &setting, "-o", "json"]).json();
+    assert_eq!((&made["outcome"], &made["left_to_erase"]), (&"created".into(), &0.into()));
+    let planned =
+        ok(&["volume", "create", "db", "--size", "1MiB", "--dry-run", "-o", "json"]).json();
+    assert!(planned["plan"]["steps"][0].as_str().unwrap().contains(&path), "{planned}");
+    assert!(ok(&["volume", "list"]).stdout.contains("there is no volume"));
+    ok(&["volume", "create", "db", "--size", "1MiB"]);
+    let large = raw(&["volume", "create", "more", "--size", "1GiB"]);
+    assert_eq!(large.code, 5, "{}", large.stderr);
+    assert!(large.stderr.contains("1GiB") && large.stderr.contains("help: "), "{}", large.stderr);
+    let at = ok(&["volume", "publish", "db", "-o", "json"]).json();
+    assert_eq!(at["attachment"]["device"], path);
+    assert_eq!(at["attachment"]["kind"], "block");
+    ok(&["volume", "format", "db"]);
+    let target = shell.scratch.join("mnt").display().to_string();
+    ok(&["volume", "mount", "db", &target]);
+    std::fs::write(Path::new(&target).join("file"), "x").unwrap();
+    let busy = raw(&["volume", "unpublish", "db"]);
+    assert_eq!(busy.code, 6, "{}", busy.stderr);
+    assert!(busy.stderr.contains("mnt"), "{}", busy.stderr);
+    ok(&["volume", "unmount", &target]);
+    ok(&["volume", "unpublish", "db"]);
+    let gone = ok(&["volume", "remove", "db", "--yes", "--no-wait", "-o", "json"]).json();
+    assert_eq!(gone["left_to_erase"], 64 << 20);
+    let listed = ok(&["volume", "list", "-o", "json"]).json();
+    assert_eq!(listed["volumes"][0]["phase"]["state"], "erasing");
+    let said = ok(&["recover"]).stdout;
+    assert!(said.contains("nothing left to erase"), "{said}");
+    assert!(std::fs::read(device.path()).unwrap().iter().all(|byte| *byte == 0));
+    ok(&["pool", "remove", "disks", "--yes"]);
+}
+
+#[test]
+fn a_mount_point_is_given_used_cleared_and_given_back() {
+    let shell = Shell::new("program-mountpoint");
+    let size = Bytes::from_mib(64).unwrap();
+    std::fs::create_dir(shell.scratch.join("disks")).unwrap();
+    let mounted = shell.scratch.disk("disks/one", size, "ext4");
+    let mountpoint =
+        |arguments: &[&str]| shell.run(&[&["--backend", "mountpoint"], arguments].concat());
+    let ok = |arguments: &[&str]| {
+        let run = mountpoint(arguments);
+        assert_eq!(run.code, 0, "{arguments:?}\n{}\n{}", run.stdout, run.stderr);
+        run
+    };
+    let location = shell.scratch.join("disks").display().to_string();
+    ok(&["pool", "create", "mounts", "--at", &location]);
+    ok(&["volume", "create", "cache", "--size", "1MiB"]);
+    let at = ok(&["volume", "publish", "cache", "-o", "json"]).json();
+    assert_eq!(at["attachment"]["kind"], "directory");
+    assert_eq!(at["attachment"]["device"], mounted.display().to_string());
+    std::fs::write(mounted.join("file"), "x").unwrap();
+    let unsupported = mountpoint(&["volume", "format", "cache"]);
+    assert_eq!(unsupported.code, 10, "{}", unsupported.stderr);
+    ok(&["volume", "unpublish", "cache"]);
+    let gone = ok(&["volume", "remove", "cache", "--yes"]).stdout;
+    assert!(gone.contains("removed"), "{gone}");
+    assert!(!mounted.join("file").exists());
+    ok(&["pool", "remove", "mounts", "--yes"]);
+    assert!(!mounted.join(".open-local-place").exists());
+}

@@ -14,13 +14,14 @@
 mod lab;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use lab::{Lab, UNIT, pool_id, volume, wwid};
-use open_local_core::host::{Files, OpenMode};
-use open_local_core::sim::SimDiscard;
+use open_local_core::host::{Checkpoints, Files, OpenMode};
+use open_local_core::sim::{SimDiscard, SimDisks};
 use open_local_core::{
-    Backend, Bytes, Error, ErrorKind, FormatToken, Health, Phase, Pool, PoolExt, PoolId, PoolSpec,
-    PublishSpec, Ratio, Result, VolumeSpec,
+    Backend, Bytes, Error, ErrorKind, FormatToken, Health, Op, Phase, Pool, PoolExt, PoolId,
+    PoolSpec, PublishSpec, Ratio, Result, Subject, VolumeSpec,
 };
 
 const OLD: u64 = 3 * UNIT;
@@ -149,6 +150,54 @@ fn what_became_somebody_elses_is_not_claimed() {
         refused(pool.ensure_volume(&second), kind, &[word, "volume second"]);
         assert_eq!(pool.volumes().unwrap().len(), 2, "{word}");
         assert_eq!(lab.content("sdb"), before, "{word}");
+    }
+}
+
+/// Does something once, before the first step with this text.
+struct Before<F>(&'static str, Mutex<Option<F>>);
+
+impl<F> std::fmt::Debug for Before<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl<F: FnOnce() + Send> Checkpoints for Before<F> {
+    fn before(&self, _op: Op, _subject: &Subject, step: &str) -> Result<()> {
+        let act = step.contains(self.0).then(|| self.1.lock().unwrap().take());
+        if let Some(Some(act)) = act {
+            act();
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn what_changes_between_the_look_and_the_claim_is_not_claimed() {
+    type Spoil = fn(&SimDisks);
+    let (refusal, large) = (ErrorKind::Refused, 6 * UNIT);
+    let cases: [(Spoil, ErrorKind, u64); 4] = [
+        (|disks| disks.unplug("sdb").unwrap(), ErrorKind::NotFound, large),
+        (|disks| disks.resize("sdb", Bytes::new(4 * UNIT)).unwrap(), refusal, large),
+        // It is found under its other name by the next call.
+        (|disks| disks.swap("sdb", "sdx").unwrap(), refusal, OLD),
+        (|disks| disks.set_wwid("sdb", Some("naa.other")).unwrap(), refusal, large),
+    ];
+    for (spoil, kind, size) in cases {
+        let lab = lab();
+        let pool = |step| {
+            let disks = lab.disks.clone();
+            let act: Box<dyn FnOnce() + Send> = Box::new(move || spoil(&disks));
+            let before = Before(step, Mutex::new(Some(act)));
+            let host = lab.host().with_checkpoints(Arc::new(before));
+            lab.backend_on(host).open_pool(&pool_id()).unwrap()
+        };
+        // The one that is left is large enough; where it is not, the reason is told.
+        let small = new(UNIT).with_limit(Bytes::new(OLD));
+        refused(pool("prove").ensure_volume(&small), kind, &["volume new"]);
+        let made = lab.open().unwrap().ensure_volume(&new(UNIT)).unwrap().into_inner();
+        assert_eq!(made.size, Bytes::new(size), "{kind}");
+        assert_eq!(lab.open().unwrap().volumes().unwrap().len(), 2, "{kind}");
     }
 }
 

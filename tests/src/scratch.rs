@@ -139,7 +139,7 @@ impl Scratch {
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test that can't have its disk must fail")]
     pub fn disk(&self, name: &str, size: Bytes, kind: &str) -> PathBuf {
-        let device = self.loop_device(&format!("{name}.disk"), size);
+        let device = self.loop_device(&format!("{}.disk", name.replace('/', "-")), size);
         run(&format!("mkfs.{kind}"), &["-q".as_ref(), device.path().as_os_str()]);
         self.mount(name, device.path(), kind).expect("mount the disk")
     }

@@ -68,21 +68,30 @@ impl Orders {
                 );
             }
         };
-        let location = spec.location.iter().cloned();
-        let named = words(spec, kind.naming()).into_iter().map(PathBuf::from);
-        let plain = |path: &PathBuf| {
+        let mut names: Vec<PathBuf> =
+            words(spec, kind.naming()).into_iter().map(PathBuf::from).collect();
+        let plain = |path: &&PathBuf| {
             let text = path.to_str();
             path.is_absolute() && text.is_some_and(|text| !text.chars().any(char::is_control))
         };
-        if let Some(path) = location.chain(named.clone()).find(|path| !plain(path)) {
-            return refuse(
-                format!("{} is not a plain absolute path", path.display()),
+        let odd = |names: &[PathBuf]| {
+            let odd = spec.location.iter().chain(names).find(|path| !plain(path));
+            odd.map(|path| Subject::value(&path.to_string_lossy()))
+        };
+        let refuse_odd = |path: Subject| {
+            refuse(
+                format!("{path} is not a plain absolute path"),
                 "give absolute paths, separated by commas".to_owned(),
-            );
+            )
+        };
+        if let Some(path) = odd(&names) {
+            return refuse_odd(path);
         }
-        let mut names: Vec<PathBuf> = named.collect();
         if let Some(location) = &spec.location {
             names.extend(kind.at_location(op, location)?);
+        }
+        if let Some(path) = odd(&names) {
+            return refuse_odd(path);
         }
         if names.len() > MOST_PLACES {
             return refuse(

@@ -179,7 +179,8 @@ impl MountPoints {
             size: space.total,
             block_size: Bytes::new(4096),
             read_only: opened.entry.is_read_only() || space.read_only,
-            sequence: Some(opened.entry.id),
+            // Ids of mounts are used again.
+            sequence: None,
             media: crate::raw::media_of(&self.host, opened.entry.number),
         })
     }
