@@ -179,7 +179,7 @@ fn made_at(host: &Host, path: &Path) -> Option<Duration> {
     digits.parse().ok().map(Duration::from_secs)
 }
 
-/// A text that was kept, as [`backup`] left it.
+/// A text that was kept in the backup or archive folder.
 ///
 /// # Errors
 /// `NotFound`, `Corrupt`, `Io`.
