@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`control`] | one device: made, loaded, suspended, removed |
 //! | [`table`] | tables as data (pure) |
-//! | [`slice`] | a part of a disk that grows |
+//! | [`mod@slice`] | a part of a disk that grows |
 //! | [`faulty`] | a disk whose behaviour is switched while it is in use |
 //! | [`log_format`] | what the target `log-writes` writes (pure, total) |
 //! | [`write_log`] | a disk that is logged, and its replay |
