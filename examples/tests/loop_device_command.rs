@@ -110,7 +110,8 @@ fn a_disk_is_claimed_erased_and_given_to_a_volume() {
         let folders = ["--backend", "raw", "--state-dir", own, "--run-dir", own, "-y"];
         run(&[&folders[..], arguments].concat())
     };
-    let made = raw(&["pool", "create", "disks", "--set", &format!("devices={node}")]);
+    let devices = format!("devices={node}");
+    let made = raw(&["pool", "create", "disks", "--set", &devices, "--no-wait"]);
     assert_eq!(made.code, 0, "{}", made.stderr);
     // Not before all of it is erased.
     assert_ne!(raw(&["volume", "create", "db", "--size", "1MiB"]).code, 0);
