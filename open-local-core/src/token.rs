@@ -161,6 +161,31 @@ pub enum FormatToken {
     Spent,
 }
 
+#[cfg(any(feature = "file", feature = "raw"))]
+impl FormatToken {
+    /// What records on disk say of it; read for ever.
+    pub(crate) fn to_field(self) -> String {
+        match self {
+            Self::Unused => "unused".into(),
+            Self::Spent => "spent".into(),
+            Self::Started { kind, uuid } => format!("started {kind} {uuid}"),
+        }
+    }
+
+    /// The inverse; `None` for any other text.
+    pub(crate) fn from_field(text: &str) -> Option<Self> {
+        let words: Vec<&str> = text.split(' ').collect();
+        match words.as_slice() {
+            ["unused"] => Some(Self::Unused),
+            ["spent"] => Some(Self::Spent),
+            ["started", kind, uuid] => {
+                Some(Self::Started { kind: kind.parse().ok()?, uuid: uuid.parse().ok()? })
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Format tokens of the volumes of one pool.
 pub trait FormatTokens: Debug + Send + Sync {
     /// The token's state.

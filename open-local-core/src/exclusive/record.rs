@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Op, Result, Subject};
 use crate::ids::{PoolId, VolumeId};
 use crate::spec::{PoolSpec, Tags};
 use crate::state::Record;
-use crate::token::{FormatToken, FsKind, Uuid};
+use crate::token::{FormatToken, Uuid};
 use crate::units::Bytes;
 
 /// The newest format this version reads and writes.
@@ -199,7 +199,7 @@ fn claim_fields(record: Record, claim: &Claim) -> Record {
     let record = record
         .with("volume", &claim.volume)
         .with("requested", claim.requested)
-        .with("token", token_text(&claim.token))
+        .with("token", claim.token.to_field())
         .with("published", published)
         .with_optional("refused-before", claim.refused_before.then_some(true));
     // Keys may hold capital letters, which field names do not: the pair is the value.
@@ -223,7 +223,8 @@ fn read_claim(record: &Record) -> Result<Claim> {
         volume: record.parsed("volume")?,
         requested: record.parsed("requested")?,
         tags,
-        token: parse_token(record.get("token").unwrap_or_default())?,
+        token: FormatToken::from_field(record.get("token").unwrap_or_default())
+            .ok_or_else(|| damaged("its format token can't be understood"))?,
         published,
         refused_before: record.get("refused-before") == Some("true"),
     })
@@ -240,31 +241,10 @@ fn prefixed<'a>(record: &'a Record, prefix: &str) -> impl Iterator<Item = (Strin
     })
 }
 
-fn token_text(token: &FormatToken) -> String {
-    match token {
-        FormatToken::Unused => "unused".into(),
-        FormatToken::Spent => "spent".into(),
-        FormatToken::Started { kind, uuid } => format!("started {kind} {uuid}"),
-    }
-}
-
-fn parse_token(text: &str) -> Result<FormatToken> {
-    let words: Vec<&str> = text.split(' ').collect();
-    let token = match words.as_slice() {
-        ["unused"] => Some(FormatToken::Unused),
-        ["spent"] => Some(FormatToken::Spent),
-        ["started", kind, uuid] => match (kind.parse::<FsKind>(), uuid.parse::<Uuid>()) {
-            (Ok(kind), Ok(uuid)) => Some(FormatToken::Started { kind, uuid }),
-            _ => None,
-        },
-        _ => None,
-    };
-    token.ok_or_else(|| damaged("its format token can't be understood"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::FsKind;
     use proptest::prelude::*;
 
     fn claim() -> impl Strategy<Value = Claim> {

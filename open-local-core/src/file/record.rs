@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Op, Result, Subject};
 use crate::ids::{PoolId, SnapshotId, VolumeId};
 use crate::spec::{PoolSpec, Provisioning, Source, Tags, VolumeSource};
 use crate::state::Record;
-use crate::token::{FormatToken, FsKind, Uuid};
+use crate::token::{FormatToken, Uuid};
 use crate::units::{Bytes, Ratio};
 
 /// The newest format this version reads and writes.
@@ -144,7 +144,7 @@ impl ObjectRecord {
             .with("writable", self.writable)
             .with("created", created.as_nanos())
             .with("block-size", self.block_size)
-            .with("token", token_text(&self.token))
+            .with("token", self.token.to_field())
             .with("stage", stage)
             .with_optional("stage-mark", mark)
             .with_optional("origin", self.origin.as_ref().map(origin_text))
@@ -197,7 +197,8 @@ impl ObjectRecord {
             created,
             block_size: record.parsed("block-size")?,
             tags,
-            token: parse_token(record.get("token").unwrap_or_default())?,
+            token: FormatToken::from_field(record.get("token").unwrap_or_default())
+                .ok_or_else(|| damaged("its format token can't be understood"))?,
             stage,
         })
     }
@@ -230,31 +231,10 @@ fn parse_origin(text: &str) -> Result<VolumeSource> {
     parsed.map_err(|_| damaged("its origin can't be understood"))
 }
 
-fn token_text(token: &FormatToken) -> String {
-    match token {
-        FormatToken::Unused => "unused".into(),
-        FormatToken::Spent => "spent".into(),
-        FormatToken::Started { kind, uuid } => format!("started {kind} {uuid}"),
-    }
-}
-
-fn parse_token(text: &str) -> Result<FormatToken> {
-    let words: Vec<&str> = text.split(' ').collect();
-    let token = match words.as_slice() {
-        ["unused"] => Some(FormatToken::Unused),
-        ["spent"] => Some(FormatToken::Spent),
-        ["started", kind, uuid] => match (kind.parse::<FsKind>(), uuid.parse::<Uuid>()) {
-            (Ok(kind), Ok(uuid)) => Some(FormatToken::Started { kind, uuid }),
-            _ => None,
-        },
-        _ => None,
-    };
-    token.ok_or_else(|| damaged("its format token can't be understood"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::FsKind;
     use proptest::prelude::*;
 
     fn object() -> impl Strategy<Value = ObjectRecord> {
