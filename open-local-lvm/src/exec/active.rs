@@ -10,7 +10,7 @@ use std::io;
 use open_local_core::host::{Host, read_small};
 use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 
-use crate::format::group::VolumeGroup;
+use crate::format::group::{LogicalVolume, VolumeGroup};
 use crate::format::id::{ID_LEN, LvmId};
 
 /// What device-mapper UUIDs of volumes begin with.
@@ -93,6 +93,25 @@ pub fn require_inactive(host: &Host, group: &VolumeGroup, names: Option<&[&str]>
     let remedy = format!("end its use, then deactivate it: lvchange -an {}/{name}", group.name);
     let subject = Subject::value(&format!("{}/{name}", group.name));
     Err(Error::new(ErrorKind::Busy, Op::PlanChange, subject, message).with_remedy(remedy))
+}
+
+/// Refuses to let `new` count while a volume that it lacks, shrinks or renames is active.
+///
+/// # Errors
+/// As [`require_inactive`].
+pub(super) fn refuse_under_devices(
+    host: &Host,
+    old: &VolumeGroup,
+    new: &VolumeGroup,
+) -> Result<()> {
+    let keeps = |lv: &LogicalVolume| {
+        new.logical_volumes
+            .iter()
+            .any(|now| now.id == lv.id && now.name == lv.name && now.extents() >= lv.extents())
+    };
+    let touched: Vec<&str> =
+        old.logical_volumes.iter().filter(|lv| !keeps(lv)).map(|lv| lv.name.as_str()).collect();
+    if touched.is_empty() { Ok(()) } else { require_inactive(host, old, Some(&touched)) }
 }
 
 #[cfg(test)]

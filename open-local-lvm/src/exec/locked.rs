@@ -85,7 +85,8 @@ impl<'s> LockedGroup<'s> {
     /// # Errors
     /// `Refused` or `Corrupt` with the reason if the group can't be changed or `new` breaks a rule;
     /// `Conflict` if `new` is another group or has other physical volumes; `OutOfSpace` if a
-    /// metadata area has no room for the text; errors of the archive. All these before anything
+    /// metadata area has no room for the text; `Busy` if the kernel has a volume that `new` lacks,
+    /// shrinks or renames as a device; errors of the archive. All these before anything
     /// is written. `Io` with the old version counting; `Indeterminate` with the old or the new.
     ///
     /// # Idempotency
@@ -94,11 +95,12 @@ impl<'s> LockedGroup<'s> {
         if self.is_same(new) {
             return Ok(self.unchanged());
         }
+        super::active::refuse_under_devices(&self.session.host, self.group(), new)?;
         self.prepare(new, what)?.commit()
     }
 
     /// Writes and announces `new` without letting it count, for changes that need the kernel in
-    /// between.
+    /// between. The caller sees to the kernel's devices: active volumes are not looked for.
     ///
     /// # Errors
     /// As [`Self::commit`], but for `Indeterminate`.

@@ -208,6 +208,7 @@ impl LockedGroup<'_> {
         if self.observed.names().iter().any(|name| name == to) {
             return Err(exists(to));
         }
+        super::active::require_inactive(&session.host, &old, None)?;
         let new = VolumeGroup { name: to.to_owned(), ..old.clone() };
         let void = hints::void(&session.host, &session.settings)?;
         let committed = self.prepare_any(&new, what)?.commit()?;

@@ -28,7 +28,9 @@ pub(crate) struct Lab {
 pub(crate) fn host_files() -> Arc<SimFiles> {
     let files = Arc::new(SimFiles::new(1));
     let table = "1 0 254:0 / / rw - ext4 /dev/vda rw\n2 1 0:20 / /run rw - tmpfs tmpfs rw\n";
-    for folder in ["/run/lock/lvm", "/run/lvm", "/etc/lvm", "/proc/self", "/proc/1", "/proc/2"] {
+    for folder in
+        ["/run/lock/lvm", "/run/lvm", "/etc/lvm", "/proc/self", "/proc/1", "/proc/2", "/sys/block"]
+    {
         files.add_folder(folder).unwrap();
     }
     files.add_file("/proc/self/mountinfo", table.as_bytes()).unwrap();

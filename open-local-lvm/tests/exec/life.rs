@@ -298,3 +298,31 @@ fn every_change_is_finished_after_a_cut_between_its_steps() {
         }
     }
 }
+
+#[test]
+fn a_volume_the_kernel_has_as_a_device_keeps_its_name_and_its_extents() {
+    let lab = Lab::with_group(1, 2);
+    let session = lab.session();
+    let old = lab.read();
+    let active = &old.logical_volumes[0];
+    let uuid = [b"LVM-".as_slice(), old.id.as_raw(), active.id.as_raw()].concat();
+    lab.files.add_folder("/sys/block/dm-3/dm").unwrap();
+    lab.files.add_file("/sys/block/dm-3/dm/uuid", &uuid).unwrap();
+
+    let mut without = old.clone();
+    without.logical_volumes.remove(0);
+    let mut renamed = old.clone();
+    renamed.logical_volumes[0].name = "other".to_owned();
+    for new in [&without, &renamed] {
+        let error = session.commit(&old, new, "change").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy);
+        assert!(error.report().to_string().contains("dm-3"), "{}", error.report());
+    }
+    assert_eq!(session.rename_group(NAME, "new", "vgrename").unwrap_err().kind(), ErrorKind::Busy);
+    assert_eq!(lab.read(), old);
+
+    // What is not active may go, and what is active may change otherwise.
+    let mut fewer = tagged(&old, "kept");
+    fewer.logical_volumes.remove(1);
+    assert!(session.commit(&old, &fewer, "change").unwrap().changed);
+}
