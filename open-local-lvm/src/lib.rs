@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
-#![forbid(unsafe_code)]
 
 pub mod alloc;
+pub mod dm;
 pub mod exec;
 pub mod format;
 pub mod plan;
