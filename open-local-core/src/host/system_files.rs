@@ -12,7 +12,9 @@ use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
 use nix::sys::stat::{Mode, SFlag, mknod};
 use nix::unistd::{Whence, lseek64};
 
-use super::{Access, BlockIo, FileIo, FileKind, FileLock, FileStat, Files, FsSpace, OpenMode, ioctl};
+use super::{
+    Access, BlockIo, FileIo, FileKind, FileLock, FileStat, Files, FsSpace, OpenMode, ioctl,
+};
 use crate::device::DeviceNumber;
 use crate::units::{Bytes, Sectors};
 

@@ -221,7 +221,7 @@ mod tests {
     fn names_are_those_lvm_makes() {
         for (name, wanted) in [
             (DeviceName::of("vg0", "lin-a"), "vg0-lin--a"),
-            (DeviceName::of("a-", "b-"), "a----b--"),
+            (DeviceName::of("a-", "b-"), "a---b--"),
             (DeviceName::layer("vg", "pool", "tpool"), "vg-pool-tpool"),
             (DeviceName::of("vg", "pool_tmeta"), "vg-pool_tmeta"),
         ] {

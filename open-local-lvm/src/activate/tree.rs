@@ -12,6 +12,7 @@
 
 mod builder;
 mod refuse;
+mod resolve;
 mod segments;
 mod thin;
 
@@ -24,8 +25,8 @@ use crate::dm::UdevFlags;
 use crate::format::group::VolumeGroup;
 use crate::format::id::LvmId;
 
-pub(super) use builder::is_new_pool;
 pub(super) use refuse::subject;
+pub(super) use resolve::resolve;
 
 /// What is to be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -217,6 +218,16 @@ pub fn device_tree(
         builder.goal(*goal)?;
     }
     Ok(builder.into_devices())
+}
+
+/// The UUIDs of all devices that a volume needs, whatever is there now; none for one that is not
+/// activated here.
+pub(super) fn layers_of(group: &VolumeGroup, volume: &str) -> Vec<VolumeUuid> {
+    let anywhere = DeviceNumber::new(0, 0);
+    let devices = group.physical_volumes.iter().map(|pv| (pv.id, anywhere)).collect();
+    let goal = [Goal::Volume(volume)];
+    let tree = device_tree(group, &devices, &goal, &TreeOptions::default()).unwrap_or_default();
+    tree.into_iter().map(|device| device.uuid).collect()
 }
 
 /// The goals of a whole group, as `vgchange -ay` has them: every visible volume but those that

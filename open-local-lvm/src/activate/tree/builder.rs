@@ -30,7 +30,7 @@ impl Depth {
 }
 
 /// Whether a pool never had a volume.
-pub(in crate::activate) fn is_new_pool(group: &VolumeGroup, lv: &LogicalVolume) -> bool {
+pub(super) fn is_new_pool(group: &VolumeGroup, lv: &LogicalVolume) -> bool {
     let fresh = lv.segments.iter().any(
         |segment| matches!(&segment.kind, SegmentKind::ThinPool(pool) if pool.transaction_id == 0),
     );
@@ -117,7 +117,8 @@ impl<'a> Builder<'a> {
         if lv.status.has(status::FIXED_MINOR) {
             return Err(unsupported(group, &lv.name, "it has a device number of its own"));
         }
-        let is_pool = matches!(lv.segments.first().map(|s| &s.kind), Some(SegmentKind::ThinPool(_)));
+        let is_pool =
+            matches!(lv.segments.first().map(|s| &s.kind), Some(SegmentKind::ThinPool(_)));
         match goal {
             Goal::Plain(_) => self.public(lv, Depth(0)),
             Goal::PoolBelow(_) if is_pool => self.pool_below(lv).map(drop),

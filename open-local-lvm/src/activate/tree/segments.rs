@@ -55,7 +55,8 @@ impl Builder<'_> {
     ) -> Result<Target> {
         let count = u64::try_from(striped.areas.len()).unwrap_or(u64::MAX);
         let extents = segment.extent_count.get();
-        let each = extents.checked_div(count).filter(|each| each.checked_mul(count) == Some(extents));
+        let each =
+            extents.checked_div(count).filter(|each| each.checked_mul(count) == Some(extents));
         let each = each.ok_or_else(|| {
             corrupt(self.group, &lv.name, "the extents of a segment do not divide by its stripes")
         })?;

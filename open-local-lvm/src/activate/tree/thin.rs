@@ -23,7 +23,10 @@ fn only(lv: &LogicalVolume) -> Option<&Segment> {
 }
 
 impl Builder<'_> {
-    fn pool_segment<'l>(&self, lv: &'l LogicalVolume) -> Result<(&'l Segment, &'l ThinPoolSegment)> {
+    fn pool_segment<'l>(
+        &self,
+        lv: &'l LogicalVolume,
+    ) -> Result<(&'l Segment, &'l ThinPoolSegment)> {
         match only(lv).map(|segment| (segment, &segment.kind)) {
             Some((segment, SegmentKind::ThinPool(pool))) => Ok((segment, pool)),
             _ => Err(corrupt(self.group, &lv.name, "it is no thin pool of one segment")),
@@ -169,9 +172,7 @@ impl Builder<'_> {
         let Some(SegmentKind::ThinPool(pool)) = pool.map(|segment| &segment.kind) else {
             return false;
         };
-        let own = |message: &ThinMessage| {
-            matches!(message, ThinMessage::Create { lv: name } if *name == lv.name)
-        };
+        let own = |message: &ThinMessage| matches!(message, ThinMessage::Create { lv: name } if *name == lv.name);
         pool.messages.iter().any(own)
     }
 
