@@ -58,6 +58,12 @@ impl Driver {
         &self.pools
     }
 
+    /// The seams of the machine.
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.host
+    }
+
     /// How many operations are under way.
     #[must_use]
     pub fn in_flight(&self) -> usize {
