@@ -10,6 +10,9 @@ const MAX_BLOCK: u64 = 64 << 10;
 /// Most bytes read at once: more than the largest text.
 const MAX_READ: u64 = 256 << 20;
 
+/// Zeroes written at once where the device has no means of its own.
+const ZEROES: usize = 1 << 20;
+
 /// An open device.
 #[derive(Debug)]
 pub(super) struct Device {
@@ -82,7 +85,7 @@ impl Device {
             Error::new(ErrorKind::Corrupt, Op::WriteDevice, self.subject(), "no such place")
         })?;
         let lead = usize::try_from(offset - start).unwrap_or(usize::MAX);
-        let mut blocks = self.read(start, end.saturating_sub(start))?;
+        let mut blocks = self.around(start, end, offset, offset.saturating_add(len))?;
         let target = blocks.get_mut(lead..).and_then(|rest| rest.get_mut(..data.len()));
         if let Some(target) = target {
             target.copy_from_slice(data);
@@ -90,6 +93,56 @@ impl Device {
         self.handle
             .write_at(start, &blocks)
             .map_err(|e| self.failed(Op::WriteDevice, "write", start, e))
+    }
+
+    /// Makes a range read as zeroes, by the device's own means where it has some.
+    pub(super) fn zero(&self, offset: u64, len: u64) -> Result<()> {
+        let end = offset.checked_add(len).filter(|end| *end <= self.size);
+        let Some(end) = end else {
+            let message = format!("bytes {offset} and {len} more reach beyond its end");
+            return Err(Error::new(ErrorKind::Corrupt, Op::WriteDevice, self.subject(), message));
+        };
+        let whole = offset.is_multiple_of(self.unit) && end.is_multiple_of(self.unit);
+        if whole && self.handle.zero(offset, len).is_ok() {
+            return Ok(());
+        }
+        let zeroes = vec![0; ZEROES];
+        let mut at = offset;
+        while at < end {
+            let step = u64::try_from(ZEROES).unwrap_or(4096).min(end - at);
+            let part = usize::try_from(step).ok().and_then(|step| zeroes.get(..step));
+            self.write(at, part.unwrap_or_default())?;
+            at = at.saturating_add(step);
+        }
+        Ok(())
+    }
+
+    /// Room for the blocks from `start` to `end`, with the content of the first and the last one
+    /// where not all of it is between `from` and `to`.
+    fn around(&self, start: u64, end: u64, from: u64, to: u64) -> Result<Vec<u8>> {
+        let length = end.checked_sub(start).filter(|len| *len <= MAX_READ && end <= self.size);
+        let Some(length) = length.and_then(|len| usize::try_from(len).ok()) else {
+            let message = format!("bytes {start} to {end} reach beyond its end");
+            return Err(Error::new(ErrorKind::Corrupt, Op::WriteDevice, self.subject(), message));
+        };
+        let last = end.saturating_sub(self.unit).max(start);
+        if from == start && to == end {
+            return Ok(vec![0; length]);
+        }
+        if last <= start.saturating_add(self.unit) {
+            return self.read(start, end.saturating_sub(start));
+        }
+        let mut blocks = vec![0; length];
+        let edges = [(start, from > start), (last, to < end)];
+        for (edge, _) in edges.into_iter().filter(|(_, needed)| *needed) {
+            let content = self.read(edge, self.unit)?;
+            let at = usize::try_from(edge.saturating_sub(start)).unwrap_or(usize::MAX);
+            let place = blocks.get_mut(at..).and_then(|rest| rest.get_mut(..content.len()));
+            if let Some(place) = place {
+                place.copy_from_slice(&content);
+            }
+        }
+        Ok(blocks)
     }
 
     /// Makes everything written so far survive a power cut.

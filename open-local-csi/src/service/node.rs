@@ -1,0 +1,13 @@
+//! Volumes on the machine that uses them.
+
+mod direct;
+mod expand;
+mod info;
+mod inline;
+mod publish;
+mod stage;
+mod stats;
+mod throttle;
+
+pub use inline::Recovered;
+pub use throttle::ThrottleOutcome;
