@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod alloc;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod exec;
 pub mod format;
 pub mod plan;
