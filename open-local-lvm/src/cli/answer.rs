@@ -10,7 +10,7 @@ const NO_SUCH_COMMAND: i32 = 2;
 const BAD_COMMAND_LINE: i32 = 3;
 
 /// What the tools say, in the C locale, and what it means; the first that fits counts.
-const MEANINGS: [(&str, ErrorKind); 32] = [
+const MEANINGS: [(&str, ErrorKind); 35] = [
     ("insufficient free space", ErrorKind::OutOfSpace),
     ("insufficient free extents", ErrorKind::OutOfSpace),
     ("insufficient suitable", ErrorKind::OutOfSpace),
@@ -28,10 +28,13 @@ const MEANINGS: [(&str, ErrorKind); 32] = [
     ("contains a filesystem in use", ErrorKind::Busy),
     ("in use", ErrorKind::Busy),
     ("is used by another device", ErrorKind::Busy),
+    ("is used by vg", ErrorKind::Busy),
     ("still contains", ErrorKind::Busy),
     ("still used", ErrorKind::Busy),
     ("still in use", ErrorKind::Busy),
     ("can't be removed", ErrorKind::Busy),
+    // The question whether its volumes are to go was answered with no.
+    ("\" not removed", ErrorKind::Busy),
     ("already exists", ErrorKind::Conflict),
     ("volume group called", ErrorKind::Conflict),
     ("is exported", ErrorKind::Refused),
@@ -39,6 +42,7 @@ const MEANINGS: [(&str, ErrorKind); 32] = [
     ("pvs are missing", ErrorKind::Refused),
     ("belongs to volume group", ErrorKind::Refused),
     ("is already in volume group", ErrorKind::Refused),
+    ("without -ff", ErrorKind::Refused),
     ("aborted wiping", ErrorKind::Refused),
     ("not found", ErrorKind::NotFound),
     ("failed to find", ErrorKind::NotFound),
@@ -67,33 +71,42 @@ pub(super) fn is_done(output: &Output) -> bool {
 /// The error for a run that failed.
 pub(super) fn failure(op: Op, order: &Order, output: &Output) -> Error {
     let lines = reasons(output);
+    let (meant, kind) = meaning(&lines);
     let last = lines.last().map_or("it does not say why", String::as_str);
-    let last: String = last.chars().take(400).collect();
+    // The line that says why, and the last one, which says what did not happen for it.
+    let said = meant
+        .filter(|line| *line != last)
+        .map_or(last.to_owned(), |line| format!("{line} | {last}"));
+    let said: String = said.chars().take(400).collect();
     let Some(code) = output.code else {
         let kind = if order.changes() { ErrorKind::Indeterminate } else { ErrorKind::External };
-        let message = format!("{} was killed: {last}", order.command());
+        let message = format!("{} was killed: {said}", order.command());
         return Error::new(kind, op, order.subject().clone(), message)
             .with_remedy("repeat the call, which looks at what is there and goes on");
     };
     let kind = match code {
         NO_SUCH_COMMAND => ErrorKind::Unsupported,
-        BAD_COMMAND_LINE if lines.iter().any(|line| line.contains("unrecognized option")) => {
-            ErrorKind::Unsupported
-        }
+        BAD_COMMAND_LINE if lines.iter().any(|line| is_beyond_it(line)) => ErrorKind::Unsupported,
         BAD_COMMAND_LINE => ErrorKind::InvalidArgument,
-        _ => meaning(&lines),
+        _ => kind,
     };
-    let message = format!("{} exited with {code}: {last}", order.command());
+    let message = format!("{} exited with {code}: {said}", order.command());
     Error::new(kind, op, order.subject().clone(), message).with_remedy(remedy(kind))
 }
 
-/// What the lines mean; the last one that means anything counts.
-fn meaning(lines: &[String]) -> ErrorKind {
+/// Whether a line says that this lvm2, or this kernel, does not know an option.
+fn is_beyond_it(line: &str) -> bool {
+    line.contains("unrecognized option") || line.contains("is unsupported")
+}
+
+/// What the lines mean, and the one that says so; the last one that means anything counts.
+fn meaning(lines: &[String]) -> (Option<&str>, ErrorKind) {
     let kind = |line: &String| {
         let line = line.to_lowercase();
         MEANINGS.iter().find(|(words, _)| line.contains(words)).map(|(_, kind)| *kind)
     };
-    lines.iter().rev().find_map(kind).unwrap_or(ErrorKind::External)
+    let found = lines.iter().rev().find_map(|line| Some((Some(line.as_str()), kind(line)?)));
+    found.unwrap_or((None, ErrorKind::External))
 }
 
 const fn remedy(kind: ErrorKind) -> &'static str {

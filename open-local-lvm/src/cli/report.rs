@@ -25,7 +25,7 @@ pub(super) const COLUMNS: [(&str, &[&str]); 5] = [
             "vg_extent_count",
             "vg_free_count",
             "vg_tags",
-            "vg_missing_pv_count",
+            "vg_partial",
             "vg_permissions",
             "vg_exported",
             "vg_systemid",
@@ -107,8 +107,6 @@ pub struct Group {
     pub free: Extents,
     /// Its tags.
     pub tags: Vec<String>,
-    /// Physical volumes that are not there.
-    pub missing: u64,
     /// Why the tools do not change it, if they do not.
     pub refusal: Option<String>,
     /// Size of the smallest metadata area.
@@ -127,7 +125,7 @@ pub struct Group {
 pub struct Physical {
     /// Its UUID.
     pub id: LvmId,
-    /// The device, unless it is missing.
+    /// The device, unless it is not there.
     pub device: Option<PathBuf>,
     /// Its extents.
     pub extents: Extents,
@@ -274,7 +272,6 @@ fn group(section: &Section) -> Result<Group> {
         extents: extents(row, "vg_extent_count")?,
         free: extents(row, "vg_free_count")?,
         tags: words(row, "vg_tags")?,
-        missing: number(row, "vg_missing_pv_count")?,
         refusal: refusal(row)?,
         area_size: bytes(row, "vg_mda_size")?,
         area_free: bytes(row, "vg_mda_free")?,
@@ -287,7 +284,7 @@ fn group(section: &Section) -> Result<Group> {
 fn refusal(row: &Row) -> Result<Option<String>> {
     Ok(if flag(row, "vg_exported")? {
         Some("it is exported".into())
-    } else if number(row, "vg_missing_pv_count")? > 0 {
+    } else if flag(row, "vg_partial")? {
         Some("physical volumes are missing".into())
     } else if !matches!(text(row, "vg_lock_type")?, "" | "none") {
         Some("a lock manager shares it with other hosts".into())

@@ -57,9 +57,9 @@ impl Order {
         check_name(group)?;
         let metadata = new.metadata_size.map(|size| ["--poolmetadatasize".into(), bytes(size)]);
         let chunk = new.chunk_size.map(|size| ["-c".into(), bytes(size)]);
-        let full = if new.error_when_full { "y" } else { "n" };
         Ok(Self::changing("lvcreate", about(group, &new.name))
-            .args(["--type", "thin-pool", "-y", "-Zy", "--errorwhenfull", full])
+            .args(["--type", "thin-pool", "-y", "-Zy"])
+            .args(new.error_when_full.then_some(["--errorwhenfull", "y"]).into_iter().flatten())
             .args(size(new.size))
             .args(metadata.into_iter().flatten().chain(chunk.into_iter().flatten()))
             .args(add_tags(&new.tags)?)
