@@ -38,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     ("ids", ids),
     ("io_max", kernel::io_max),
     ("lvm_alloc", lvm_alloc::lvm_alloc),
+    ("lvm_cli", lvm::cli),
     ("lvm_conf", lvm::conf),
     ("lvm_group", lvm::group),
     ("lvm_label", lvm::label),
