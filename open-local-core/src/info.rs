@@ -182,7 +182,8 @@ pub struct PoolInfo {
     pub capacity: Capacity,
     /// Whether it can be relied on.
     pub health: Health,
-    /// Facts a person wants to see, such as the host file system; sorted by name.
+    /// Facts a person wants to see, such as the host file system; sorted by name. `uuid` is that of
+    /// the pool, where it has one: another pool of the same name has another.
     pub details: std::collections::BTreeMap<String, String>,
 }
 

@@ -29,3 +29,6 @@ pub use planner::LocalPlanner;
 pub use pools::{Found, PoolEntry, PoolSet};
 pub use records::{Published, PublishedAs, Records};
 pub use topology::Topology;
+
+#[cfg(test)]
+mod tests;

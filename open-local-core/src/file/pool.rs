@@ -209,6 +209,7 @@ impl Pool for FilePool {
         info.health = self.health(&contents);
         let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
         info.details = [
+            ("uuid", self.uuid.to_string()),
             ("host-file-system", self.host_fs_name().to_owned()),
             ("shares-blocks", yes_no(self.reflink)),
             ("logical-block-size", self.block_size.to_string()),

@@ -169,6 +169,8 @@ pub struct ExpandOnNode {
     pub volume: VolumeHandle,
     /// Where it is staged or published; `None` if no volume can be there.
     pub path: Option<PathBuf>,
+    /// Where it is mounted once, if that is said.
+    pub staging: Option<PathBuf>,
     /// Its size, if it is said.
     pub size: Option<Size>,
     /// How it is used, if it is said.
@@ -187,6 +189,10 @@ impl ExpandOnNode {
         Ok(Self {
             volume,
             path: place("volume_path", &message.volume_path)?,
+            staging: match message.staging_target_path.as_str() {
+                "" => None,
+                path => Some(target_path("staging_target_path", path)?),
+            },
             size: range.map(|range| Size::read("capacity_range", Some(range))).transpose()?,
             capability: capability
                 .map(|one| Capability::read("volume_capability", Some(one)))

@@ -8,6 +8,7 @@ mod publish;
 mod stage;
 mod stats;
 mod throttle;
+mod volume;
 
 pub use inline::Recovered;
 pub use throttle::ThrottleOutcome;

@@ -90,19 +90,35 @@ impl Placement for LocalPlanner {
         let mut holds = self.holds();
         let own = wish.claim.iter();
         let ours: Vec<&ClaimRef> = own.chain(others.iter().map(|one| &one.claim)).collect();
-        let room = |candidate: &Candidate| {
+        let largest = |candidate: &Candidate| {
             let free = candidate.info.capacity.largest_for(candidate.provisioning);
             free.saturating_sub(Self::kept(&holds, &candidate.name, &ours))
         };
+        // Whole places can't be added up to a larger volume, but several volumes get one each.
+        let room =
+            |candidate: &Candidate| {
+                let capacity = &candidate.info.capacity;
+                match candidate.capabilities.exclusive && !others.is_empty() {
+                    true => capacity
+                        .available_for(candidate.provisioning)
+                        .saturating_sub(Self::kept(&holds, &candidate.name, &ours)),
+                    false => largest(candidate),
+                }
+            };
         // Room that was kept for this claim is taken again, if it is still there.
         let kept = wish.claim.as_ref().and_then(|claim| holds.get(claim));
         if let Some(hold) = kept {
             let again = candidates.iter().find(|one| one.name == hold.pool);
-            if let Some(again) = again.filter(|one| room(one) >= wish.size) {
+            if let Some(again) = again.filter(|one| largest(one) >= wish.size) {
                 return Ok(again.name.clone());
             }
         }
-        let node = node(candidates, room)?;
+        let able: Vec<&Candidate> =
+            candidates.iter().filter(|one| largest(one) >= wish.size).collect();
+        if able.is_empty() {
+            return Err(too_large(wish, candidates, largest));
+        }
+        let node = node(candidates, &able, room)?;
         let mut claims = vec![claim("0", wish.size, provisioning(candidates), None)?];
         for (at, other) in (1..).zip(&others) {
             let kind = other.class.provisioning.unwrap_or(provisioning(candidates));
@@ -142,9 +158,36 @@ fn provisioning(candidates: &[Candidate]) -> Provisioning {
     candidates.first().map_or(Provisioning::Thick, |one| one.provisioning)
 }
 
-fn node(candidates: &[Candidate], room: impl Fn(&Candidate) -> Bytes) -> Answer<Node> {
+/// Says what there is where nothing is enough.
+fn too_large(
+    wish: &PlaceWish,
+    candidates: &[Candidate],
+    largest: impl Fn(&Candidate) -> Bytes,
+) -> Status {
+    let rooms = candidates.iter().map(|one| format!("{} in pool {}", largest(one), one.name));
+    let rooms: Vec<String> = rooms.take(16).collect();
+    let message = format!(
+        "there is no room for {} of volume {}: the largest that would be granted is {}",
+        wish.size,
+        wish.volume,
+        rooms.join(", ")
+    );
+    Status::new(Code::ResourceExhausted, message)
+}
+
+/// The pools as the planner sees them: those that are too small for the claim at hand serve its
+/// siblings only, which are larger or smaller than it.
+fn node(
+    candidates: &[Candidate],
+    able: &[&Candidate],
+    room: impl Fn(&Candidate) -> Bytes,
+) -> Answer<Node> {
     let mut node = Node::builder(name("node")?);
     for candidate in candidates {
+        let exclusive = candidate.capabilities.exclusive;
+        if exclusive && !able.iter().any(|one| one.name == candidate.name) {
+            continue;
+        }
         let pool = NodePool::new(name(candidate.name.as_str())?, room(candidate))
             .serving(match candidate.provisioning {
                 Provisioning::Thin => Serves::Thin,

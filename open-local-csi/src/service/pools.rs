@@ -132,7 +132,19 @@ impl PoolSet {
     /// `UNAVAILABLE` if a pool can't be read and none of the others has it; `INTERNAL` naming both
     /// pools if two have it.
     pub fn volume(&self, id: &VolumeId) -> Answer<Option<Found<VolumeInfo>>> {
-        self.search(&format!("volume {id}"), |entry| entry.pool.volume(id))
+        self.volume_of(id, |_| true)
+    }
+
+    /// The same for somebody to whom only some pools matter: the others may be unreadable.
+    ///
+    /// # Errors
+    /// As [`Self::volume`].
+    pub(super) fn volume_of(
+        &self,
+        id: &VolumeId,
+        matters: impl Fn(&PoolEntry) -> bool,
+    ) -> Answer<Option<Found<VolumeInfo>>> {
+        self.search(&format!("volume {id}"), matters, |entry| entry.pool.volume(id))
     }
 
     /// The snapshot of this id, wherever it is.
@@ -140,7 +152,8 @@ impl PoolSet {
     /// # Errors
     /// As [`Self::volume`].
     pub fn snapshot(&self, id: &SnapshotId) -> Answer<Option<Found<SnapshotInfo>>> {
-        self.search(&format!("snapshot {id}"), |entry| match entry.pool.snapshots() {
+        let all = |_: &PoolEntry| true;
+        self.search(&format!("snapshot {id}"), all, |entry| match entry.pool.snapshots() {
             Some(snapshots) => snapshots.snapshot(id),
             None => Err(absent(id)),
         })
@@ -169,6 +182,7 @@ impl PoolSet {
     fn search<T>(
         &self,
         what: &str,
+        matters: impl Fn(&PoolEntry) -> bool,
         ask: impl Fn(&PoolEntry) -> open_local_core::Result<T>,
     ) -> Answer<Option<Found<T>>> {
         let mut found: Option<Found<T>> = None;
@@ -186,7 +200,8 @@ impl PoolSet {
                     found = Some(Found { entry: entry.clone(), object });
                 }
                 Err(error) if is_absent(&error) => {}
-                Err(error) => unread = Some((entry, error)),
+                Err(error) if matters(entry) => unread = Some((entry, error)),
+                Err(_) => {}
             }
         }
         match (found, unread) {

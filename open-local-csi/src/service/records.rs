@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use open_local_core::host::Host;
 use open_local_core::state::Record;
 use open_local_core::throttle::{IoLimits, Limit};
-use open_local_core::{DeviceNumber, Error, ErrorKind, Op, Result, Subject};
+use open_local_core::{
+    DeviceNumber, Error, ErrorKind, Op, PoolId, Result, SnapshotId, Source, Subject,
+};
 use sha2::{Digest, Sha256};
 
 /// Most records that are read.
@@ -100,6 +102,10 @@ impl Records {
         self.host.roots.run.join("csi/published")
     }
 
+    fn staged_folder(&self) -> PathBuf {
+        self.host.roots.run.join("csi/staged")
+    }
+
     fn limits_folder(&self) -> PathBuf {
         self.host.roots.state.join("csi/limits")
     }
@@ -141,6 +147,42 @@ impl Records {
     /// `Io`.
     pub fn unpublish(&self, target: &Path) -> Result<()> {
         self.remove(&self.published_folder(), &file_name(&target.to_string_lossy()))
+    }
+
+    /// What stands for a volume that is staged, where it is not the volume itself.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Io` if the record can't be read.
+    pub fn staged(&self, volume: &str) -> Result<Option<(PoolId, Source)>> {
+        let path = self.staged_folder().join(file_name(volume));
+        let Some(record) = self.load(&path, "csi-staged")? else {
+            return Ok(None);
+        };
+        let snapshot: SnapshotId = record.parsed("snapshot")?;
+        Ok(Some((record.parsed("pool")?, Source::Snapshot(snapshot))))
+    }
+
+    /// Remembers what stands for a volume before it is staged.
+    ///
+    /// # Errors
+    /// `Io`, `OutOfSpace`, `PermissionDenied`.
+    pub fn stage(&self, volume: &str, pool: &PoolId, source: &Source) -> Result<()> {
+        let Source::Snapshot(snapshot) = source else {
+            return Ok(());
+        };
+        let record = Record::new("csi-staged", VERSION)
+            .with("volume", volume)
+            .with("pool", pool)
+            .with("snapshot", snapshot);
+        self.store(&self.staged_folder(), &file_name(volume), &record)
+    }
+
+    /// Forgets it.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn unstage(&self, volume: &str) -> Result<()> {
+        self.remove(&self.staged_folder(), &file_name(volume))
     }
 
     /// The limits a volume was given after it was made.

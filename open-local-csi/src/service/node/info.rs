@@ -1,30 +1,51 @@
 //! What this node is and can do.
 
-use crate::errors::{Answer, Status};
+use crate::errors::Answer;
+use crate::proto::node_service_capability::{Rpc as Word, Type, rpc};
 use crate::proto::{
     NodeGetCapabilitiesRequest, NodeGetCapabilitiesResponse, NodeGetInfoRequest,
-    NodeGetInfoResponse,
+    NodeGetInfoResponse, NodeServiceCapability,
 };
 use crate::rpc::Rpc;
 use crate::service::Driver;
 
+/// All of them but the mount group, which would switch off the kubelet's own change of owners.
+const ABILITIES: [rpc::Type; 5] = [
+    rpc::Type::StageUnstageVolume,
+    rpc::Type::GetVolumeStats,
+    rpc::Type::ExpandVolume,
+    rpc::Type::VolumeCondition,
+    rpc::Type::SingleNodeMultiWriter,
+];
+
 impl Driver {
-    /// `NodeGetCapabilities`.
+    /// What this node can do.
     ///
     /// # Errors
-    /// `UNIMPLEMENTED` so far.
+    /// `UNIMPLEMENTED` in the central mode.
     pub fn node_get_capabilities(
         &self,
-        _request: &NodeGetCapabilitiesRequest,
+        _: &NodeGetCapabilitiesRequest,
     ) -> Answer<NodeGetCapabilitiesResponse> {
-        Err(Status::not_served(Rpc::NodeGetCapabilities))
+        self.on_node(Rpc::NodeGetCapabilities)?;
+        let capability = |kind: rpc::Type| NodeServiceCapability {
+            r#type: Some(Type::Rpc(Word { r#type: kind.into() })),
+        };
+        Ok(NodeGetCapabilitiesResponse {
+            capabilities: ABILITIES.into_iter().map(capability).collect(),
+        })
     }
 
-    /// `NodeGetInfo`.
+    /// Its name, its place, and how many volumes it takes.
     ///
     /// # Errors
-    /// `UNIMPLEMENTED` so far.
-    pub fn node_get_info(&self, _request: &NodeGetInfoRequest) -> Answer<NodeGetInfoResponse> {
-        Err(Status::not_served(Rpc::NodeGetInfo))
+    /// `UNIMPLEMENTED` in the central mode.
+    pub fn node_get_info(&self, _: &NodeGetInfoRequest) -> Answer<NodeGetInfoResponse> {
+        self.on_node(Rpc::NodeGetInfo)?;
+        Ok(NodeGetInfoResponse {
+            node_id: self.config.node.clone(),
+            max_volumes_per_node: i64::from(self.config.max_volumes),
+            accessible_topology: Some(self.config.topology.message()),
+        })
     }
 }
