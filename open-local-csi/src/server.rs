@@ -32,6 +32,8 @@ pub use serving::serve;
     missing_debug_implementations,
     unreachable_pub,
     clippy::all,
+    clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
     clippy::wildcard_imports,
     reason = "generated from the proto file"
 )]

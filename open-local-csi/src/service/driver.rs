@@ -32,8 +32,7 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Starts a driver with these pools, on these file systems.
-    #[must_use]
+    /// Starts a driver on these file systems.
     pub fn builder(config: Config, host: Host, filesystems: Arc<dyn Filesystems>) -> DriverBuilder {
         DriverBuilder {
             config,
