@@ -1,6 +1,6 @@
 //! What a driver is told once.
 
-use open_local_core::Bytes;
+use open_local_core::{Bytes, FsKind};
 
 use super::topology::Topology;
 use crate::errors::{Answer, Status};
@@ -56,6 +56,9 @@ pub struct Config {
     pub max_volumes: u32,
     /// Which inline volumes are allowed, in pools that allow any.
     pub inline: InlinePolicy,
+    /// What a new volume is formatted with if nobody says: ext4 unless set, or XFS where this
+    /// process may not grow a mounted ext4 and the volume is large enough for it.
+    pub filesystem: Option<FsKind>,
 }
 
 impl Config {
@@ -71,7 +74,15 @@ impl Config {
             mode: Mode::default(),
             max_volumes: MAX_VOLUMES,
             inline: InlinePolicy::default(),
+            filesystem: None,
         }
+    }
+
+    /// Sets what a new volume is formatted with if nobody says.
+    #[must_use]
+    pub const fn with_filesystem(mut self, kind: FsKind) -> Self {
+        self.filesystem = Some(kind);
+        self
     }
 
     /// Sets the name it answers to.
