@@ -37,7 +37,6 @@ load a 0 8 linear disk 0 / 16 8 linear disk 0
 load a 0 96 striped 2 8 disk 0 disk 1024
 load a 0 100 striped 2 8 disk 0 disk 1024
 load a 0 96 striped 2 4 disk 0 disk 1024
-load a 0 8 linear a 0
 clear a
 clear a
 load a 0 2048 linear disk 0
@@ -300,6 +299,10 @@ write s 64 64 3
 status p
 info p
 read s 64 64
+write s 128 64 6
+status p
+info p
+read s 128 64
 write s 0 4 4
 message p create_thin 8
 message p create_snap 9 1
