@@ -32,8 +32,7 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Starts a driver with these pools, on these file systems.
-    #[must_use]
+    /// Starts a driver on these file systems.
     pub fn builder(config: Config, host: Host, filesystems: Arc<dyn Filesystems>) -> DriverBuilder {
         DriverBuilder {
             config,
@@ -56,6 +55,12 @@ impl Driver {
     #[must_use]
     pub fn pools(&self) -> &PoolSet {
         &self.pools
+    }
+
+    /// The seams of the machine.
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.host
     }
 
     /// How many operations are under way.

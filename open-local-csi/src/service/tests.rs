@@ -17,6 +17,7 @@ use crate::proto::{
 };
 use crate::{Answer, Code};
 
+mod groups;
 mod life;
 mod places;
 

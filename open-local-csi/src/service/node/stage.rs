@@ -199,7 +199,6 @@ impl Driver {
     }
 
     /// What is staged under a volume's name: the volume, or the snapshot that stands for it.
-    #[expect(clippy::type_complexity, reason = "three parts of one answer, used once")]
     fn staged(
         &self,
         rpc: Rpc,
