@@ -19,6 +19,7 @@ use crate::{Answer, Code};
 
 mod life;
 mod places;
+mod pods;
 
 const GIB: i64 = 1 << 30;
 
