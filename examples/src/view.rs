@@ -8,6 +8,7 @@ pub mod change;
 pub mod device;
 pub mod filesystem;
 pub mod lvm;
+pub mod lvm_activate;
 pub mod lvm_change;
 pub mod pool;
 pub mod size;

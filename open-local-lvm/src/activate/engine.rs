@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use open_local_core::host::Host;
-use open_local_core::{DeviceNumber, Error, ErrorKind, Op, Result};
+use open_local_core::{DeviceNumber, Error, ErrorKind, Op, Result, Subject};
 
 use super::execute::Executor;
 use super::names::{Layer, VolumeUuid};
@@ -16,8 +17,8 @@ use super::removal::{self, Which};
 use super::settings::{ActivateOptions, PoolCheck, UdevMode};
 use super::steps::Step;
 use super::tree::{Goal, WantedDevice, device_tree, layers_of, subject};
-use super::{openers, sweep};
-use crate::dm::DeviceMapper;
+use super::{openers, self_test, sweep};
+use crate::dm::{DeviceMapper, UdevAnswer};
 use crate::format::group::VolumeGroup;
 use crate::format::id::LvmId;
 
@@ -112,6 +113,30 @@ impl Activator {
         Self { host, dm, options }
     }
 
+    /// Finds out whether udev answers, with a device of its own that comes and goes, and does
+    /// without it from then on if it does not: then the answer says so, for people.
+    ///
+    /// For the start of a program: one that waits in vain for each of its volumes is of no use.
+    ///
+    /// # Errors
+    /// Those of [`DeviceMapper`].
+    pub fn test_udev(&mut self, wait: Duration) -> Result<Option<String>> {
+        if !matches!(self.options.udev, UdevMode::Wait(_)) {
+            return Ok(None);
+        }
+        match self_test::udev_answers(&self.host, self.dm.as_ref(), wait)? {
+            UdevAnswer::Done => Ok(None),
+            UdevAnswer::TimedOut => {
+                self.options.udev = UdevMode::Absent;
+                Ok(Some(format!(
+                    "udev is there but has not answered within {} s: nodes and links are made \
+                     without it",
+                    wait.as_secs()
+                )))
+            }
+        }
+    }
+
     /// The options.
     #[must_use]
     pub const fn options(&self) -> &ActivateOptions {
@@ -142,7 +167,7 @@ impl Activator {
     /// Activates volumes, with all they need and nothing else.
     ///
     /// # Errors
-    /// As [`device_tree`]; `Conflict` if a name is taken by another device, or an active device
+    /// As [`device_tree`]; `Refused` for an exported, shared or foreign group; `Conflict` if a name is taken by another device, or an active device
     /// maps its sectors elsewhere than the metadata says; `Refused` for a thin pool that failed,
     /// needs a check, is read-only or is at another transaction than the metadata; those of
     /// [`DeviceMapper`]. What a failed call made is removed again.
@@ -214,6 +239,20 @@ impl Activator {
         self.remove(&group.name, &observed, &steps)
     }
 
+    /// The steps of a sweep; nothing is changed.
+    ///
+    /// # Errors
+    /// As [`Self::sweep`].
+    pub fn plan_sweep(
+        &self,
+        group: &VolumeGroup,
+        devices: &PhysicalDevices,
+    ) -> Result<ActivationPlan> {
+        let observed = observe::of_group(self.dm.as_ref(), &group.id)?;
+        let steps = sweep::plan(group, devices, &self.options.tree, &observed).steps;
+        Ok(ActivationPlan { steps })
+    }
+
     /// Lets go on what a kill left suspended, and forgets tables that were loaded and never put in
     /// force, in one group. Done at start, under the group's lock: nobody who works on the group
     /// holds anything suspended then.
@@ -229,6 +268,24 @@ impl Activator {
         let mut run = self.executor(&group.name, Op::Recover, &observed);
         run.run(&found.steps)?;
         Ok(sweep::Swept { report: found.report, warnings: run.warnings })
+    }
+
+    /// Volumes of a group that another host may use at the same time are not activated.
+    fn refuse_group(&self, group: &VolumeGroup) -> Result<()> {
+        let foreign = group.system_id.as_ref().filter(|id| !id.is_empty());
+        let foreign = foreign.filter(|id| self.options.system_id.as_ref() != Some(*id));
+        let (message, remedy) = if group.is_exported() {
+            ("the group is exported".to_owned(), "import it with vgimport")
+        } else if group.is_shared() {
+            let remedy = "activate its volumes with the tools, which ask the lock manager";
+            ("the group is shared between hosts".to_owned(), remedy)
+        } else if let Some(id) = foreign {
+            (format!("the group belongs to the host {id}"), "give it to this host with vgchange")
+        } else {
+            return Ok(());
+        };
+        let about = Subject::value(&group.name);
+        Err(Error::new(ErrorKind::Refused, Op::Publish, about, message).with_remedy(remedy))
     }
 
     fn around(&self) -> Around {
@@ -253,6 +310,7 @@ impl Activator {
         devices: &PhysicalDevices,
         goals: &[Goal<'_>],
     ) -> Result<(Vec<WantedDevice>, Observed)> {
+        self.refuse_group(group)?;
         let options = &self.options.tree;
         let tree = device_tree(group, devices, goals, options)?;
         let observed = observe::of_tree(self.dm.as_ref(), &tree)?;
