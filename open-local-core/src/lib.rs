@@ -65,8 +65,9 @@ pub use registry::Registry;
 #[cfg(feature = "snapshot")]
 pub use snapshot::Snapshots;
 pub use spec::{
-    MAX_TAG_KEY, MAX_TAG_VALUE, MAX_TAGS, PoolSpec, Provisioning, PublishSpec, SizeRange,
-    SnapshotSpec, Source, Tags, VolumeSource, VolumeSpec,
+    MAX_PARAMETER_KEY, MAX_PARAMETER_VALUE, MAX_PARAMETERS, MAX_TAG_KEY, MAX_TAG_VALUE, MAX_TAGS,
+    Parameters, PoolSpec, Provisioning, PublishSpec, SizeRange, SnapshotSpec, Source, Tags,
+    VolumeSource, VolumeSpec,
 };
 #[cfg(feature = "thin")]
 pub use thin::{FullPolicy, ThinPolicy, ThinProvisioning, ThinUsage};

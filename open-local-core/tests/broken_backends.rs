@@ -44,6 +44,10 @@ macro_rules! broken {
 
 const BROKEN: &[Broken] = broken! {
     "ignores a conflict of size": volumes::IgnoresConflict => "identity/other_size_is_a_conflict",
+    "ignores an unknown parameter": volumes::IgnoresParameter
+        => "identity/unknown_parameter_is_refused",
+    "ignores a snapshot's unknown parameter": copies::IgnoresParameter
+        => "snapshots/unknown_parameter_is_refused",
     "ignores a conflict of source": volumes::IgnoresSource => "identity/other_source_is_a_conflict",
     "forgets after a restart": volumes::ForgetsAfterRestart => "restart/volumes_are_remembered",
     "leaks room on a kill": volumes::LeaksRoomOnKill => "interruption/grow",

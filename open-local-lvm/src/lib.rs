@@ -6,5 +6,6 @@ pub mod dm;
 pub mod exec;
 pub mod format;
 pub mod plan;
+pub mod pool;
 pub mod report;
 pub mod scan;

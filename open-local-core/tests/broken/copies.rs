@@ -49,6 +49,17 @@ impl Fault for SnapshotTakenAgain {
     }
 }
 
+/// A parameter it does not know is no matter to it.
+#[derive(Debug, Default)]
+pub(crate) struct IgnoresParameter;
+impl Fault for IgnoresParameter {
+    fn ensure_snapshot(&self, on: &Sound, spec: &SnapshotSpec) -> Result<Ensured<SnapshotInfo>> {
+        let mut spec = spec.clone();
+        spec.parameters.clear();
+        on.snapshots().ensure_snapshot(&spec)
+    }
+}
+
 /// What is written to a clone is written to its source too.
 #[derive(Debug, Default)]
 pub(crate) struct CloneShares(Mutex<BTreeMap<Source, VolumeId>>);

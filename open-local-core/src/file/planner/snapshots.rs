@@ -22,6 +22,7 @@ pub(in crate::file) fn ensure_snapshot(
     facts: &Facts,
 ) -> Result<Option<Work>> {
     let op = Op::EnsureSnapshot;
+    spec.refuse_unknown_parameters(&[])?;
     let key = Source::Snapshot(spec.id.clone());
     let volume_key = Source::Volume(spec.volume.clone());
     let mut steps = Vec::new();

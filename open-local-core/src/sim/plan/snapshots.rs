@@ -14,6 +14,7 @@ use crate::units::Bytes;
 pub(super) fn ensure(view: View<'_>, spec: &SnapshotSpec) -> Result<Vec<Step>> {
     let op = Op::EnsureSnapshot;
     spec.validate()?;
+    spec.refuse_unknown_parameters(&[])?;
     let this = Source::Snapshot(spec.id.clone());
     let mut steps = Vec::new();
     match view.pool.snapshots.get(&spec.id) {

@@ -14,6 +14,7 @@ use crate::units::Bytes;
 pub(super) fn ensure(view: View<'_>, spec: &VolumeSpec) -> Result<Vec<Step>> {
     let op = Op::EnsureVolume;
     let size = spec.validate(BLOCK)?;
+    spec.refuse_unknown_parameters(&[])?;
     let provisioning = spec.provisioning.unwrap_or(Provisioning::Thin);
     let this = Source::Volume(spec.id.clone());
     let mut steps = Vec::new();
