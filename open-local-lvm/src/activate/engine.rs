@@ -221,9 +221,7 @@ impl Activator {
     /// # Errors
     /// As [`Self::deactivate_all`].
     pub fn plan_deactivation_of_all(&self, group: &VolumeGroup) -> Result<ActivationPlan> {
-        let observed = observe::of_group(self.dm.as_ref(), &group.id)?;
-        let steps = self.removal(Which::All, &observed)?;
-        Ok(ActivationPlan { steps })
+        Ok(ActivationPlan { steps: self.look_for_removal_of_all(group)?.1 })
     }
 
     /// Deactivates every volume of a group, also one the metadata no longer knows.
@@ -234,8 +232,7 @@ impl Activator {
     /// # Idempotency
     /// As [`Self::deactivate`].
     pub fn deactivate_all(&self, group: &VolumeGroup) -> Result<Deactivated> {
-        let observed = observe::of_group(self.dm.as_ref(), &group.id)?;
-        let steps = self.removal(Which::All, &observed)?;
+        let (observed, steps) = self.look_for_removal_of_all(group)?;
         self.remove(&group.name, &observed, &steps)
     }
 
@@ -314,11 +311,12 @@ impl Activator {
         let options = &self.options.tree;
         let tree = device_tree(group, devices, goals, options)?;
         let observed = observe::of_tree(self.dm.as_ref(), &tree)?;
-        let shown = plan::shown_pools(&tree, &observed);
+        let covers = observe::covers(self.dm.as_ref(), &tree)?;
+        let shown = plan::shown_pools(&tree, &observed, &covers);
         if shown.is_empty() {
             return Ok((tree, observed));
         }
-        // Pools that users saw before their first volume came: they are to see them on.
+        // They are to see them on, in the size they have now.
         let names = group.logical_volumes.iter().filter(|lv| shown.contains(&lv.id));
         let mut goals = goals.to_vec();
         goals.extend(names.map(|lv| Goal::Volume(&lv.name)));
@@ -361,47 +359,42 @@ impl Activator {
             uuids.push(VolumeUuid::new(group.id, lv.id, Layer::Public));
         }
         // What a cut activation left below a volume that never came is not below anything.
-        let layers: Vec<_> = volumes.iter().flat_map(|name| layers_of(group, name)).collect();
+        let (layers, names) = layers(group, volumes.iter().copied());
         let which = Which::Volumes { volumes: &uuids, layers: &layers };
-        let observed = observe::of_volumes(self.dm.as_ref(), &uuids, &layers)?;
-        let steps = match self.removal(which, &observed) {
+        let mut observed = observe::of_volumes(self.dm.as_ref(), &uuids, &layers)?;
+        let steps = match self.removal(which, &names, &observed) {
             Err(error) if error.kind() == ErrorKind::Busy => {
                 // Once more with all of the group in sight, so that the error can name them.
-                let observed = observe::of_group(self.dm.as_ref(), &group.id)?;
-                let steps = self.removal(which, &observed)?;
-                return Ok((observed, steps));
+                observed = observe::of_group(self.dm.as_ref(), &group.id)?;
+                self.removal(which, &names, &observed)?
             }
             other => other?,
         };
-        let steps = self.with_traces(group, volumes, &observed, steps);
         Ok((observed, steps))
     }
 
-    fn removal(&self, which: Which<'_>, observed: &Observed) -> Result<Vec<Step>> {
-        let openers = |number| openers::of(&self.host, number);
-        removal::deactivation(which, observed, &openers, self.around().links)
+    fn look_for_removal_of_all(&self, group: &VolumeGroup) -> Result<(Observed, Vec<Step>)> {
+        let observed = observe::of_group(self.dm.as_ref(), &group.id)?;
+        let volumes = group.logical_volumes.iter().map(|lv| lv.name.as_str());
+        let (_, names) = layers(group, volumes);
+        let steps = self.removal(Which::All, &names, &observed)?;
+        Ok((observed, steps))
     }
 
-    /// A call that was cut between a device and its node left a node: it goes too.
-    fn with_traces(
+    fn removal(
         &self,
-        group: &VolumeGroup,
-        volumes: &[&str],
+        which: Which<'_>,
+        names: &[String],
         observed: &Observed,
-        mut steps: Vec<Step>,
-    ) -> Vec<Step> {
-        if !self.around().links {
-            return steps;
+    ) -> Result<Vec<Step>> {
+        let openers = |number| openers::of(&self.host, number);
+        let links = self.around().links;
+        let mut steps = removal::deactivation(which, observed, &openers, links)?;
+        if links {
+            // A call that was cut between a device and its node left a node.
+            steps.extend(removal::traces(names, observed));
         }
-        let names: Vec<&str> =
-            observed.devices.values().map(|seen| seen.info.name.as_str()).collect();
-        let traces = removal::traces(group, volumes);
-        let traces = traces.into_iter().filter(|step| match step {
-            Step::Unlink { name, .. } => !names.contains(&name.as_str()),
-            _ => false,
-        });
-        steps.extend(traces);
-        steps
+        Ok(steps)
     }
 
     fn remove(&self, group: &str, observed: &Observed, steps: &[Step]) -> Result<Deactivated> {
@@ -418,4 +411,16 @@ impl Activator {
 /// Whether a device is what users see of a volume.
 fn is_asked_for(device: &WantedDevice) -> bool {
     matches!(device.uuid.layer, Layer::Public | Layer::PoolCover) || device.other_name.is_some()
+}
+
+/// UUIDs and names of all devices that volumes may have.
+fn layers<'v>(
+    group: &VolumeGroup,
+    volumes: impl Iterator<Item = &'v str>,
+) -> (Vec<VolumeUuid>, Vec<String>) {
+    let all = volumes.flat_map(|name| {
+        let plain = layers_of(group, Goal::Plain(name));
+        layers_of(group, Goal::Volume(name)).into_iter().chain(plain)
+    });
+    all.unzip()
 }
