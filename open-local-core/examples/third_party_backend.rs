@@ -44,6 +44,7 @@ impl Disk {
         match (change, self.1.get(id).cloned()) {
             (Change::EnsureVolume(spec), found) => {
                 let size = spec.validate(Bytes::new(64 << 10))?;
+                spec.refuse_unknown_parameters(&[])?;
                 if spec.provisioning == Some(Provisioning::Thin) || spec.source.is_some() {
                     return no(ErrorKind::Unsupported, "only thick, empty volumes");
                 }
@@ -139,8 +140,7 @@ impl Pool for Shelf {
         ensured(self.make(Op::EnsureVolume, &Change::EnsureVolume(spec.clone()))?)
     }
     fn grow_volume(&self, id: &VolumeId, _size: Bytes) -> Result<Grown<VolumeInfo>> {
-        let why = "volumes can't grow";
-        Err(refuse(ErrorKind::Unsupported, Op::GrowVolume, id, why))
+        Err(refuse(ErrorKind::Unsupported, Op::GrowVolume, id, "volumes can't grow"))
     }
     fn publish(&self, spec: &PublishSpec) -> Result<Ensured<Attachment>> {
         let done = self.make(Op::Publish, &Change::Publish(spec.clone()))?;

@@ -126,7 +126,8 @@ impl VolumeId {
     /// The name of something that is being erased: none that [`Self::new`] takes, so that no
     /// caller's volume can have it; as safe as any.
     #[cfg(feature = "raw")]
-    pub(crate) fn erasing(uuid: crate::token::Uuid) -> Self {
+    #[must_use]
+    pub fn erasing(uuid: crate::token::Uuid) -> Self {
         Self(format!(".erasing-{uuid}").into())
     }
 }
@@ -140,6 +141,12 @@ id!(
     /// Name of a snapshot, unique within its pool; volumes have names of their own.
     SnapshotId,
     "snapshot"
+);
+id!(
+    /// Name of a group snapshot, unique within its pool; volumes and snapshots have names of their
+    /// own.
+    GroupSnapshotId,
+    "group snapshot"
 );
 
 #[cfg(test)]

@@ -3,12 +3,21 @@
 //! A specification is plain data; every rule about it is checked in one place, `validate`, which
 //! each backend calls first.
 
+mod group;
+mod parameters;
+mod size;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
 use crate::ids::{PoolId, SnapshotId, VolumeId};
-use crate::units::{Bytes, Ratio, SECTOR_SIZE};
+use crate::units::{Bytes, Ratio};
+
+pub use group::{GroupSnapshotSpec, MAX_GROUP_MEMBERS};
+pub use parameters::{MAX_PARAMETER_KEY, MAX_PARAMETER_VALUE, MAX_PARAMETERS, Parameters};
+use parameters::{check_parameters, refuse_unknown};
+pub use size::SizeRange;
 
 /// Most tags on one object.
 pub const MAX_TAGS: usize = 32;
@@ -65,97 +74,6 @@ impl std::str::FromStr for Provisioning {
     }
 }
 
-/// The sizes a caller accepts: at least `required`, at most `limit` where there is one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SizeRange {
-    required: Bytes,
-    limit: Option<Bytes>,
-}
-
-impl SizeRange {
-    /// `required`, or what the backend must round it up to.
-    #[must_use]
-    pub const fn new(required: Bytes) -> Self {
-        Self { required, limit: None }
-    }
-
-    /// The same with an upper limit after rounding.
-    #[must_use]
-    pub const fn with_limit(mut self, limit: Bytes) -> Self {
-        self.limit = Some(limit);
-        self
-    }
-
-    /// The smallest acceptable size.
-    #[must_use]
-    pub const fn required(&self) -> Bytes {
-        self.required
-    }
-
-    /// The largest acceptable size, where there is one.
-    #[must_use]
-    pub const fn limit(&self) -> Option<Bytes> {
-        self.limit
-    }
-
-    /// The size a backend with this `granularity` makes.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidArgument`] if the required size is zero, is not a whole number of
-    /// 512-byte sectors, overflows when rounded, or ends above the limit.
-    pub fn resolve(
-        &self,
-        granularity: Bytes,
-        op: Op,
-        subject: impl Into<Subject>,
-    ) -> Result<Bytes> {
-        let refuse = |subject: Subject, message: String, remedy: &str| {
-            Error::new(ErrorKind::InvalidArgument, op, subject, message).with_remedy(remedy)
-        };
-        let required = self.required;
-        if required.is_zero() {
-            return Err(refuse(subject.into(), "the size is 0".into(), "ask for at least 512B"));
-        }
-        if !required.is_multiple_of(SECTOR_SIZE) {
-            return Err(refuse(
-                subject.into(),
-                format!("the size {required} is not a multiple of {SECTOR_SIZE}"),
-                "round it up to a whole number of 512-byte sectors",
-            ));
-        }
-        // The kernel counts device sizes in a signed 64-bit number (`loff_t`, Linux 6.18).
-        let rounded = required.round_up_to(granularity).filter(|n| i64::try_from(n.get()).is_ok());
-        let Some(rounded) = rounded else {
-            return Err(refuse(
-                subject.into(),
-                format!("the size {required} is larger than any block device"),
-                "ask for less than 8EiB",
-            ));
-        };
-        match self.limit {
-            Some(limit) if rounded > limit => Err(refuse(
-                subject.into(),
-                format!(
-                    "the size {rounded} (in units of {granularity}) is above the limit {limit}"
-                ),
-                "raise the limit or lower the required size",
-            )),
-            _ => Ok(rounded),
-        }
-    }
-
-    /// Whether an existing volume fits: made for the same required size, or of an acceptable size.
-    ///
-    /// A retried creation after the volume grew is thus no conflict. Without a limit only the
-    /// size asked for is acceptable, so that the same name with another size is one.
-    #[must_use]
-    pub fn accepts(&self, requested_at_creation: Bytes, size_now: Bytes) -> bool {
-        requested_at_creation == self.required
-            || size_now == self.required
-            || self.limit.is_some_and(|limit| size_now >= self.required && size_now <= limit)
-    }
-}
-
 /// Where the first content of a volume comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -190,7 +108,7 @@ pub struct PoolSpec {
     /// How much more than its capacity it may promise to thin volumes.
     pub overcommit: Ratio,
     /// Settings only this backend knows; an unknown key is an error.
-    pub parameters: BTreeMap<String, String>,
+    pub parameters: Parameters,
 }
 
 impl PoolSpec {
@@ -203,7 +121,7 @@ impl PoolSpec {
             capacity: None,
             reserve: Bytes::ZERO,
             overcommit: Ratio::ONE,
-            parameters: BTreeMap::new(),
+            parameters: Parameters::new(),
         }
     }
 
@@ -285,13 +203,22 @@ pub struct VolumeSpec {
     pub source: Option<VolumeSource>,
     /// The caller's tags.
     pub tags: Tags,
+    /// Hints on how to make it, which only this backend knows: see [`Parameters`].
+    pub parameters: Parameters,
 }
 
 impl VolumeSpec {
     /// An empty volume of this size.
     #[must_use]
     pub fn new(id: VolumeId, size: Bytes) -> Self {
-        Self { id, size: SizeRange::new(size), provisioning: None, source: None, tags: Tags::new() }
+        Self {
+            id,
+            size: SizeRange::new(size),
+            provisioning: None,
+            source: None,
+            tags: Tags::new(),
+            parameters: Parameters::new(),
+        }
     }
 
     /// Sets the largest acceptable size.
@@ -322,13 +249,29 @@ impl VolumeSpec {
         self
     }
 
+    /// Sets a hint for the backend; a key that it does not know is refused.
+    #[must_use]
+    pub fn with_parameter(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.parameters.insert(key.into(), value.into());
+        self
+    }
+
+    /// What a backend calls with the keys it knows, before it looks at anything.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] naming the first unknown key and listing the known ones.
+    pub fn refuse_unknown_parameters(&self, known: &[&str]) -> Result<()> {
+        refuse_unknown(&self.parameters, known, Op::EnsureVolume, &Subject::from(&self.id))
+    }
+
     /// Checks the rules that hold for every backend and answers the size to make.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] as [`SizeRange::resolve`], for tags over the limits, and for
-    /// a volume that is its own source.
+    /// [`ErrorKind::InvalidArgument`] as [`SizeRange::resolve`], for tags and parameters over the
+    /// limits, and for a volume that is its own source.
     pub fn validate(&self, granularity: Bytes) -> Result<Bytes> {
         check_tags(&self.tags, Op::EnsureVolume, &Subject::from(&self.id))?;
+        check_parameters(&self.parameters, Op::EnsureVolume, &Subject::from(&self.id))?;
         if self.source == Some(VolumeSource::Volume(self.id.clone())) {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
@@ -354,13 +297,15 @@ pub struct SnapshotSpec {
     pub writable: bool,
     /// The caller's tags.
     pub tags: Tags,
+    /// Hints on how to make it, which only this backend knows: see [`Parameters`].
+    pub parameters: Parameters,
 }
 
 impl SnapshotSpec {
     /// A read-only snapshot.
     #[must_use]
     pub fn new(id: SnapshotId, volume: VolumeId) -> Self {
-        Self { id, volume, writable: false, tags: Tags::new() }
+        Self { id, volume, writable: false, tags: Tags::new(), parameters: Parameters::new() }
     }
 
     /// Makes it writable.
@@ -377,12 +322,28 @@ impl SnapshotSpec {
         self
     }
 
+    /// Sets a hint for the backend; a key that it does not know is refused.
+    #[must_use]
+    pub fn with_parameter(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.parameters.insert(key.into(), value.into());
+        self
+    }
+
+    /// What a backend calls with the keys it knows, before it looks at anything.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] naming the first unknown key and listing the known ones.
+    pub fn refuse_unknown_parameters(&self, known: &[&str]) -> Result<()> {
+        refuse_unknown(&self.parameters, known, Op::EnsureSnapshot, &Subject::from(&self.id))
+    }
+
     /// Checks the rules that hold for every backend.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] for tags over the limits.
+    /// [`ErrorKind::InvalidArgument`] for tags and parameters over the limits.
     pub fn validate(&self) -> Result<()> {
-        check_tags(&self.tags, Op::EnsureSnapshot, &Subject::from(&self.id))
+        check_tags(&self.tags, Op::EnsureSnapshot, &Subject::from(&self.id))?;
+        check_parameters(&self.parameters, Op::EnsureSnapshot, &Subject::from(&self.id))
     }
 }
 
@@ -483,36 +444,6 @@ fn check_tags(tags: &Tags, op: Op, subject: &Subject) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn resolve(required: u64, limit: Option<u64>) -> Result<Bytes> {
-        let range = SizeRange { required: Bytes::new(required), limit: limit.map(Bytes::new) };
-        range.resolve(Bytes::new(4096), Op::EnsureVolume, Subject::Host)
-    }
-
-    #[test]
-    fn impossible_sizes_are_refused_by_name() {
-        for (required, limit) in
-            [(0, None), (513, None), (u64::MAX, None), (u64::MAX - 511, None), (512, Some(1024))]
-        {
-            let error = resolve(required, limit).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{required}");
-            assert!(error.remedy().is_some());
-        }
-        assert_eq!(resolve(512, None).unwrap(), Bytes::new(4096));
-    }
-
-    #[test]
-    fn a_retry_after_growth_is_no_conflict_but_another_size_is() {
-        let (one, two, three) = (Bytes::new(4096), Bytes::new(8192), Bytes::new(12288));
-        assert!(SizeRange::new(one).accepts(one, two));
-        assert!(SizeRange::new(two).accepts(one, two));
-        assert!(!SizeRange::new(three).accepts(one, two));
-        assert!(!SizeRange::new(one).accepts(two, two));
-        assert!(SizeRange::new(one).with_limit(three).accepts(two, two));
-        assert!(!SizeRange::new(one).with_limit(two).accepts(three, three));
-        assert!(!SizeRange::new(two).with_limit(three).accepts(one, one));
-        assert!(SizeRange::new(two).accepts(one, two));
-    }
 
     #[test]
     fn pool_rules_hold() {

@@ -163,8 +163,9 @@ pub enum FormatToken {
 
 #[cfg(any(feature = "file", feature = "raw"))]
 impl FormatToken {
-    /// What records on disk say of it; read for ever.
-    pub(crate) fn to_field(self) -> String {
+    /// What records on disk and tags say of it; read for ever.
+    #[must_use]
+    pub fn to_field(self) -> String {
         match self {
             Self::Unused => "unused".into(),
             Self::Spent => "spent".into(),
@@ -172,8 +173,9 @@ impl FormatToken {
         }
     }
 
-    /// The inverse; `None` for any other text.
-    pub(crate) fn from_field(text: &str) -> Option<Self> {
+    /// The inverse of [`Self::to_field`]; `None` for any other text.
+    #[must_use]
+    pub fn from_field(text: &str) -> Option<Self> {
         let words: Vec<&str> = text.split(' ').collect();
         match words.as_slice() {
             ["unused"] => Some(Self::Unused),

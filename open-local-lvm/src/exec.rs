@@ -10,6 +10,7 @@
 //! - `recover`: what a cut-off commit left, found and repaired ([`Session::repair`]);
 //! - `members`: physical volumes and groups come and go;
 //! - `active`: which volumes the kernel has as devices;
+//! - `extents`: what lies in the extents of a volume that is no device;
 //! - `keep`: archive and backup files; `hints`: lvm2's note of devices.
 
 pub mod locks;
@@ -18,6 +19,7 @@ mod active;
 mod batch;
 mod commit;
 mod device;
+mod extents;
 mod hints;
 mod keep;
 mod labels;

@@ -15,7 +15,11 @@ fn retake(on: &Sound, id: &SnapshotId) -> Result<()> {
     let Ok(old) = on.snapshots().snapshot(id) else {
         return Ok(());
     };
-    if old.writable || old.attachment.is_some() || on.pool.volume(&old.volume).is_err() {
+    if old.group.is_some()
+        || old.writable
+        || old.attachment.is_some()
+        || on.pool.volume(&old.volume).is_err()
+    {
         return Ok(());
     }
     let mut spec = SnapshotSpec::new(id.clone(), old.volume);
@@ -46,6 +50,17 @@ impl Fault for SnapshotTakenAgain {
             retake(on, &spec.id)?;
         }
         Ok(made)
+    }
+}
+
+/// A parameter it does not know is no matter to it.
+#[derive(Debug, Default)]
+pub(crate) struct IgnoresParameter;
+impl Fault for IgnoresParameter {
+    fn ensure_snapshot(&self, on: &Sound, spec: &SnapshotSpec) -> Result<Ensured<SnapshotInfo>> {
+        let mut spec = spec.clone();
+        spec.parameters.clear();
+        on.snapshots().ensure_snapshot(&spec)
     }
 }
 

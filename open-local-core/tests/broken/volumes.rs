@@ -20,6 +20,17 @@ use crate::wrapper::{Fault, Sound};
 pub(crate) struct NoFault;
 impl Fault for NoFault {}
 
+/// A parameter it does not know is no matter to it.
+#[derive(Debug, Default)]
+pub(crate) struct IgnoresParameter;
+impl Fault for IgnoresParameter {
+    fn ensure_volume(&self, on: &Sound, spec: &VolumeSpec) -> Result<Ensured<VolumeInfo>> {
+        let mut spec = spec.clone();
+        spec.parameters.clear();
+        on.pool.ensure_volume(&spec)
+    }
+}
+
 /// A volume of another size is as good as the one asked for.
 #[derive(Debug, Default)]
 pub(crate) struct IgnoresConflict;

@@ -10,6 +10,9 @@ const MAX_BLOCK: u64 = 64 << 10;
 /// Most bytes read at once: more than the largest text.
 const MAX_READ: u64 = 256 << 20;
 
+/// Zeroes written at once where the device has no means of its own.
+const ZEROES: usize = 1 << 20;
+
 /// An open device.
 #[derive(Debug)]
 pub(super) struct Device {
@@ -90,6 +93,28 @@ impl Device {
         self.handle
             .write_at(start, &blocks)
             .map_err(|e| self.failed(Op::WriteDevice, "write", start, e))
+    }
+
+    /// Makes a range read as zeroes, by the device's own means where it has some.
+    pub(super) fn zero(&self, offset: u64, len: u64) -> Result<()> {
+        let end = offset.checked_add(len).filter(|end| *end <= self.size);
+        let Some(end) = end else {
+            let message = format!("bytes {offset} and {len} more reach beyond its end");
+            return Err(Error::new(ErrorKind::Corrupt, Op::WriteDevice, self.subject(), message));
+        };
+        let whole = offset.is_multiple_of(self.unit) && end.is_multiple_of(self.unit);
+        if whole && self.handle.zero(offset, len).is_ok() {
+            return Ok(());
+        }
+        let zeroes = vec![0; ZEROES];
+        let mut at = offset;
+        while at < end {
+            let step = u64::try_from(ZEROES).unwrap_or(4096).min(end - at);
+            let part = usize::try_from(step).ok().and_then(|step| zeroes.get(..step));
+            self.write(at, part.unwrap_or_default())?;
+            at = at.saturating_add(step);
+        }
+        Ok(())
     }
 
     /// Room for the blocks from `start` to `end`, with the content of the first and the last one

@@ -1,7 +1,9 @@
 //! The name is the identity: the same again changes nothing, something else is a conflict.
 
+use crate::change::Change;
 use crate::conformance::case::{Case, Checked, Need, check};
-use crate::conformance::lab::{Context, conflict, vol};
+use crate::conformance::lab::{Context, conflict, refused, vol};
+use crate::error::ErrorKind;
 use crate::spec::{Provisioning, VolumeSource, VolumeSpec};
 
 pub(super) const CASES: &[Case] = &[
@@ -38,7 +40,34 @@ pub(super) const CASES: &[Case] = &[
         "The name of a removed volume can be used for another one.",
         name_is_free_after_removal,
     ),
+    Case::new(
+        "identity/unknown_parameter_is_refused",
+        "A volume with a parameter the backend does not know is refused, and none is made.",
+        unknown_parameter_is_refused,
+    ),
 ];
+
+/// No backend has a parameter of this name.
+pub(super) const NO_PARAMETER: &str = "no-such-parameter";
+
+fn unknown_parameter_is_refused(context: &Context<'_>) -> Checked {
+    let lab = context.lab()?;
+    let plain = VolumeSpec::new(vol("data")?, context.mib(4)?);
+    let odd = plain.clone().with_parameter(NO_PARAMETER, "1");
+    let refuses = |what: &str| -> Checked {
+        let planned = lab.pool().plan(&Change::EnsureVolume(odd.clone()));
+        refused(what, planned, ErrorKind::InvalidArgument)?;
+        let made = lab.pool().ensure_volume(&odd);
+        let error = refused(what, made, ErrorKind::InvalidArgument)?;
+        let said = error.report().to_string();
+        check!(said.contains(NO_PARAMETER), "{what}: the parameter is not named in {said}");
+        Ok(())
+    };
+    refuses("a new volume")?;
+    check!(lab.pool().volumes()?.is_empty(), "a volume was made all the same");
+    let _ = lab.ensure(&plain)?;
+    refuses("a volume that exists")
+}
 
 fn same_again_is_unchanged(context: &Context<'_>) -> Checked {
     let lab = context.lab()?;

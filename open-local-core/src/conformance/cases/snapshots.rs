@@ -1,5 +1,6 @@
 //! Snapshots as objects: made once, listed, named in conflicts, removed.
 
+use super::identity::NO_PARAMETER;
 use crate::conformance::case::{Case, Checked, Need, check};
 use crate::conformance::lab::{Context, Lab, conflict, refused, snap, snapshot_source, vol};
 use crate::error::ErrorKind;
@@ -43,6 +44,12 @@ pub(super) const CASES: &[Case] = &[
         "snapshots/unknown_is_not_found",
         "An unknown snapshot is NotFound, one of an unknown volume too, and removal WasAbsent.",
         unknown_is_not_found,
+    )
+    .needs(&[Need::Snapshots]),
+    Case::new(
+        "snapshots/unknown_parameter_is_refused",
+        "A snapshot with a parameter the backend does not know is refused, and none is taken.",
+        unknown_parameter_is_refused,
     )
     .needs(&[Need::Snapshots]),
     Case::new(
@@ -170,6 +177,18 @@ fn unknown_is_not_found(context: &Context<'_>) -> Checked {
     check!(gone == Removed::WasAbsent, "removing answered {gone:?}");
     let gone = lab.pool().unpublish(&publish.source)?;
     check!(gone == Removed::WasAbsent, "unpublishing answered {gone:?}");
+    Ok(())
+}
+
+fn unknown_parameter_is_refused(context: &Context<'_>) -> Checked {
+    let lab = context.lab()?;
+    lab.filled("data", 48)?;
+    let spec = SnapshotSpec::new(snap("s")?, vol("data")?).with_parameter(NO_PARAMETER, "1");
+    let answer = lab.snapshots()?.ensure_snapshot(&spec);
+    let said = refused("take it", answer, ErrorKind::InvalidArgument)?.report().to_string();
+    check!(said.contains(NO_PARAMETER), "the parameter is not named in {said}");
+    let list = lab.snapshots()?.list_snapshots(None)?;
+    check!(list.is_empty(), "it was taken all the same: {list:?}");
     Ok(())
 }
 

@@ -91,6 +91,7 @@ pub(crate) fn ensure_volume(
     noun: &str,
 ) -> Result<Option<Vec<Work>>> {
     let op = Op::EnsureVolume;
+    spec.refuse_unknown_parameters(&[])?;
     if let Some((member, claim)) = members.find(op, &spec.id)? {
         refuse_unsupported(spec).map_err(|e| e.with_kind(ErrorKind::Conflict))?;
         same_volume(member, claim, spec)?;

@@ -90,6 +90,7 @@ pub(in crate::file) fn ensure_volume(
     facts: &Facts,
 ) -> Result<Option<Work>> {
     let op = Op::EnsureVolume;
+    spec.refuse_unknown_parameters(&[])?;
     let key = Source::Volume(spec.id.clone());
     let recorded = source.and_then(|(_, seen)| seen.record.as_ref());
     let Some(beginning) = begin(spec, &key, seen, recorded, facts)? else {
@@ -180,6 +181,7 @@ fn new_volume(
         created: facts.now,
         block_size: facts.block_size,
         tags: spec.tags.clone(),
+        group: None,
         token: FormatToken::Unused,
         stage: Stage::Ready,
     };

@@ -1,0 +1,164 @@
+//! What lies in the extents of a volume, without a device for it.
+//!
+//! A volume that the kernel does not have as a device is read and zeroed on its physical volumes.
+//! The caller sees to it that it is not active: a device has a cache of its own.
+
+use std::ops::Range;
+
+use open_local_core::{Error, ErrorKind, Op, Result, Subject};
+
+use super::device::Device;
+use super::locked::LockedGroup;
+use crate::format::group::{Area, LogicalVolume, Segment, SegmentKind, VolumeGroup};
+use crate::format::id::LvmId;
+use crate::format::label::LabelScan;
+
+/// Bytes that hold a label.
+const LABEL_BYTES: u64 = 4 * 512;
+/// Most runs of bytes one call works on.
+const MAX_RUNS: usize = 1 << 20;
+
+/// Bytes on a physical volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Run {
+    pv: LvmId,
+    start: u64,
+    len: u64,
+}
+
+impl LockedGroup<'_> {
+    /// Writes zeroes over a range of a linear or striped volume, and flushes. `group` is the
+    /// group's present version, or a planned one whose new volumes lie on extents that are free.
+    ///
+    /// The label of each physical volume is read anew from its open device before the first byte
+    /// is written.
+    ///
+    /// # Errors
+    /// `Unsupported` for other types, `InvalidArgument` for a range beyond the volume, `NotFound`
+    /// for a physical volume that is not there, `Conflict` for a device that has become another,
+    /// `Io`.
+    ///
+    /// # Idempotency
+    /// What is zero stays so.
+    pub fn zero(&self, group: &VolumeGroup, lv: &LogicalVolume, range: Range<u64>) -> Result<()> {
+        let runs = runs(group, lv, &range)?;
+        let devices = self.proven(&runs)?;
+        for (run, device) in runs.iter().zip(&devices) {
+            device.zero(run.start, run.len)?;
+        }
+        let mut flushed = Vec::new();
+        for device in devices {
+            if !flushed.contains(&device.number) {
+                device.flush()?;
+                flushed.push(device.number);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a range of a linear or striped volume reads as zeroes on its devices.
+    ///
+    /// # Errors
+    /// As [`Self::zero`].
+    pub fn is_zero(&self, lv: &LogicalVolume, range: Range<u64>) -> Result<bool> {
+        let runs = runs(self.group(), lv, &range)?;
+        let devices = self.proven(&runs)?;
+        for (run, device) in runs.iter().zip(devices) {
+            if device.read(run.start, run.len)?.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The device of each run, each shown to be the physical volume that is meant.
+    fn proven(&self, runs: &[Run]) -> Result<Vec<&Device>> {
+        let mut known: Vec<(LvmId, &Device)> = Vec::new();
+        let mut devices = Vec::with_capacity(runs.len());
+        for run in runs {
+            let found = known.iter().find(|(id, _)| *id == run.pv).map(|(_, device)| *device);
+            let device = match found {
+                Some(device) => device,
+                None => {
+                    let device = self.prove(&run.pv)?;
+                    known.push((run.pv, device));
+                    device
+                }
+            };
+            devices.push(device);
+        }
+        Ok(devices)
+    }
+
+    fn prove(&self, id: &LvmId) -> Result<&Device> {
+        let member = super::labels::only_member(&self.observed, id)?;
+        let device = super::commit::device(&self.session.devices, member.device)?;
+        let start = device.read(0, LABEL_BYTES)?;
+        let label = LabelScan::of(&start).label;
+        if label.is_some_and(|label| label.header.id == *id) {
+            return Ok(device);
+        }
+        let message = format!("it is not the physical volume {id} any more");
+        Err(Error::new(ErrorKind::Conflict, Op::Prove, device.subject(), message)
+            .with_remedy("look at what was done to the device"))
+    }
+}
+
+/// The runs of bytes of a range of a volume, in its order; neighbours are one.
+fn runs(group: &VolumeGroup, lv: &LogicalVolume, range: &Range<u64>) -> Result<Vec<Run>> {
+    let about =
+        |kind, message: &str| Error::new(kind, Op::WriteDevice, Subject::value(&lv.name), message);
+    let extent = group.extent_size.to_bytes().map(open_local_core::Bytes::get);
+    let extent = extent.filter(|size| *size > 0);
+    let extent = extent.ok_or_else(|| about(ErrorKind::Corrupt, "its group has no extent size"))?;
+    let mut runs: Vec<Run> = Vec::new();
+    let mut at = range.start;
+    while at < range.end {
+        let holds = |segment: &&Segment| {
+            let end = segment.end().map_or(0, |end| end.get());
+            (segment.start_extent.get()..end).contains(&(at / extent))
+        };
+        let segment = lv.segments.iter().find(holds);
+        let segment = segment
+            .ok_or_else(|| about(ErrorKind::InvalidArgument, "the range reaches beyond its end"))?;
+        let (run, len) = place(group, segment, extent, at)
+            .ok_or_else(|| about(ErrorKind::Unsupported, "is neither linear nor striped"))?;
+        let len = len.min(range.end.saturating_sub(at));
+        let joined = runs.last_mut().filter(|last| {
+            last.pv == run.pv && last.start.checked_add(last.len) == Some(run.start)
+        });
+        match joined {
+            Some(last) => last.len = last.len.saturating_add(len),
+            None => runs.push(Run { len, ..run }),
+        }
+        if runs.len() > MAX_RUNS {
+            return Err(about(ErrorKind::InvalidArgument, "the range is in too many pieces"));
+        }
+        at = at.saturating_add(len);
+    }
+    Ok(runs)
+}
+
+/// Where one byte of a volume lies, and how many more lie behind it.
+fn place(group: &VolumeGroup, segment: &Segment, extent: u64, at: u64) -> Option<(Run, u64)> {
+    let SegmentKind::Striped(striped) = &segment.kind else {
+        return None;
+    };
+    let within = at.checked_sub(segment.start_extent.get().checked_mul(extent)?)?;
+    let count = u64::try_from(striped.areas.len()).ok()?;
+    let (stripe, offset, len) = if count == 1 {
+        let end = segment.extent_count.get().checked_mul(extent)?;
+        (0, within, end.checked_sub(within)?)
+    } else {
+        let size = striped.stripe_size?.to_bytes()?.get();
+        let (chunk, inside) = (within.checked_div(size)?, within.checked_rem(size)?);
+        let row = chunk.checked_div(count)?;
+        (chunk.checked_rem(count)?, row.checked_mul(size)?.checked_add(inside)?, size - inside)
+    };
+    let Area::Physical { pv, start } = striped.areas.get(usize::try_from(stripe).ok()?)? else {
+        return None;
+    };
+    let pv = group.physical(pv)?;
+    let first = pv.pe_start.to_bytes()?.get().checked_add(start.get().checked_mul(extent)?)?;
+    Some((Run { pv: pv.id, start: first.checked_add(offset)?, len }, len))
+}

@@ -1,0 +1,4 @@
+//! Pools in volume groups.
+
+pub mod names;
+pub mod tags;
