@@ -13,6 +13,7 @@ use super::group::GroupPool;
 use super::orders::Orders;
 use super::registration::{Registration, Registry, Stage};
 use super::{LvmOptions, volumes};
+use crate::activate::{ActivateOptions, Activator};
 use crate::dm::DeviceMapper;
 use crate::exec::{Session, Settings};
 use crate::format::id::LvmId;
@@ -26,7 +27,7 @@ pub struct LvmBackend {
     pub(super) host: Host,
     pub(super) devices: Arc<dyn Devices>,
     pub(super) settings: Settings,
-    pub(super) dm: Option<Arc<dyn DeviceMapper>>,
+    pub(super) dm: Option<(Arc<dyn DeviceMapper>, ActivateOptions)>,
     pub(super) options: LvmOptions,
 }
 
@@ -39,8 +40,12 @@ impl LvmBackend {
 
     /// The same with a kernel to make devices in.
     #[must_use]
-    pub fn with_device_mapper(mut self, dm: Arc<dyn DeviceMapper>) -> Self {
-        self.dm = Some(dm);
+    pub fn with_device_mapper(
+        mut self,
+        dm: Arc<dyn DeviceMapper>,
+        options: ActivateOptions,
+    ) -> Self {
+        self.dm = Some((dm, options));
         self
     }
 
@@ -49,6 +54,11 @@ impl LvmBackend {
     pub const fn with_options(mut self, options: LvmOptions) -> Self {
         self.options = options;
         self
+    }
+
+    fn activator(&self) -> Option<Activator> {
+        let (dm, options) = self.dm.as_ref()?;
+        Some(Activator::new(self.host.clone(), Arc::clone(dm), options.clone()))
     }
 
     pub(super) fn registry(&self) -> Registry<'_> {
@@ -66,7 +76,7 @@ impl LvmBackend {
             host: self.host.clone(),
             session: self.session(&orders.devices)?,
             settings: self.settings.clone(),
-            dm: self.dm.clone(),
+            activator: self.activator(),
             options: self.options,
             spec: known.spec.clone(),
             orders,

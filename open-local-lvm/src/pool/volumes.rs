@@ -158,7 +158,7 @@ impl Pool for GroupPool {
             ("group-uuid", group.id.to_string()),
             ("mode", mode.to_owned()),
             ("extent-size", extent.to_string()),
-            ("device-mapper", if self.dm.is_some() { "yes" } else { "no" }.to_owned()),
+            ("device-mapper", if self.activator.is_some() { "yes" } else { "no" }.to_owned()),
         ];
         details.extend(self.pool_details(&view));
         info.details = details.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -170,7 +170,7 @@ impl Pool for GroupPool {
             Mode::Thick => THICK,
             Mode::Thin { .. } => THIN,
         };
-        let live = self.dm.is_some();
+        let live = self.activator.is_some();
         most.with_grow_online(live).with_block(true).with_read_only(live)
     }
 
