@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn device() -> impl Strategy<Value = DeviceNumber> {
-    (0..4096u32, 0..1 << 20u32).prop_map(|(major, minor)| DeviceNumber::new(major, minor))
+    (0..4096u32, 0..1u32 << 20).prop_map(|(major, minor)| DeviceNumber::new(major, minor))
 }
 
 fn area() -> impl Strategy<Value = Area> {
