@@ -26,6 +26,7 @@ mod room;
 mod snapshots;
 mod steps;
 mod thin;
+mod thin_pool;
 mod tokens;
 mod unmaking;
 mod upkeep;

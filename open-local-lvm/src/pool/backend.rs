@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use open_local_core::host::{Devices, Host};
 use open_local_core::{
-    Backend, Bytes, Capabilities, Capacity, Ensured, Error, ErrorKind, Health, Op, Pool, PoolId,
-    PoolInfo, PoolSpec, Removed, Result,
+    Backend, Bytes, Capabilities, Capacity, Ensured, Error, ErrorKind, Grown, Health, Op, Pool,
+    PoolId, PoolInfo, PoolSpec, Removed, Result,
 };
 
 use super::group::GroupPool;
@@ -54,6 +54,38 @@ impl LvmBackend {
     pub const fn with_options(mut self, options: LvmOptions) -> Self {
         self.options = options;
         self
+    }
+
+    /// Makes the thin pool of a pool larger: its room for data, for metadata, or both, to at least
+    /// so much. Volumes are not suspended but for the moment the kernel takes the new table in.
+    ///
+    /// # Idempotency
+    /// Sizes that are reached already answer [`Grown::AlreadyLarge`].
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown pool, `Unsupported` for one of thick volumes, `OutOfSpace` if the
+    /// group has no room, `Refused` for a thin pool that must be repaired first.
+    pub fn extend_thin_pool(
+        &self,
+        id: &PoolId,
+        data: Option<Bytes>,
+        metadata: Option<Bytes>,
+    ) -> Result<Grown<PoolInfo>> {
+        let pool = self.open(Op::EnsurePool, id)?;
+        let grew = pool.extend_thin_pool(data, metadata)?;
+        let info = pool.info()?;
+        Ok(if grew { Grown::Grew(info) } else { Grown::AlreadyLarge(info) })
+    }
+
+    fn open(&self, op: Op, id: &PoolId) -> Result<GroupPool> {
+        let known = self.registry().load(op, id)?.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, op, id, "there is no such pool")
+                .with_remedy("make it: open-local pool create NAME")
+        })?;
+        ready(op, &known)?;
+        let pool = self.pool(&known)?;
+        pool.start(op)?;
+        Ok(pool)
     }
 
     fn activator(&self) -> Option<Activator> {
@@ -119,15 +151,7 @@ impl Backend for LvmBackend {
     }
 
     fn open_pool(&self, id: &PoolId) -> Result<Arc<dyn Pool>> {
-        let op = Op::OpenPool;
-        let known = self.registry().load(op, id)?.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, op, id, "there is no such pool")
-                .with_remedy("make it: open-local pool create NAME")
-        })?;
-        ready(op, &known)?;
-        let pool = self.pool(&known)?;
-        pool.start(op)?;
-        Ok(Arc::new(pool))
+        Ok(Arc::new(self.open(Op::OpenPool, id)?))
     }
 
     fn ensure_pool(&self, spec: &PoolSpec) -> Result<Ensured<PoolInfo>> {

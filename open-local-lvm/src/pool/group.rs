@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use open_local_core::host::Host;
-use open_local_core::{Bytes, Error, ErrorKind, Op, PoolId, PoolSpec, Result};
+use open_local_core::{
+    Bytes, Change, Error, ErrorKind, Op, PoolId, PoolSpec, Result, Source,
+};
 
 use super::live::Live;
 use super::objects::{self, Object};
@@ -176,6 +178,23 @@ impl Turn<'_> {
         let seen =
             Seen { metadata: &metadata, orders: &self.pool.orders, live: &self.live, room: &room };
         planner(&seen, &self.pool.facts())
+    }
+
+    /// Plans a change with what is there now and carries it out; whether there was anything to do.
+    ///
+    /// # Errors
+    /// Those of the planner and of the steps.
+    pub(super) fn make(&mut self, change: &Change) -> Result<bool> {
+        match self.pool.planned(self, change)? {
+            Some(work) => self.carry_out(&work).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// An object of the pool as it is now.
+    pub(super) fn object(&self, key: &Source) -> Option<Object> {
+        let all = objects::objects(self.group(), &self.pool.orders);
+        all.into_iter().find(|object| object.key().as_ref() == Some(key))
     }
 
     /// Looks at the kernel again.

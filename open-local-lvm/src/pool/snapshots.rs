@@ -2,13 +2,12 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use open_local_core::Pool as _;
 use open_local_core::{
     Change, Ensured, Error, ErrorKind, Op, Removed, Result, SnapshotId, SnapshotInfo, SnapshotSpec,
     Snapshots, Source, VolumeId, VolumeInfo,
 };
 
-use super::group::GroupPool;
+use super::group::{GroupPool, Turn};
 use super::live::Live;
 use super::objects::Object;
 use super::planner::{attachment, snapshot_id};
@@ -34,13 +33,29 @@ impl GroupPool {
     }
 }
 
+impl GroupPool {
+    /// A snapshot as it is in this turn.
+    fn snapshot_now(&self, turn: &Turn<'_>, id: &SnapshotId) -> Option<SnapshotInfo> {
+        let object = turn.object(&Source::Snapshot(id.clone()))?;
+        self.snapshot_info(&object, &turn.live)
+    }
+
+    fn no_snapshot(&self, op: Op, id: &SnapshotId) -> Error {
+        let why = format!("there is no such snapshot in pool {}", self.id());
+        Error::new(ErrorKind::NotFound, op, id, why)
+            .with_remedy("list what there is with: open-local snapshot list")
+    }
+}
+
 impl Snapshots for GroupPool {
     fn ensure_snapshot(&self, spec: &SnapshotSpec) -> Result<Ensured<SnapshotInfo>> {
         let op = Op::EnsureSnapshot;
         let change = Change::EnsureSnapshot(spec.clone());
-        let made = self.run(op, |turn| self.planned(turn, &change))?;
-        let info = self.snapshot(&spec.id)?;
-        Ok(if made { Ensured::Created(info) } else { Ensured::Unchanged(info) })
+        self.change(op, |turn| {
+            let made = turn.make(&change)?;
+            let info = self.snapshot_now(turn, &spec.id).ok_or_else(|| self.no_snapshot(op, &spec.id))?;
+            Ok(if made { Ensured::Created(info) } else { Ensured::Unchanged(info) })
+        })
     }
 
     fn snapshot(&self, id: &SnapshotId) -> Result<SnapshotInfo> {
@@ -48,11 +63,8 @@ impl Snapshots for GroupPool {
         let view = self.view(op)?;
         let key = Some(Source::Snapshot(id.clone()));
         let object = view.objects.iter().find(|object| object.key() == key);
-        object.and_then(|object| self.snapshot_info(object, &view.live)).ok_or_else(|| {
-            let why = format!("there is no such snapshot in pool {}", self.id());
-            Error::new(ErrorKind::NotFound, op, id, why)
-                .with_remedy("list what there is with: open-local snapshot list")
-        })
+        let info = object.and_then(|object| self.snapshot_info(object, &view.live));
+        info.ok_or_else(|| self.no_snapshot(op, id))
     }
 
     fn list_snapshots(&self, of: Option<&VolumeId>) -> Result<Vec<SnapshotInfo>> {
@@ -67,23 +79,18 @@ impl Snapshots for GroupPool {
     fn roll_back(&self, volume: &VolumeId, snapshot: &SnapshotId) -> Result<VolumeInfo> {
         let op = Op::RollBack;
         let change = Change::RollBack(volume.clone(), snapshot.clone());
-        self.run(op, |turn| self.planned(turn, &change))?;
-        self.volume(volume)
+        self.change(op, |turn| {
+            turn.make(&change)?;
+            self.volume_now(turn, op, volume)
+        })
     }
 
     fn remove_snapshot(&self, id: &SnapshotId) -> Result<Removed<SnapshotInfo>> {
-        let op = Op::RemoveSnapshot;
         let change = Change::RemoveSnapshot(id.clone());
-        self.change(op, |turn| {
-            let Some(work) = self.planned(turn, &change)? else {
-                return Ok(Removed::WasAbsent);
-            };
-            let last = turn.plan(|seen, _| {
-                let object = seen.look(&Source::Snapshot(id.clone()));
-                Ok(object.and_then(|object| self.snapshot_info(&object, &turn.live)))
-            })?;
-            turn.carry_out(&work)?;
-            Ok(last.map_or(Removed::WasAbsent, Removed::Removed))
+        self.change(Op::RemoveSnapshot, |turn| {
+            let last = self.snapshot_now(turn, id);
+            let gone = turn.make(&change)?;
+            Ok(last.filter(|_| gone).map_or(Removed::WasAbsent, Removed::Removed))
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What works in the metadata alone, without a kernel.
 
 use open_local_core::{
-    Backend, Bytes, ErrorKind, FormatToken, Health, Phase, Pool, PoolExt, PublishSpec, VolumeId,
+    Backend, Bytes, ErrorKind, FormatToken, Health, Phase, PoolExt, PublishSpec, VolumeId,
     VolumeSpec,
 };
 

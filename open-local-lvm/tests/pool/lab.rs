@@ -1,11 +1,16 @@
-//! A simulated machine with disks for volume groups.
+//! A simulated machine with disks for volume groups, and a kernel.
+
+#![allow(dead_code, reason = "shared by several tests")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use open_local_core::host::{Checkpoints, Host, SystemClock, Unchecked};
+use open_local_core::host::{Checkpoints, Devices, Host, SystemClock, Unchecked};
 use open_local_core::sim::{SimDisks, SimFiles, sim_host};
 use open_local_core::{Backend, Bytes, Pool, PoolId, PoolSpec};
+use open_local_lvm::activate::{ActivateOptions, UdevMode};
+use open_local_lvm::dm::DeviceMapper;
+use open_local_lvm::dm::sim::SimDm;
 use open_local_lvm::exec::{Session, Settings};
 use open_local_lvm::format::group::VolumeGroup;
 use open_local_lvm::pool::LvmBackend;
@@ -18,10 +23,14 @@ pub(crate) fn mib(count: u64) -> Bytes {
     Bytes::from_mib(count).unwrap()
 }
 
+/// The UUID prefix of all devices of volumes.
+const PREFIX: &str = "LVM-";
+
 #[derive(Debug, Clone)]
 pub(crate) struct Lab {
     pub(crate) files: Arc<SimFiles>,
     pub(crate) disks: SimDisks,
+    pub(crate) dm: SimDm,
 }
 
 /// The files of a host that lvm2 has run on.
@@ -47,19 +56,76 @@ impl Lab {
             let name = format!("sd{}", char::from(b'a' + u8::try_from(number).unwrap()));
             disks.add(&name, mib(*size), Some(&format!("naa.5{number:03}"))).unwrap();
         }
-        Self { files, disks }
+        let dm = SimDm::new(&files, Arc::new(disks.of_kernel())).unwrap();
+        Self { files, disks, dm }
     }
 
-    pub(crate) fn fork(&self) -> Self {
-        let files = Arc::new(self.files.fork(7));
+    /// The same machine with a new process, which gets as far in its last call as the seed says.
+    pub(crate) fn fork(&self, seed: u64) -> Self {
+        let files = Arc::new(self.files.fork(seed));
         let disks = self.disks.fork(&files);
-        Self { files, disks }
+        let dm = self.dm.fork(&files, Arc::new(disks.of_kernel()));
+        Self { files, disks, dm }
     }
 
     pub(crate) fn host(&self, checkpoints: Arc<dyn Checkpoints>) -> Host {
         let mut host = sim_host(self.files.clone(), 3).with_checkpoints(checkpoints);
         host.clock = Arc::new(SystemClock);
         host
+    }
+
+    /// With the kernel.
+    pub(crate) fn live(&self, checkpoints: Arc<dyn Checkpoints>) -> LvmBackend {
+        let options = ActivateOptions::new(UdevMode::Absent);
+        self.backend_with(checkpoints).with_device_mapper(Arc::new(self.dm.clone()), options)
+    }
+
+    /// What exists outside of what pools list.
+    pub(crate) fn leaks(&self) -> Vec<String> {
+        let mut leaks: Vec<String> = self.dm.suspended();
+        leaks.extend(self.dm.hazards());
+        if self.dm.cookies() > 0 {
+            leaks.push(format!("{} cookies", self.dm.cookies()));
+        }
+        let paths = self.files.paths();
+        let half = paths.iter().filter(|p| p.extension().is_some_and(|e| e == "new"));
+        leaks.extend(half.map(|path| path.display().to_string()));
+        let disks: Vec<String> = ('a'..='d').map(|c| format!("sd{c}")).collect();
+        let there: Vec<&str> = disks
+            .iter()
+            .filter(|name| paths.iter().any(|p| p.ends_with(name.as_str())) || self.has(name))
+            .map(String::as_str)
+            .collect();
+        let Some(group) = self.find_group(&there) else {
+            leaks.extend(self.dm.list().unwrap().into_iter().map(|d| d.name));
+            return leaks;
+        };
+        for device in self.dm.list().unwrap() {
+            let info = self.dm.info(&device.number.into()).unwrap().unwrap();
+            let known =
+                group.logical_volumes.iter().any(|lv| info.uuid.contains(&lv.id.to_plain()));
+            if !info.uuid.starts_with(PREFIX) || !known || info.inactive_table || !info.live_table {
+                leaks.push(format!("device {}", device.name));
+            }
+        }
+        for lv in group.logical_volumes.iter().filter(|lv| lv.is_visible()) {
+            if !lv.tags.iter().any(|tag| tag.starts_with("open-local/")) {
+                leaks.push(format!("volume {}", lv.name));
+            }
+        }
+        leaks
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.disks.number_of(format!("/dev/{name}").as_ref()).is_ok()
+    }
+
+    fn find_group(&self, disks: &[&str]) -> Option<VolumeGroup> {
+        let paths: Vec<PathBuf> = disks.iter().map(|name| format!("/dev/{name}").into()).collect();
+        let host = self.host(Arc::new(Unchecked));
+        let session =
+            Session::open(&host, Arc::new(self.disks.clone()), settings(), &paths).unwrap();
+        session.group("vg").ok().map(|view| view.metadata.group.clone())
     }
 
     pub(crate) fn backend_with(&self, checkpoints: Arc<dyn Checkpoints>) -> LvmBackend {
@@ -82,11 +148,7 @@ impl Lab {
 
     /// The group as another program that starts now sees it.
     pub(crate) fn group(&self, disks: &[&str]) -> VolumeGroup {
-        let paths: Vec<PathBuf> = disks.iter().map(|name| format!("/dev/{name}").into()).collect();
-        let host = self.host(Arc::new(Unchecked));
-        let disks = Arc::new(self.disks.clone());
-        let session = Session::open(&host, disks, settings(), &paths).unwrap();
-        session.group("vg").unwrap().metadata.group.clone()
+        self.find_group(disks).unwrap()
     }
 }
 
