@@ -7,11 +7,14 @@
 //! - [`table`]: what a device is made of; [`status`]: what its targets say of themselves;
 //! - [`Cookie`], [`Udev`]: telling udev of changes, one shared cookie for a batch of them.
 
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod status;
 pub mod table;
 
 mod control;
 mod cookie;
+mod failure;
 mod id;
 
 pub use control::{

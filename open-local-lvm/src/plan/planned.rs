@@ -60,7 +60,7 @@ impl Plan {
             group.seqno = validate::next_seqno(&group)?;
         }
         let metadata = Metadata { group, provenance };
-        let text = validate::text(&metadata)?;
+        let (metadata, text) = validate::text(&metadata)?;
         Ok(Self { made_for, metadata, text, steps, warnings })
     }
 }

@@ -5,7 +5,7 @@ use open_local_core::{Error, ErrorKind};
 use super::draft::{Draft, about};
 use super::guards;
 use super::step::Step;
-use crate::format::group::{Segment, SegmentKind, SnapshotStore, ThinMessage};
+use crate::format::group::{LogicalVolume, Segment, SegmentKind, SnapshotStore, ThinMessage};
 use crate::format::names::{check_name, check_new_volume_name};
 
 impl Draft<'_> {
@@ -37,10 +37,21 @@ impl Draft<'_> {
             let message = format!("is {how} {user}, which is carried and not changed here");
             return Err(about(ErrorKind::Refused, from, message));
         }
-        for lv in &mut self.group.logical_volumes {
-            lv.segments.iter_mut().for_each(|segment| follow(segment, from, to));
-            if lv.name == from {
-                to.clone_into(&mut lv.name);
+        let users: Vec<String> = users.iter().map(|(user, _)| (*user).to_owned()).collect();
+        let creates = |segment: &Segment| matches!(&segment.kind, SegmentKind::ThinPool(pool) if !pool.messages.is_empty());
+        // The others need not count as changed.
+        let concerned = |lv: &LogicalVolume| {
+            lv.name == from || users.contains(&lv.name) || lv.segments.iter().any(creates)
+        };
+        for at in 0..self.group.logical_volumes.len() {
+            if !self.group.logical_volumes.get(at).is_some_and(concerned) {
+                continue;
+            }
+            if let Some(lv) = self.group.logical_volumes.get_mut(at) {
+                lv.segments.iter_mut().for_each(|segment| follow(segment, from, to));
+                if lv.name == from {
+                    to.clone_into(&mut lv.name);
+                }
             }
         }
         let (from, to) = (from.to_owned(), to.to_owned());
