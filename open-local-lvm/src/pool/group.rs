@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use open_local_core::host::Host;
-use open_local_core::{
-    Bytes, Change, Error, ErrorKind, Op, PoolId, PoolSpec, Result, Source,
-};
+use open_local_core::{Bytes, Change, Error, ErrorKind, Op, PoolId, PoolSpec, Result, Source};
 
 use super::live::Live;
 use super::objects::{self, Object};

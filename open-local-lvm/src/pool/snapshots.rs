@@ -53,7 +53,8 @@ impl Snapshots for GroupPool {
         let change = Change::EnsureSnapshot(spec.clone());
         self.change(op, |turn| {
             let made = turn.make(&change)?;
-            let info = self.snapshot_now(turn, &spec.id).ok_or_else(|| self.no_snapshot(op, &spec.id))?;
+            let info =
+                self.snapshot_now(turn, &spec.id).ok_or_else(|| self.no_snapshot(op, &spec.id))?;
             Ok(if made { Ensured::Created(info) } else { Ensured::Unchanged(info) })
         })
     }

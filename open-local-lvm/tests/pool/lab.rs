@@ -56,6 +56,8 @@ impl Lab {
             let name = format!("sd{}", char::from(b'a' + u8::try_from(number).unwrap()));
             disks.add(&name, mib(*size), Some(&format!("naa.5{number:03}"))).unwrap();
         }
+        // The disks are there whatever power cuts do to what is on them.
+        files.reboot();
         let dm = SimDm::new(&files, Arc::new(disks.of_kernel())).unwrap();
         Self { files, disks, dm }
     }
@@ -69,7 +71,9 @@ impl Lab {
     }
 
     pub(crate) fn host(&self, checkpoints: Arc<dyn Checkpoints>) -> Host {
-        let mut host = sim_host(self.files.clone(), 3).with_checkpoints(checkpoints);
+        // Each process draws other numbers.
+        let seed = self.files.operations().wrapping_add(3);
+        let mut host = sim_host(self.files.clone(), seed).with_checkpoints(checkpoints);
         host.clock = Arc::new(SystemClock);
         host
     }
@@ -90,25 +94,16 @@ impl Lab {
         let paths = self.files.paths();
         let half = paths.iter().filter(|p| p.extension().is_some_and(|e| e == "new"));
         leaks.extend(half.map(|path| path.display().to_string()));
-        let disks: Vec<String> = ('a'..='d').map(|c| format!("sd{c}")).collect();
-        let there: Vec<&str> = disks
-            .iter()
-            .filter(|name| paths.iter().any(|p| p.ends_with(name.as_str())) || self.has(name))
-            .map(String::as_str)
-            .collect();
-        let Some(group) = self.find_group(&there) else {
-            leaks.extend(self.dm.list().unwrap().into_iter().map(|d| d.name));
-            return leaks;
-        };
+        let groups = self.groups();
+        let volumes = || groups.iter().flat_map(|group| group.logical_volumes.iter());
         for device in self.dm.list().unwrap() {
             let info = self.dm.info(&device.number.into()).unwrap().unwrap();
-            let known =
-                group.logical_volumes.iter().any(|lv| info.uuid.contains(&lv.id.to_plain()));
+            let known = volumes().any(|lv| info.uuid.contains(&lv.id.to_plain()));
             if !info.uuid.starts_with(PREFIX) || !known || info.inactive_table || !info.live_table {
                 leaks.push(format!("device {}", device.name));
             }
         }
-        for lv in group.logical_volumes.iter().filter(|lv| lv.is_visible()) {
+        for lv in volumes().filter(|lv| lv.is_visible()) {
             if !lv.tags.iter().any(|tag| tag.starts_with("open-local/")) {
                 leaks.push(format!("volume {}", lv.name));
             }
@@ -116,16 +111,15 @@ impl Lab {
         leaks
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.disks.number_of(format!("/dev/{name}").as_ref()).is_ok()
-    }
-
-    fn find_group(&self, disks: &[&str]) -> Option<VolumeGroup> {
-        let paths: Vec<PathBuf> = disks.iter().map(|name| format!("/dev/{name}").into()).collect();
+    /// All groups on the disks, as another program that starts now sees them.
+    fn groups(&self) -> Vec<VolumeGroup> {
+        let names = ('a'..='d').map(|letter| PathBuf::from(format!("/dev/sd{letter}")));
+        let there: Vec<PathBuf> = names.filter(|p| self.disks.number_of(p).is_ok()).collect();
         let host = self.host(Arc::new(Unchecked));
         let session =
-            Session::open(&host, Arc::new(self.disks.clone()), settings(), &paths).unwrap();
-        session.group("vg").ok().map(|view| view.metadata.group.clone())
+            Session::open(&host, Arc::new(self.disks.clone()), settings(), &there).unwrap();
+        let names = session.groups().unwrap();
+        names.iter().map(|name| session.group(name).unwrap().metadata.group.clone()).collect()
     }
 
     pub(crate) fn backend_with(&self, checkpoints: Arc<dyn Checkpoints>) -> LvmBackend {
@@ -147,8 +141,8 @@ impl Lab {
     }
 
     /// The group as another program that starts now sees it.
-    pub(crate) fn group(&self, disks: &[&str]) -> VolumeGroup {
-        self.find_group(disks).unwrap()
+    pub(crate) fn group(&self) -> VolumeGroup {
+        self.groups().into_iter().find(|group| group.name == "vg").unwrap()
     }
 }
 
