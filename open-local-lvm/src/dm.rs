@@ -16,6 +16,9 @@ mod control;
 mod cookie;
 mod failure;
 mod id;
+mod ioctl;
+mod system;
+mod wire;
 
 pub use control::{
     DeviceMapper, DmInfo, DmListed, DmVersion, MessageError, StatusMode, SuspendFlags,
@@ -23,3 +26,4 @@ pub use control::{
 };
 pub use cookie::{Cookie, Udev, UdevAnswer, UdevFlags};
 pub use id::{DmId, MAX_NAME, MAX_UUID, check_name, check_uuid};
+pub use system::SystemDm;

@@ -26,10 +26,6 @@ pub(super) enum Call {
     Status,
     Message,
     Deps,
-    #[cfg_attr(
-        not(feature = "sim"),
-        expect(dead_code, reason = "the simulated kernel makes cookies by a call of its own")
-    )]
     Cookie,
 }
 

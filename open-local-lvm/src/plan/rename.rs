@@ -43,10 +43,10 @@ impl Draft<'_> {
             return Err(about(ErrorKind::Refused, from, message));
         }
         let users: Vec<String> = users.iter().map(|(user, _)| (*user).to_owned()).collect();
-        let creates = |segment: &Segment| matches!(&segment.kind, SegmentKind::ThinPool(pool) if !pool.messages.is_empty());
         if has_parts {
             self.rename_parts(from, to)?;
         }
+        let creates = |segment: &Segment| matches!(&segment.kind, SegmentKind::ThinPool(pool) if !pool.messages.is_empty());
         // The others need not count as changed.
         let concerned = |lv: &LogicalVolume| {
             lv.name == from || users.contains(&lv.name) || lv.segments.iter().any(creates)
