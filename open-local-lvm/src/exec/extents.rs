@@ -106,7 +106,8 @@ impl LockedGroup<'_> {
 
 /// The runs of bytes of a range of a volume, in its order; neighbours are one.
 fn runs(group: &VolumeGroup, lv: &LogicalVolume, range: &Range<u64>) -> Result<Vec<Run>> {
-    let about = |kind, message: &str| Error::new(kind, Op::WriteDevice, Subject::value(&lv.name), message);
+    let about =
+        |kind, message: &str| Error::new(kind, Op::WriteDevice, Subject::value(&lv.name), message);
     let extent = group.extent_size.to_bytes().map(open_local_core::Bytes::get);
     let extent = extent.filter(|size| *size > 0);
     let extent = extent.ok_or_else(|| about(ErrorKind::Corrupt, "its group has no extent size"))?;
