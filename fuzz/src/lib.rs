@@ -32,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     ("device_number", device_number),
     ("exclusive_place", records::exclusive_place),
     ("exclusive_pool", records::exclusive_pool),
+    ("file_group", records::file_group),
     ("file_object", records::file_object),
     ("file_pool", records::file_pool),
     ("ids", ids),

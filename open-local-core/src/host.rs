@@ -44,7 +44,9 @@ pub use checkpoints::{Checkpoints, CountSteps, KillAt, StopAt, Unchecked};
 pub use clock::{Clock, SystemClock};
 pub use deadline::{Deadline, poll_until};
 pub use entropy::{Entropy, SystemEntropy};
-pub use files::{FileIo, FileKind, FileLock, FileStat, Files, FsSpace, OpenMode, read_small};
+pub use files::{
+    Access, FileIo, FileKind, FileLock, FileStat, Files, FsSpace, OpenMode, read_small,
+};
 #[cfg(feature = "raw")]
 pub(crate) use mount_table::unescape;
 pub use mount_table::{MountEntry, mounted_at, parse_mountinfo};

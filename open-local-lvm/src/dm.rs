@@ -7,12 +7,18 @@
 //! - [`table`]: what a device is made of; [`status`]: what its targets say of themselves;
 //! - [`Cookie`], [`Udev`]: telling udev of changes, one shared cookie for a batch of them.
 
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod status;
 pub mod table;
 
 mod control;
 mod cookie;
+mod failure;
 mod id;
+mod ioctl;
+mod system;
+mod wire;
 
 pub use control::{
     DeviceMapper, DmInfo, DmListed, DmVersion, MessageError, StatusMode, SuspendFlags,
@@ -20,3 +26,4 @@ pub use control::{
 };
 pub use cookie::{Cookie, Udev, UdevAnswer, UdevFlags};
 pub use id::{DmId, MAX_NAME, MAX_UUID, check_name, check_uuid};
+pub use system::SystemDm;

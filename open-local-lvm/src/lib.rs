@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod activate;
 pub mod alloc;
 #[cfg(feature = "cli")]
 pub mod cli;

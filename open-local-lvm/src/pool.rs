@@ -5,7 +5,8 @@
 //! - `objects`, `live`, `group`: what the group has of a pool, and what the kernel has;
 //! - `planner`: from what is seen and wanted to `steps`; `execute` takes them;
 //! - `recover`: what cut calls left; `upkeep`: erasing what was given up;
-//! - `volumes`, `tokens`, `thin`: the traits over all that.
+//! - `kernel`: devices, and what thin pools are told;
+//! - `volumes`, `snapshots`, `thin`, `tokens`: the traits over all that.
 
 pub mod names;
 pub mod tags;
@@ -22,8 +23,10 @@ pub(crate) mod planner;
 mod recover;
 pub(crate) mod registration;
 pub(crate) mod room;
+mod snapshots;
 mod steps;
 mod thin;
+mod thin_pool;
 mod tokens;
 mod unmaking;
 mod upkeep;

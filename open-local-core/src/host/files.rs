@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Debug;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::BlockIo;
 use crate::device::DeviceNumber;
@@ -53,6 +53,17 @@ pub struct FsSpace {
     pub magic: u64,
     /// Whether it is mounted read-only.
     pub read_only: bool,
+}
+
+/// Who owns a new device node or folder, and who may use it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// Permission bits, whatever the process's mask is.
+    pub mode: u32,
+    /// The owner's number.
+    pub owner: u32,
+    /// The group's number.
+    pub group: u32,
 }
 
 /// How a file is opened.
@@ -148,6 +159,14 @@ pub trait Files: Debug + Send + Sync {
     /// `EOPNOTSUPP`, `EINVAL` or `EXDEV` where the file system can't share; nothing is left then.
     fn reflink(&self, source: &Path, target: &Path) -> io::Result<()>;
 
+    /// Gives an ordinary file a second name in the same file system; `target` must not exist yet.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` where there are no second names, others as the operating system gives them.
+    fn hard_link(&self, _source: &Path, _target: &Path) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
+    }
+
     /// Renames; replaces an existing `to` in one step.
     ///
     /// # Errors
@@ -191,6 +210,46 @@ pub trait Files: Debug + Send + Sync {
     /// As the operating system gives them.
     fn try_lock_shared(&self, path: &Path) -> io::Result<Option<Box<dyn FileLock>>> {
         self.try_lock(path)
+    }
+
+    /// Where a symbolic link leads, as it was made.
+    ///
+    /// # Errors
+    /// `EINVAL` for anything else, `EOPNOTSUPP` where there are none, others as the operating
+    /// system gives them.
+    fn read_link(&self, _path: &Path) -> io::Result<PathBuf> {
+        Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
+    }
+
+    /// Makes a symbolic link.
+    ///
+    /// # Errors
+    /// `EEXIST` if there is something, `EOPNOTSUPP` where there are none, others as the operating
+    /// system gives them.
+    fn make_link(&self, _target: &Path, _path: &Path) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
+    }
+
+    /// Makes the node of a block device.
+    ///
+    /// # Errors
+    /// `EEXIST` if there is something, `EOPNOTSUPP` where there are none, others as the operating
+    /// system gives them.
+    fn make_device_node(
+        &self,
+        _path: &Path,
+        _number: DeviceNumber,
+        _access: Access,
+    ) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
+    }
+
+    /// Makes a folder that not only its owner uses.
+    ///
+    /// # Errors
+    /// As [`Self::create_dir`], and `EOPNOTSUPP` where there are no owners.
+    fn create_dir_for(&self, _path: &Path, _access: Access) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
     }
 }
 

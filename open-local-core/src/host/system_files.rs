@@ -3,13 +3,18 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::{
+    DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt,
+};
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
+use nix::sys::stat::{Mode, SFlag, mknod};
 use nix::unistd::{Whence, lseek64};
 
-use super::{BlockIo, FileIo, FileKind, FileLock, FileStat, Files, FsSpace, OpenMode, ioctl};
+use super::{
+    Access, BlockIo, FileIo, FileKind, FileLock, FileStat, Files, FsSpace, OpenMode, ioctl,
+};
 use crate::device::DeviceNumber;
 use crate::units::{Bytes, Sectors};
 
@@ -156,6 +161,11 @@ impl Files for SystemFiles {
         })
     }
 
+    fn hard_link(&self, source: &Path, target: &Path) -> io::Result<()> {
+        // Links are not followed: link(2).
+        fs::hard_link(source, target)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
@@ -183,6 +193,36 @@ impl Files for SystemFiles {
     fn try_lock_shared(&self, path: &Path) -> io::Result<Option<Box<dyn FileLock>>> {
         lock(path, FlockArg::LockSharedNonblock)
     }
+
+    fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
+        fs::read_link(path)
+    }
+
+    fn make_link(&self, target: &Path, path: &Path) -> io::Result<()> {
+        std::os::unix::fs::symlink(target, path)
+    }
+
+    fn make_device_node(
+        &self,
+        path: &Path,
+        number: DeviceNumber,
+        access: Access,
+    ) -> io::Result<()> {
+        // Nobody may use it before it has its owner.
+        mknod(path, SFlag::S_IFBLK, Mode::empty(), number.to_dev_t())?;
+        give(path, access)
+    }
+
+    fn create_dir_for(&self, path: &Path, access: Access) -> io::Result<()> {
+        self.create_dir(path)?;
+        give(path, access)
+    }
+}
+
+/// Gives what this process has just made its owner and its mode; the mask does not count.
+fn give(path: &Path, access: Access) -> io::Result<()> {
+    std::os::unix::fs::lchown(path, Some(access.owner), Some(access.group))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(access.mode))
 }
 
 fn lock(path: &Path, kind: FlockArg) -> io::Result<Option<Box<dyn FileLock>>> {

@@ -10,9 +10,11 @@ mod fields;
 mod logical;
 mod physical;
 mod read;
+mod read_again;
 mod read_segment;
 mod segment;
 mod volume_group;
+mod volumes;
 mod words;
 mod write;
 
@@ -24,6 +26,7 @@ pub use segment::{
     ThinMessage, ThinPoolSegment, ThinSegment,
 };
 pub use volume_group::{Metadata, Provenance, VolumeGroup};
+pub use volumes::{Iter, IterMut, Volumes};
 pub use words::{AllocationPolicy, Words, flag, status};
 
 #[cfg(test)]

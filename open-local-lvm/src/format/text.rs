@@ -16,7 +16,9 @@ mod printer;
 mod tree;
 
 pub use keys::Key;
+pub(crate) use parser::{Known, Member, Members, parse_apart};
 pub use parser::{MAX_DEPTH, MAX_ENTRIES, MAX_TEXT, parse};
+pub(crate) use printer::Printer;
 pub use printer::{Style, print};
 pub use tree::{Duplicate, Entry, Item, NotText, Number, Section, Value};
 

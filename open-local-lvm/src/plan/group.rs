@@ -9,7 +9,7 @@ use super::operation::NewPhysical;
 use super::planned::Plan;
 use super::step::Step;
 use super::tags::checked_tags;
-use crate::format::group::{Metadata, PhysicalVolume, VolumeGroup, Words, status};
+use crate::format::group::{Metadata, PhysicalVolume, VolumeGroup, Volumes, Words, status};
 use crate::format::names::check_name;
 
 /// lvm2's default extent.
@@ -90,11 +90,11 @@ pub fn create_group(new: &NewGroup, context: &Context<'_>) -> Result<Plan, Error
         profile: None,
         metadata_copies: Some(0),
         physical_volumes: Vec::new(),
-        logical_volumes: Vec::new(),
+        logical_volumes: Volumes::new(),
         historical_volumes: Vec::new(),
         unknown: Vec::new(),
     };
-    let mut draft = Draft { group, steps: Vec::new(), warnings: Vec::new(), context };
+    let mut draft = Draft::new(group, context);
     for pv in &new.physical {
         draft.add_physical(pv)?;
     }

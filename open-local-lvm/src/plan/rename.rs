@@ -5,7 +5,8 @@ use open_local_core::{Error, ErrorKind};
 use super::draft::{Draft, about};
 use super::guards;
 use super::step::Step;
-use crate::format::group::{Segment, SegmentKind, SnapshotStore, ThinMessage};
+use super::thin::is_pool;
+use crate::format::group::{LogicalVolume, Segment, SegmentKind, SnapshotStore, ThinMessage};
 use crate::format::names::{check_name, check_new_volume_name};
 
 impl Draft<'_> {
@@ -21,8 +22,12 @@ impl Draft<'_> {
             return Err(about(ErrorKind::Conflict, from, message));
         }
         for segment in &lv.segments {
-            // Pools and carried types have parts whose names follow theirs.
-            if !matches!(segment.kind, SegmentKind::Striped(_) | SegmentKind::Thin(_)) {
+            // Carried types have parts whose names follow theirs, in ways of their own.
+            let known = matches!(
+                segment.kind,
+                SegmentKind::Striped(_) | SegmentKind::Thin(_) | SegmentKind::ThinPool(_)
+            );
+            if !known {
                 let message =
                     format!("a volume of type {} is not renamed here", segment.segment_type);
                 return Err(
@@ -30,17 +35,31 @@ impl Draft<'_> {
                 );
             }
         }
-        let id = lv.id;
+        let (id, has_parts) = (lv.id, is_pool(lv));
         let fixed = ["a part of", "a part of pool", "the history of"];
         let users = guards::users(&self.group, from);
         if let Some((user, how)) = users.iter().find(|(_, how)| fixed.contains(how)) {
             let message = format!("is {how} {user}, which is carried and not changed here");
             return Err(about(ErrorKind::Refused, from, message));
         }
-        for lv in &mut self.group.logical_volumes {
-            lv.segments.iter_mut().for_each(|segment| follow(segment, from, to));
-            if lv.name == from {
-                to.clone_into(&mut lv.name);
+        let users: Vec<String> = users.iter().map(|(user, _)| (*user).to_owned()).collect();
+        if has_parts {
+            self.rename_parts(from, to)?;
+        }
+        let creates = |segment: &Segment| matches!(&segment.kind, SegmentKind::ThinPool(pool) if !pool.messages.is_empty());
+        // The others need not count as changed.
+        let concerned = |lv: &LogicalVolume| {
+            lv.name == from || users.contains(&lv.name) || lv.segments.iter().any(creates)
+        };
+        for at in 0..self.group.logical_volumes.len() {
+            if !self.group.logical_volumes.get(at).is_some_and(concerned) {
+                continue;
+            }
+            if let Some(lv) = self.group.logical_volumes.get_mut(at) {
+                lv.segments.iter_mut().for_each(|segment| follow(segment, from, to));
+                if lv.name == from {
+                    to.clone_into(&mut lv.name);
+                }
             }
         }
         let (from, to) = (from.to_owned(), to.to_owned());

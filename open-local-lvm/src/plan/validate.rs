@@ -7,7 +7,7 @@ use open_local_core::{Error, ErrorKind};
 use super::draft::about;
 use crate::format::check::{Severity, check};
 use crate::format::group::{HistoricalVolume, Metadata, VolumeGroup};
-use crate::format::text::{Entry, Item, Style, Value, print};
+use crate::format::text::{Entry, Item, Value};
 
 /// The sequence number after this one.
 ///
@@ -18,7 +18,7 @@ pub(super) fn next_seqno(group: &VolumeGroup) -> Result<u32, Error> {
     next.ok_or_else(|| about(ErrorKind::Refused, &group.name, "has no sequence number left"))
 }
 
-/// The text of a group that breaks no rule.
+/// The text of a group that breaks no rule, with what it was read back as.
 ///
 /// The rules are those of [`check`], and: the text says what the group says, and nothing has
 /// the name or the UUID of a remembered volume. An error here is a mistake of this crate, or a group from
@@ -26,7 +26,7 @@ pub(super) fn next_seqno(group: &VolumeGroup) -> Result<u32, Error> {
 ///
 /// # Errors
 /// `Refused`, naming the rule.
-pub(super) fn text(metadata: &Metadata) -> Result<Vec<u8>, Error> {
+pub(super) fn text(metadata: &Metadata) -> Result<(Metadata, Vec<u8>), Error> {
     let group = &metadata.group;
     let broken = |message: String| {
         let message = format!("its new text would break a rule and is not written: {message}");
@@ -36,10 +36,26 @@ pub(super) fn text(metadata: &Metadata) -> Result<Vec<u8>, Error> {
     if let Some(finding) = findings.iter().find(|finding| finding.severity() >= Severity::Refuse) {
         return Err(broken(finding.to_string()));
     }
+    if !group.historical_volumes.is_empty()
+        && let Some(message) = against_history(group)
+    {
+        return Err(broken(message));
+    }
+    let text = metadata.to_text()?;
+    match Metadata::parse_again(&text, metadata) {
+        // The one that was read knows its text.
+        Ok(read) if read == *metadata => Ok((read, text)),
+        Ok(_) => Err(broken("read back it says something else".to_owned())),
+        Err(error) => Err(broken(error.to_string())),
+    }
+}
+
+/// What a remembered volume has in common with one that is there.
+fn against_history(group: &VolumeGroup) -> Option<String> {
     let names: HashSet<&str> = group.logical_volumes.iter().map(|lv| lv.name.as_str()).collect();
     if let Some(old) = group.historical_volumes.iter().find(|old| names.contains(old.key.as_str()))
     {
-        return Err(broken(format!("volume {} is remembered and there", old.key)));
+        return Some(format!("volume {} is remembered and there", old.key));
     }
     let ids = group.logical_volumes.iter().map(|lv| Value::from(lv.id.to_string()));
     let ids: Vec<Value> = ids.collect();
@@ -47,13 +63,6 @@ pub(super) fn text(metadata: &Metadata) -> Result<Vec<u8>, Error> {
     let of_old = |old: &&HistoricalVolume| {
         old.entries.iter().any(|entry| entry.key == "id" && remembered(entry))
     };
-    if let Some(old) = group.historical_volumes.iter().find(of_old) {
-        return Err(broken(format!("the remembered volume {} has the UUID of another", old.key)));
-    }
-    let text = print(&metadata.to_tree(), Style::Raw)?;
-    match Metadata::parse(&text) {
-        Ok(read) if read == *metadata => Ok(text),
-        Ok(_) => Err(broken("read back it says something else".to_owned())),
-        Err(error) => Err(broken(error.to_string())),
-    }
+    let old = group.historical_volumes.iter().find(of_old)?;
+    Some(format!("the remembered volume {} has the UUID of another", old.key))
 }

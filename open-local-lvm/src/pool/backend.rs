@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use open_local_core::host::{Devices, Host};
 use open_local_core::{
-    Backend, Bytes, Capabilities, Capacity, Ensured, Error, ErrorKind, Health, Op, Pool, PoolId,
-    PoolInfo, PoolSpec, Removed, Result,
+    Backend, Bytes, Capabilities, Capacity, Ensured, Error, ErrorKind, Grown, Health, Op, Pool,
+    PoolId, PoolInfo, PoolSpec, Removed, Result,
 };
 
 use super::group::GroupPool;
 use super::orders::Orders;
 use super::registration::{Registration, Registry, Stage};
 use super::{LvmOptions, volumes};
+use crate::activate::{ActivateOptions, Activator};
 use crate::dm::DeviceMapper;
 use crate::exec::{Session, Settings};
 use crate::format::id::LvmId;
@@ -26,7 +27,7 @@ pub struct LvmBackend {
     pub(super) host: Host,
     pub(super) devices: Arc<dyn Devices>,
     pub(super) settings: Settings,
-    pub(super) dm: Option<Arc<dyn DeviceMapper>>,
+    pub(super) dm: Option<(Arc<dyn DeviceMapper>, ActivateOptions)>,
     pub(super) options: LvmOptions,
 }
 
@@ -39,8 +40,12 @@ impl LvmBackend {
 
     /// The same with a kernel to make devices in.
     #[must_use]
-    pub fn with_device_mapper(mut self, dm: Arc<dyn DeviceMapper>) -> Self {
-        self.dm = Some(dm);
+    pub fn with_device_mapper(
+        mut self,
+        dm: Arc<dyn DeviceMapper>,
+        options: ActivateOptions,
+    ) -> Self {
+        self.dm = Some((dm, options));
         self
     }
 
@@ -49,6 +54,43 @@ impl LvmBackend {
     pub const fn with_options(mut self, options: LvmOptions) -> Self {
         self.options = options;
         self
+    }
+
+    /// Makes the thin pool of a pool larger: its room for data, for metadata, or both, to at least
+    /// so much. Volumes are not suspended but for the moment the kernel takes the new table in.
+    ///
+    /// # Idempotency
+    /// Sizes that are reached already answer [`Grown::AlreadyLarge`].
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown pool, `Unsupported` for one of thick volumes, `OutOfSpace` if the
+    /// group has no room, `Refused` for a thin pool that must be repaired first.
+    pub fn extend_thin_pool(
+        &self,
+        id: &PoolId,
+        data: Option<Bytes>,
+        metadata: Option<Bytes>,
+    ) -> Result<Grown<PoolInfo>> {
+        let pool = self.open(Op::EnsurePool, id)?;
+        let grew = pool.extend_thin_pool(data, metadata)?;
+        let info = pool.info()?;
+        Ok(if grew { Grown::Grew(info) } else { Grown::AlreadyLarge(info) })
+    }
+
+    fn open(&self, op: Op, id: &PoolId) -> Result<GroupPool> {
+        let known = self.registry().load(op, id)?.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, op, id, "there is no such pool")
+                .with_remedy("make it: open-local pool create NAME")
+        })?;
+        ready(op, &known)?;
+        let pool = self.pool(&known)?;
+        pool.start(op)?;
+        Ok(pool)
+    }
+
+    fn activator(&self) -> Option<Activator> {
+        let (dm, options) = self.dm.as_ref()?;
+        Some(Activator::new(self.host.clone(), Arc::clone(dm), options.clone()))
     }
 
     pub(super) fn registry(&self) -> Registry<'_> {
@@ -66,7 +108,7 @@ impl LvmBackend {
             host: self.host.clone(),
             session: self.session(&orders.devices)?,
             settings: self.settings.clone(),
-            dm: self.dm.clone(),
+            activator: self.activator(),
             options: self.options,
             spec: known.spec.clone(),
             orders,
@@ -109,15 +151,7 @@ impl Backend for LvmBackend {
     }
 
     fn open_pool(&self, id: &PoolId) -> Result<Arc<dyn Pool>> {
-        let op = Op::OpenPool;
-        let known = self.registry().load(op, id)?.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, op, id, "there is no such pool")
-                .with_remedy("make it: open-local pool create NAME")
-        })?;
-        ready(op, &known)?;
-        let pool = self.pool(&known)?;
-        pool.start(op)?;
-        Ok(Arc::new(pool))
+        Ok(Arc::new(self.open(Op::OpenPool, id)?))
     }
 
     fn ensure_pool(&self, spec: &PoolSpec) -> Result<Ensured<PoolInfo>> {

@@ -12,17 +12,14 @@ impl Turn<'_> {
     /// Of the step that failed; what it left is taken back, and what is held goes on. A run cut by
     /// a checkpoint answers [`ErrorKind::Indeterminate`] and undoes nothing, as after a kill.
     pub(super) fn carry_out(&mut self, work: &Work) -> Result<()> {
-        // Made before the first step: nothing is allocated while a device is held.
-        let texts: Vec<String> = work.steps.iter().map(ToString::to_string).collect();
-        for (step, text) in work.steps.iter().zip(&texts) {
-            self.pool.host.checkpoints.before(work.op, &work.subject, text)?;
-            if let Err(error) = self.take(step) {
-                let released = self.release_all(work);
+        for step in &work.steps {
+            self.pool.host.checkpoints.before(work.op, &work.subject, &step.to_string())?;
+            if let Err(error) = self.take(work, step) {
                 if error.kind() == ErrorKind::Indeterminate {
                     return Err(error);
                 }
                 let error = about(work, error);
-                return Err(match released.and_then(|()| self.take_back(work)) {
+                return Err(match self.take_back(work) {
                     Ok(()) => error,
                     Err(undo) => error.with_failed_rollback(undo).with_remedy(
                         "look at the pool's health; the same call again tries once more",
@@ -36,21 +33,12 @@ impl Turn<'_> {
     fn take_back(&mut self, work: &Work) -> Result<()> {
         for step in &work.undo {
             self.pool.host.checkpoints.before(work.op, &work.subject, &step.to_string())?;
-            self.take(step)?;
+            self.take(work, step)?;
         }
         Ok(())
     }
 
-    /// Lets go on what this work holds.
-    fn release_all(&self, work: &Work) -> Result<()> {
-        let held = work.steps.iter().filter_map(|step| match step {
-            Step::Hold { volume } => Some(volume),
-            _ => None,
-        });
-        held.map(|volume| self.release(volume)).collect()
-    }
-
-    fn take(&mut self, step: &Step) -> Result<()> {
+    fn take(&mut self, work: &Work, step: &Step) -> Result<()> {
         match step {
             Step::Zero { group, volume, range } => match group.logical(volume) {
                 Some(lv) => self.locked.zero(group, lv, range.clone()),
@@ -63,14 +51,13 @@ impl Turn<'_> {
             }
             Step::Commit { group, what, .. } => self.locked.commit(group, what).map(drop),
             Step::Activate { volume, read_only } => self.activate(volume, *read_only),
-            Step::ActivatePool { pool } => self.activate_pool(pool),
+            Step::ActivatePool { pool } => self.activate(pool, false),
             Step::Deactivate { volume } => self.deactivate(volume),
-            Step::DeactivatePool { pool } => self.deactivate_pool(pool),
+            Step::DeactivatePool { pool } => self.deactivate(pool),
             Step::Reload { volume } => self.reload(volume),
-            Step::ReloadPool { pool } => self.reload_pool(pool),
-            Step::Hold { volume } => self.hold(volume),
-            Step::Release { volume } => self.release(volume),
-            Step::Tell { pool, message } => self.tell(pool, message),
+            Step::ReloadPool { pool } => self.activate(pool, false),
+            Step::Settle { pool } => self.settle(work, pool),
+            Step::Abandon { pool, volume, back_to } => self.abandon(work, pool, volume, *back_to),
         }
     }
 }

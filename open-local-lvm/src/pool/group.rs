@@ -1,20 +1,17 @@
 //! A pool of this crate: the group it lies in, and a turn at it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use open_local_core::host::Host;
-use open_local_core::{
-    Bytes, DeviceNumber, Error, ErrorKind, Op, PoolId, PoolSpec, Result, ThinPolicy, ThinUsage,
-};
+use open_local_core::{Bytes, Change, Error, ErrorKind, Op, PoolId, PoolSpec, Result, Source};
 
 use super::live::Live;
 use super::objects::{self, Object};
 use super::orders::{Mode, Orders};
-use super::planner::{Draft, Facts, Seen};
-use super::room::{self, Room};
-use super::steps::Work;
+use super::planner::{Facts, Seen};
+use super::room::Room;
+use crate::activate::Activator;
 use crate::dm::DeviceMapper;
 use crate::exec::{LockedGroup, Session, Settings};
 use crate::format::group::{Metadata, VolumeGroup};
@@ -26,7 +23,7 @@ pub(super) struct GroupPool {
     pub(super) host: Host,
     pub(super) session: Session,
     pub(super) settings: Settings,
-    pub(super) dm: Option<Arc<dyn DeviceMapper>>,
+    pub(super) activator: Option<Activator>,
     pub(super) options: super::LvmOptions,
     pub(super) spec: PoolSpec,
     pub(super) orders: Orders,
@@ -58,7 +55,7 @@ impl GroupPool {
     }
 
     pub(super) fn dm(&self) -> Option<&dyn DeviceMapper> {
-        self.dm.as_deref()
+        self.activator.as_ref().map(|activator| activator.device_mapper().as_ref())
     }
 
     fn same_group(&self, op: Op, group: &VolumeGroup) -> Result<()> {
@@ -179,6 +176,23 @@ impl Turn<'_> {
         let seen =
             Seen { metadata: &metadata, orders: &self.pool.orders, live: &self.live, room: &room };
         planner(&seen, &self.pool.facts())
+    }
+
+    /// Plans a change with what is there now and carries it out; whether there was anything to do.
+    ///
+    /// # Errors
+    /// Those of the planner and of the steps.
+    pub(super) fn make(&mut self, change: &Change) -> Result<bool> {
+        match self.pool.planned(self, change)? {
+            Some(work) => self.carry_out(&work).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// An object of the pool as it is now.
+    pub(super) fn object(&self, key: &Source) -> Option<Object> {
+        let all = objects::objects(self.group(), &self.pool.orders);
+        all.into_iter().find(|object| object.key().as_ref() == Some(key))
     }
 
     /// Looks at the kernel again.

@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use open_local_core::host::{Host, read_small};
 use open_local_core::{Bytes, DeviceNumber, Result};
 
-use crate::dm::{DeviceMapper, DmId, DmInfo};
+use crate::dm::status::{PoolStatus, TargetStatus};
+use crate::dm::{DeviceMapper, DmId, DmInfo, StatusMode};
 use crate::exec::active_volumes;
 use crate::format::id::{ID_LEN, LvmId};
 
 /// What device-mapper UUIDs of volumes begin with.
 const PREFIX: &str = "LVM-";
+/// The layer of a thin pool that its volumes use.
+pub(super) const THIN_POOL: &str = "tpool";
 /// Longest attribute read from sysfs.
 const MAX_ATTRIBUTE: usize = 64;
 /// What the kernel calls the nodes of device-mapper.
@@ -41,6 +44,8 @@ pub(super) struct Live {
     pub(super) devices: BTreeMap<LvmId, LiveDevice>,
     /// Layers of volumes: volume, and the word for the layer.
     pub(super) layers: BTreeMap<(LvmId, String), LiveDevice>,
+    /// What active thin pools say of themselves, by UUID of the pool's volume.
+    pub(super) pools: BTreeMap<LvmId, PoolStatus>,
 }
 
 /// Volume and layer of a device-mapper UUID of this group.
@@ -79,6 +84,12 @@ impl Live {
             let size = dm.table(&id).map(|table| table.size()).unwrap_or_default();
             let size = size.to_bytes().unwrap_or(Bytes::ZERO);
             let device = LiveDevice::of(host, &info, size);
+            if layer == THIN_POOL && info.live_table {
+                let status = dm.status(&id, StatusMode::Now)?.into_iter().next();
+                if let Some(TargetStatus::ThinPool(status)) = status.map(|line| line.status) {
+                    live.pools.insert(volume, status);
+                }
+            }
             if layer.is_empty() {
                 live.devices.insert(volume, device);
             } else {
@@ -111,9 +122,11 @@ impl Live {
             };
             Some((one.volume, device))
         });
-        Ok(Self { controlled: false, devices: devices.collect(), layers: BTreeMap::new() })
+        Ok(Self { devices: devices.collect(), ..Self::default() })
     }
+}
 
+impl Live {
     /// Whether anything of the group is suspended, or was left half made.
     pub(super) fn unfinished(&self) -> bool {
         self.devices.values().chain(self.layers.values()).any(|d| d.suspended || d.half)

@@ -15,7 +15,7 @@ use super::orders::{Mode, Orders};
 use super::registration::{Registration, Stage};
 use super::tags;
 use crate::exec::{GroupView, PvOptions, PvView, Session};
-use crate::format::group::{PhysicalVolume, VolumeGroup, Words, status};
+use crate::format::group::{PhysicalVolume, VolumeGroup, Volumes, Words, status};
 use crate::format::text::Value;
 
 /// Parameters that say how a call goes about it and are no part of what the pool is.
@@ -235,7 +235,7 @@ fn new_group(wanted: &Registration, orders: &Orders, views: &[PvView]) -> Result
         profile: None,
         metadata_copies: Some(0),
         physical_volumes: orders.devices.iter().enumerate().map(physical).collect::<Result<_>>()?,
-        logical_volumes: Vec::new(),
+        logical_volumes: Volumes::new(),
         historical_volumes: Vec::new(),
         unknown: Vec::new(),
     })

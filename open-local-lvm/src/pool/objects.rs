@@ -21,7 +21,6 @@ pub(super) struct Object {
     pub(super) writable: bool,
     /// Its segment, where it is thin.
     pub(super) thin: Option<ThinSegment>,
-    pub(super) made: Option<i64>,
 }
 
 /// What an object is to callers.
@@ -112,7 +111,6 @@ pub(super) fn object(group: &VolumeGroup, lv: &LogicalVolume, orders: &Orders) -
         size: group.size_of(lv.extents()?)?,
         writable: lv.is_writable(),
         thin: thin.cloned(),
-        made: lv.creation_time,
     })
 }
 

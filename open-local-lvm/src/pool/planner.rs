@@ -3,12 +3,15 @@
 mod access;
 mod draft;
 mod removal;
+mod snapshots;
 mod thin;
 mod volumes;
 
 pub(super) use access::{publish, unpublish};
 pub(super) use draft::{Draft, Facts};
 pub(super) use removal::remove;
+pub(super) use snapshots::{ensure_snapshot, roll_back};
+pub(super) use thin::pool_segment;
 pub(super) use volumes::{ensure_volume, grow, provisioning};
 
 use open_local_core::{

@@ -40,30 +40,11 @@ pub(super) enum Step {
     Reload { volume: String },
     /// The same for a thin pool and its parts.
     ReloadPool { pool: String },
-    /// Hold the writes of a volume, its file system whole.
-    Hold { volume: String },
-    /// Let them go on.
-    Release { volume: String },
-    /// Tell a thin pool something.
-    Tell { pool: String, message: Message },
-}
-
-/// What a thin pool is told.
-#[derive(Debug, Clone)]
-pub(super) struct Message {
-    pub(super) text: String,
-    /// What may be true already, where the message is sent again.
-    pub(super) tolerates: Tolerates,
-}
-
-/// What a message may find done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tolerates {
-    Nothing,
-    /// What should be made exists.
-    Exists,
-    /// What should go is gone.
-    Gone,
+    /// Send a thin pool the messages the group has for it; volumes that are copied are held
+    /// meanwhile.
+    Settle { pool: String },
+    /// Give up what a thin pool refused to make.
+    Abandon { pool: String, volume: String, back_to: Option<u32> },
 }
 
 impl fmt::Display for Step {
@@ -87,11 +68,8 @@ impl fmt::Display for Step {
             Self::ReloadPool { pool } => {
                 write!(f, "give the devices of the thin pool {pool} their new tables")
             }
-            Self::Hold { volume } => write!(f, "hold the writes of {volume}"),
-            Self::Release { volume } => write!(f, "let the writes of {volume} go on"),
-            Self::Tell { pool, message } => {
-                write!(f, "tell the thin pool {pool}: {}", message.text)
-            }
+            Self::Settle { pool } => write!(f, "tell the thin pool {pool} what the group says"),
+            Self::Abandon { volume, .. } => write!(f, "give up {volume}, which was refused"),
         }
     }
 }

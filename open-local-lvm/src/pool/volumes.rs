@@ -61,6 +61,18 @@ impl GroupPool {
         Some(info)
     }
 
+    /// A volume as it is in this turn.
+    pub(super) fn volume_now(&self, turn: &Turn<'_>, op: Op, id: &VolumeId) -> Result<VolumeInfo> {
+        let object = turn.object(&Source::Volume(id.clone()));
+        let info = object.and_then(|object| self.volume_info(&object, &turn.live));
+        info.ok_or_else(|| absent(op, id, self))
+    }
+
+    fn attachment_now(&self, turn: &Turn<'_>, key: &Source) -> Option<Attachment> {
+        let object = turn.object(key)?;
+        turn.live.devices.get(&object.uuid).map(|device| attachment(key, device))
+    }
+
     fn one(&self, view: &View, id: &VolumeId) -> Option<VolumeInfo> {
         let is_it = |object: &&Object| object.key() == Some(Source::Volume(id.clone()));
         view.objects.iter().find(is_it).and_then(|object| self.volume_info(object, &view.live))
@@ -158,7 +170,7 @@ impl Pool for GroupPool {
             ("group-uuid", group.id.to_string()),
             ("mode", mode.to_owned()),
             ("extent-size", extent.to_string()),
-            ("device-mapper", if self.dm.is_some() { "yes" } else { "no" }.to_owned()),
+            ("device-mapper", if self.activator.is_some() { "yes" } else { "no" }.to_owned()),
         ];
         details.extend(self.pool_details(&view));
         info.details = details.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -170,7 +182,7 @@ impl Pool for GroupPool {
             Mode::Thick => THICK,
             Mode::Thin { .. } => THIN,
         };
-        let live = self.dm.is_some();
+        let live = self.activator.is_some();
         most.with_grow_online(live).with_block(true).with_read_only(live)
     }
 
@@ -191,56 +203,42 @@ impl Pool for GroupPool {
         let op = Op::EnsureVolume;
         spec.validate(self.unit(op)?)?;
         let change = Change::EnsureVolume(spec.clone());
-        let made = self.run(op, |turn| self.planned(turn, &change))?;
-        let volume = self.volume(&spec.id)?;
-        Ok(if made { Ensured::Created(volume) } else { Ensured::Unchanged(volume) })
+        self.change(op, |turn| {
+            let made = turn.make(&change)?;
+            let volume = self.volume_now(turn, op, &spec.id)?;
+            Ok(if made { Ensured::Created(volume) } else { Ensured::Unchanged(volume) })
+        })
     }
 
     fn grow_volume(&self, id: &VolumeId, size: Bytes) -> Result<Grown<VolumeInfo>> {
         let op = Op::GrowVolume;
         let change = Change::GrowVolume(id.clone(), self.grown_size(id, size)?);
-        let grew = self.run(op, |turn| self.planned(turn, &change))?;
-        let volume = self.volume(id)?;
-        Ok(if grew { Grown::Grew(volume) } else { Grown::AlreadyLarge(volume) })
+        self.change(op, |turn| {
+            let grew = turn.make(&change)?;
+            let volume = self.volume_now(turn, op, id)?;
+            Ok(if grew { Grown::Grew(volume) } else { Grown::AlreadyLarge(volume) })
+        })
     }
 
     fn publish(&self, spec: &PublishSpec) -> Result<Ensured<Attachment>> {
         let (op, key) = (Op::Publish, &spec.source);
         let change = Change::Publish(spec.clone());
         self.change(op, |turn| {
-            let work = self.planned(turn, &change)?;
-            if let Some(work) = &work {
-                turn.carry_out(work)?;
-            }
-            let device = turn.plan(|seen, _| {
-                let object = seen.look(key);
-                Ok(object.and_then(|object| seen.device(&object).cloned()))
-            })?;
-            let device = device.ok_or_else(|| {
+            let made = turn.make(&change)?;
+            let attachment = self.attachment_now(turn, key).ok_or_else(|| {
                 Error::new(ErrorKind::Indeterminate, op, key, "its device vanished at once")
                     .with_remedy("somebody else deactivates volumes here; try again")
             })?;
-            let attachment = attachment(key, &device);
-            Ok(match work {
-                Some(_) => Ensured::Created(attachment),
-                None => Ensured::Unchanged(attachment),
-            })
+            Ok(if made { Ensured::Created(attachment) } else { Ensured::Unchanged(attachment) })
         })
     }
 
     fn unpublish(&self, source: &Source) -> Result<Removed<Attachment>> {
-        let op = Op::Unpublish;
         let change = Change::Unpublish(source.clone());
-        self.change(op, |turn| {
-            let Some(work) = self.planned(turn, &change)? else {
-                return Ok(Removed::WasAbsent);
-            };
-            let was = turn.plan(|seen, _| {
-                let object = seen.look(source);
-                Ok(object.and_then(|object| seen.device(&object).map(|d| attachment(source, d))))
-            })?;
-            turn.carry_out(&work)?;
-            Ok(was.map_or(Removed::WasAbsent, Removed::Removed))
+        self.change(Op::Unpublish, |turn| {
+            let was = self.attachment_now(turn, source);
+            let gone = turn.make(&change)?;
+            Ok(was.filter(|_| gone).map_or(Removed::WasAbsent, Removed::Removed))
         })
     }
 
@@ -248,15 +246,9 @@ impl Pool for GroupPool {
         let op = Op::RemoveVolume;
         let change = Change::RemoveVolume(id.clone());
         self.change(op, |turn| {
-            let Some(work) = self.planned(turn, &change)? else {
-                return Ok(Removed::WasAbsent);
-            };
-            let last = turn.plan(|seen, _| {
-                let object = seen.look(&Source::Volume(id.clone()));
-                Ok(object.and_then(|object| self.volume_info(&object, &turn.live)))
-            })?;
-            turn.carry_out(&work)?;
-            Ok(last.map_or(Removed::WasAbsent, Removed::Removed))
+            let last = self.volume_now(turn, op, id).ok();
+            let gone = turn.make(&change)?;
+            Ok(last.filter(|_| gone).map_or(Removed::WasAbsent, Removed::Removed))
         })
     }
 

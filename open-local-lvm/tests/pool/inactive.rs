@@ -1,7 +1,7 @@
 //! What works in the metadata alone, without a kernel.
 
 use open_local_core::{
-    Backend, Bytes, ErrorKind, FormatToken, Health, Phase, Pool, PoolExt, PublishSpec, VolumeId,
+    Backend, Bytes, ErrorKind, FormatToken, Health, Phase, PoolExt, PublishSpec, VolumeId,
     VolumeSpec,
 };
 
@@ -33,7 +33,7 @@ fn volumes_are_made_grown_and_removed_in_the_metadata_alone() {
     assert_eq!((made.get().size, made.get().requested), (mib(8), mib(5)));
     assert_eq!(made.get().tags, spec.tags);
     assert!(!pool.ensure_volume(&spec).unwrap().changed());
-    let group = lab.group(&["sda", "sdb"]);
+    let group = lab.group();
     let lv = group.logical("ol.v.snapshot-1").unwrap();
     assert!(lv.flags.has("NOAUTOACTIVATE"));
     assert!(pool.grow_volume(&spec.id, mib(60)).unwrap().changed());

@@ -8,5 +8,6 @@
     reason = "tests"
 )]
 
+mod crashes;
 mod inactive;
 mod lab;

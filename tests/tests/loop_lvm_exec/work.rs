@@ -73,7 +73,7 @@ pub(crate) fn group(name: &str, pvs: &[PvView]) -> VolumeGroup {
         profile: None,
         metadata_copies: Some(0),
         physical_volumes: pvs.iter().enumerate().map(|(i, pv)| physical(pv, i)).collect(),
-        logical_volumes: Vec::new(),
+        logical_volumes: Vec::new().into(),
         historical_volumes: Vec::new(),
         unknown: Vec::new(),
     }

@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::SimFiles;
 use super::handle::{Open, SimFile, SimLock};
 use super::machine::Machine;
 use super::tree::{Body, Folder, Key, errno, no_nul};
-use crate::host::{FileIo, FileLock, FileStat, Files, FsSpace, OpenMode};
+use crate::device::DeviceNumber;
+use crate::host::{Access, FileIo, FileLock, FileStat, Files, FsSpace, OpenMode};
 use crate::units::Bytes;
 
 /// The place of a new file, if it may be made.
@@ -38,6 +39,18 @@ impl SimFiles {
                 return Err(errno(libc::EINTR));
             }
             self.opened(machine, key, true)
+        })
+    }
+}
+
+impl SimFiles {
+    fn make_at(&self, path: &Path, body: Body) -> io::Result<()> {
+        self.shared.change(|machine, pass| {
+            let place = free_place(machine, path)?;
+            if pass.applies() {
+                machine.tree.make(place, body)?;
+            }
+            Ok(())
         })
     }
 }
@@ -189,6 +202,34 @@ impl Files for SimFiles {
                 read_only: machine.read_only,
             })
         })
+    }
+
+    fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
+        self.shared.look(|machine| {
+            machine.faults.before_path(path)?;
+            match &machine.tree.node(machine.tree.find(path, false)?)?.body {
+                Body::Link(target) => Ok(target.clone()),
+                _ => Err(errno(libc::EINVAL)),
+            }
+        })
+    }
+
+    fn make_link(&self, target: &Path, path: &Path) -> io::Result<()> {
+        no_nul(target)?;
+        self.make_at(path, Body::Link(target.to_path_buf()))
+    }
+
+    fn make_device_node(
+        &self,
+        path: &Path,
+        number: DeviceNumber,
+        _access: Access,
+    ) -> io::Result<()> {
+        self.make_at(path, Body::Device(number))
+    }
+
+    fn create_dir_for(&self, path: &Path, _access: Access) -> io::Result<()> {
+        self.create_dir(path)
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn FileLock>>> {

@@ -1,30 +1,25 @@
 //! A tree to values.
 
 use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
 
 use open_local_core::Error;
 
 use super::fields::{Fields, Place};
 use super::logical::{HistoricalVolume, LogicalVolume};
 use super::physical::PhysicalVolume;
+use super::read_again::Found;
 use super::read_segment::segments;
 use super::volume_group::{Metadata, Provenance, VolumeGroup};
+use super::volumes::{PvKeys, Shared, Source, Volumes};
 use super::words::AllocationPolicy;
 use crate::format::damage::damaged;
-use crate::format::text::{Section, parse};
+use crate::format::text::Section;
 
 /// What `contents` has to say.
 pub(super) const CONTENTS: &str = "Text Format Volume Group";
 
 impl Metadata {
-    /// Reads a text.
-    ///
-    /// # Errors
-    /// `Corrupt`, with the place, if it is no text or not that of a group.
-    pub fn parse(text: &[u8]) -> Result<Self, Error> {
-        Self::from_tree(parse(text)?)
-    }
-
     /// Reads a tree. Unknown entries are kept in `unknown` fields and come back in
     /// [`Self::to_tree`]. Of a known key that stands twice in a section the last counts and the
     /// others are left out; [`Section::duplicates`] finds them before.
@@ -33,6 +28,11 @@ impl Metadata {
     /// `Corrupt`, with the path of the entry, if one that is needed is missing or has another
     /// form, or if counts in the text disagree with it: lvm2 refuses such a text too.
     pub fn from_tree(tree: Section) -> Result<Self, Error> {
+        Self::from_parts(tree, Vec::new())
+    }
+
+    /// The same of a tree whose volumes were taken apart.
+    pub(super) fn from_parts(tree: Section, apart: Vec<Found<'_>>) -> Result<Self, Error> {
         let mut fields = Fields::new(Place::top("metadata text"), tree);
         let contents = fields.text("contents")?;
         if contents.as_deref() != Some(CONTENTS) {
@@ -52,11 +52,15 @@ impl Metadata {
             return Err(damaged("metadata text", "holds not exactly one group"));
         };
         provenance.unknown = fields.rest();
-        Ok(Self { group: volume_group(name.into_owned(), group)?, provenance })
+        Ok(Self { group: volume_group(name.into_owned(), group, apart)?, provenance })
     }
 }
 
-fn volume_group(name: String, section: Section) -> Result<VolumeGroup, Error> {
+fn volume_group(
+    name: String,
+    section: Section,
+    apart: Vec<Found<'_>>,
+) -> Result<VolumeGroup, Error> {
     let place = Place::top(&name);
     let mut fields = Fields::new(place, section);
     let seqno = fields.small("seqno")?;
@@ -65,11 +69,9 @@ fn volume_group(name: String, section: Section) -> Result<VolumeGroup, Error> {
     let logical = fields.section("logical_volumes").unwrap_or_default();
     let historical = fields.section("historical_logical_volumes").unwrap_or_default();
     let physical_volumes = members(&place.inside("physical_volumes"), physical, physical_volume)?;
-    let keys: HashSet<&str> = physical_volumes.iter().map(|pv| pv.key.as_str()).collect();
-    let logical_volumes =
-        members(&place.inside("logical_volumes"), logical, |place, key, volume| {
-            logical_volume(place, key, volume, &keys)
-        })?;
+    let keys: PvKeys =
+        Arc::new(physical_volumes.iter().map(|pv: &PhysicalVolume| pv.key.clone()).collect());
+    let logical_volumes = volumes(&place.inside("logical_volumes"), logical, apart, &keys)?;
     let historical_volumes =
         members(&place.inside("historical_logical_volumes"), historical, |_, key, volume| {
             Ok(HistoricalVolume { key: key.to_owned(), entries: volume.0 })
@@ -96,6 +98,37 @@ fn volume_group(name: String, section: Section) -> Result<VolumeGroup, Error> {
         unknown: fields.rest(),
         name,
     })
+}
+
+/// Volumes that were taken apart, or else those of the section.
+fn volumes(
+    list: &Place<'_>,
+    section: Section,
+    apart: Vec<Found<'_>>,
+    keys: &PvKeys,
+) -> Result<Volumes, Error> {
+    let physical: HashSet<&str> = keys.iter().map(String::as_str).collect();
+    let in_tree =
+        members(list, section, |place, key, volume| logical_volume(place, key, volume, &physical))?;
+    if apart.is_empty() {
+        return Ok(in_tree.into());
+    }
+    let read = |found| match found {
+        Found::Known(shared) => Ok(shared),
+        Found::New(new) => {
+            let place = list.inside(&new.key);
+            let volume = logical_volume(place, &new.key, new.section, &physical)?;
+            let source = Source {
+                text: new.text.into(),
+                entries: new.entries,
+                keys: PvKeys::clone(keys),
+                indented: OnceLock::new(),
+            };
+            Ok(Shared::read(volume, Some(source)))
+        }
+    };
+    let volumes = apart.into_iter().map(read).collect::<Result<Vec<Shared>, Error>>()?;
+    Ok(volumes.into())
 }
 
 /// The sections of a section; it must hold nothing else.

@@ -4,6 +4,7 @@ use open_local_core::{Bytes, ExtentSize, Extents, Sectors};
 
 use super::logical::{HistoricalVolume, LogicalVolume};
 use super::physical::PhysicalVolume;
+use super::volumes::Volumes;
 use super::words::{AllocationPolicy, Words, flag, status};
 use crate::format::id::LvmId;
 use crate::format::text::{Entry, Value};
@@ -68,7 +69,7 @@ pub struct VolumeGroup {
     /// Physical volumes, in the order of the text.
     pub physical_volumes: Vec<PhysicalVolume>,
     /// Volumes, hidden ones too, in the order of the text.
-    pub logical_volumes: Vec<LogicalVolume>,
+    pub logical_volumes: Volumes,
     /// Removed thin volumes that are remembered.
     pub historical_volumes: Vec<HistoricalVolume>,
     /// Unknown entries.
@@ -96,7 +97,15 @@ impl VolumeGroup {
 
     /// A volume by its name, to be changed.
     pub fn logical_mut(&mut self, name: &str) -> Option<&mut LogicalVolume> {
-        self.logical_volumes.iter_mut().find(|lv| lv.name == name)
+        let at = self.logical_volumes.iter().position(|lv| lv.name == name)?;
+        self.logical_volumes.get_mut(at)
+    }
+
+    /// Whether another version says the same, under whatever sequence number.
+    #[must_use]
+    pub fn is_same_but_for_seqno(&self, other: &Self) -> bool {
+        // Cheap: volumes that were not changed are shared.
+        Self { seqno: self.seqno, ..other.clone() } == *self
     }
 
     /// The extent size, unless it is zero or beyond 64 bits of bytes.

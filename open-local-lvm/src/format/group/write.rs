@@ -1,8 +1,8 @@
 //! Values to a tree, in the order in which lvm2 2.03.16 writes them.
 
-use open_local_core::{Extents, Sectors};
+use open_local_core::{Error, Extents, Sectors};
 
-use super::logical::LogicalVolume;
+use super::logical::{HistoricalVolume, LogicalVolume};
 use super::physical::PhysicalVolume;
 use super::read::CONTENTS;
 use super::segment::{
@@ -10,8 +10,9 @@ use super::segment::{
     ThinSegment,
 };
 use super::volume_group::{Metadata, Provenance, VolumeGroup};
+use super::volumes::Shared;
 use super::words::{AllocationPolicy, Words};
-use crate::format::text::{Entry, Key, Section, Value};
+use crate::format::text::{Entry, Key, Printer, Section, Style, Value};
 
 impl Metadata {
     /// The tree of the text as it stands on devices: the group first.
@@ -32,6 +33,96 @@ impl Metadata {
         tree
     }
 }
+
+impl Metadata {
+    /// The text as it stands on devices, without the zero byte that ends it: [`Self::to_tree`],
+    /// printed. Volumes that were not changed since they were read are written as they were.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what has no form in the text, see [`print`](crate::format::text::print).
+    pub fn to_text(&self) -> Result<Vec<u8>, Error> {
+        let (head, tail, provenance) = self.group_apart();
+        let mut out = Printer::new(Style::Raw, self.expected());
+        self.print_group(&mut out, &head, &tail)?;
+        out.section(&provenance)?;
+        out.finish()
+    }
+
+    /// The text as in backup files: [`Self::to_backup_tree`], printed with tabs.
+    ///
+    /// # Errors
+    /// As [`Self::to_text`].
+    pub fn to_backup_text(&self) -> Result<Vec<u8>, Error> {
+        let (head, tail, provenance) = self.group_apart();
+        let mut out = Printer::new(Style::Indented, self.expected());
+        out.section(&provenance)?;
+        self.print_group(&mut out, &head, &tail)?;
+        out.finish()
+    }
+
+    /// About as many bytes as the text has.
+    fn expected(&self) -> usize {
+        self.group.logical_volumes.len().saturating_mul(512).saturating_add(8192)
+    }
+
+    /// The group before and behind its volumes, and what stands beside it.
+    fn group_apart(&self) -> (Section, Section, Section) {
+        let mut provenance = Section::new();
+        self.provenance.write(&mut provenance);
+        (self.group.head(), self.group.tail(), provenance)
+    }
+
+    fn print_group<'a>(
+        &'a self,
+        out: &mut Printer<'a>,
+        head: &'a Section,
+        tail: &'a Section,
+    ) -> Result<(), Error> {
+        out.open(&self.group.name)?;
+        out.section(head)?;
+        let volumes = self.group.logical_volumes.shared();
+        if !volumes.is_empty() {
+            out.open(VOLUMES)?;
+            volumes.iter().try_for_each(|shared| print_volume(out, shared))?;
+            out.close();
+        }
+        out.section(tail)?;
+        out.close();
+        Ok(())
+    }
+}
+
+fn print_volume(out: &mut Printer<'_>, shared: &Shared) -> Result<(), Error> {
+    let Some(source) = shared.source() else {
+        out.printed(&volume_text(shared, out.style())?);
+        return Ok(());
+    };
+    if out.style() == Style::Raw {
+        out.printed(&source.text);
+        return Ok(());
+    }
+    if let Some(text) = source.indented.get() {
+        out.printed(text);
+        return Ok(());
+    }
+    let text = volume_text(shared, Style::Indented)?;
+    out.printed(source.indented.get_or_init(|| text.into()));
+    Ok(())
+}
+
+/// A volume at its place in a group.
+fn volume_text(shared: &Shared, style: Style) -> Result<Vec<u8>, Error> {
+    let entry = Section(vec![shared.volume().to_entry()]);
+    let mut printer = Printer::inside(style, ["", VOLUMES]);
+    printer.section(&entry)?;
+    let mut text = printer.finish()?;
+    // The end of its last line.
+    text.pop();
+    Ok(text)
+}
+
+/// The section of volumes.
+const VOLUMES: &str = "logical_volumes";
 
 impl Provenance {
     fn write(&self, tree: &mut Section) {
@@ -82,6 +173,17 @@ impl VolumeGroup {
     /// The section of the group, without its name.
     #[must_use]
     pub fn to_section(&self) -> Section {
+        let mut out = self.head();
+        if !self.logical_volumes.is_empty() {
+            let logical = self.logical_volumes.iter().map(LogicalVolume::to_entry);
+            out.push_section(VOLUMES, logical.collect());
+        }
+        out.0.extend(self.tail().0);
+        out
+    }
+
+    /// What stands before the volumes.
+    fn head(&self) -> Section {
         let mut out = Section::new();
         out.push_value("id", self.id.to_string());
         out.push_value("seqno", self.seqno);
@@ -99,18 +201,20 @@ impl VolumeGroup {
         optional(&mut out, "profile", self.profile.clone());
         optional(&mut out, "metadata_copies", self.metadata_copies);
         out.0.extend(self.unknown.iter().cloned());
-        let list = |members: Vec<Entry>| Section(members);
         let physical = self.physical_volumes.iter().map(PhysicalVolume::to_entry);
-        out.push_section("physical_volumes", list(physical.collect()));
-        if !self.logical_volumes.is_empty() {
-            let logical = self.logical_volumes.iter().map(LogicalVolume::to_entry);
-            out.push_section("logical_volumes", list(logical.collect()));
-        }
+        out.push_section("physical_volumes", physical.collect());
+        out
+    }
+
+    /// What stands behind them.
+    fn tail(&self) -> Section {
+        let mut out = Section::new();
         if !self.historical_volumes.is_empty() {
-            let historical = self.historical_volumes.iter();
-            let historical = historical
-                .map(|volume| Entry::section(volume.key.clone(), Section(volume.entries.clone())));
-            out.push_section("historical_logical_volumes", list(historical.collect()));
+            let entry = |volume: &HistoricalVolume| {
+                Entry::section(volume.key.clone(), Section(volume.entries.clone()))
+            };
+            let historical = self.historical_volumes.iter().map(entry);
+            out.push_section("historical_logical_volumes", historical.collect());
         }
         out
     }

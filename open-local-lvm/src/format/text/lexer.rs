@@ -57,8 +57,13 @@ impl<'a> Lexer<'a> {
         damaged(format_args!("metadata text, line {}", lines.saturating_add(1)), message)
     }
 
+    /// What was not read yet.
+    pub(super) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// The first `count` bytes, which are passed.
-    fn pass(&mut self, count: usize) -> &'a [u8] {
+    pub(super) fn pass(&mut self, count: usize) -> &'a [u8] {
         let (passed, rest) = self.rest.split_at_checked(count).unwrap_or((self.rest, &[]));
         self.rest = rest;
         passed
@@ -68,7 +73,7 @@ impl<'a> Lexer<'a> {
         self.rest.iter().position(|byte| !while_is(*byte)).unwrap_or(self.rest.len())
     }
 
-    fn pass_space_and_comments(&mut self) {
+    pub(super) fn pass_space_and_comments(&mut self) {
         loop {
             let spaces = self.length(is_space);
             self.pass(spaces);

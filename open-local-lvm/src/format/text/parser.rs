@@ -20,36 +20,103 @@ pub const MAX_ENTRIES: usize = 4 << 20;
 /// `Corrupt`, with the line, for anything that is no metadata text, is longer than [`MAX_TEXT`],
 /// deeper than [`MAX_DEPTH`] or has more than [`MAX_ENTRIES`] entries.
 pub fn parse(text: &[u8]) -> Result<Section, Error> {
+    parser(text, None)?.document()
+}
+
+/// Reads a text, handing the sections inside of `list`, a section of a section, to `members`.
+///
+/// The tree is that of [`parse`] without those sections.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_apart<'a>(
+    text: &'a [u8],
+    list: &'static str,
+    members: &mut dyn Members<'a>,
+) -> Result<Section, Error> {
+    parser(text, Some(Apart { list, members }))?.document()
+}
+
+/// What takes the sections of a list as they are read.
+pub(crate) trait Members<'a> {
+    /// Asked where a section may begin: a section that is known from before, if `rest` begins with
+    /// its bytes, from its key to its closing brace. It is taken then and passed over.
+    fn known(&mut self, rest: &'a [u8]) -> Option<Known>;
+
+    /// A section that was read.
+    fn read(&mut self, member: Member<'a>);
+
+    /// Such a list begins.
+    fn list(&mut self);
+}
+
+/// A section that need not be read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    pub(crate) bytes: usize,
+    /// Entries and list items in it, with itself.
+    pub(crate) entries: usize,
+}
+
+/// A section of a list.
+#[derive(Debug)]
+pub(crate) struct Member<'a> {
+    pub(crate) key: Key,
+    pub(crate) section: Section,
+    /// From its key to its closing brace.
+    pub(crate) text: &'a [u8],
+    /// Entries and list items in it, with itself.
+    pub(crate) entries: usize,
+}
+
+fn parser<'a, 'm>(text: &'a [u8], apart: Option<Apart<'a, 'm>>) -> Result<Parser<'a, 'm>, Error> {
     let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
     let text = text.get(..end).unwrap_or_default();
     if text.len() > MAX_TEXT {
         let message = format!("{} bytes long; the limit is {MAX_TEXT}", text.len());
         return Err(damaged("metadata text", message));
     }
-    Parser { lexer: Lexer::new(text), entries: 0 }.document()
+    Ok(Parser { lexer: Lexer::new(text), entries: 0, open: Vec::new(), apart })
 }
 
-struct Parser<'a> {
+struct Apart<'a, 'm> {
+    list: &'static str,
+    members: &'m mut dyn Members<'a>,
+}
+
+/// A section that is being read, and what it is in.
+struct Open<'a> {
+    key: Key,
+    outer: Section,
+    /// The text from its key on, and the entries before it.
+    from: (&'a [u8], usize),
+}
+
+struct Parser<'a, 'm> {
     lexer: Lexer<'a>,
     entries: usize,
+    /// Sections are kept on a stack of our own, so that depth can't exhaust the thread's.
+    open: Vec<Open<'a>>,
+    apart: Option<Apart<'a, 'm>>,
 }
 
-impl Parser<'_> {
-    /// Sections are kept on a stack of our own, so that depth can't exhaust the thread's.
+impl<'a> Parser<'a, '_> {
     fn document(mut self) -> Result<Section, Error> {
-        let mut open: Vec<(Key, Section)> = Vec::new();
         let mut current = Section::new();
         loop {
+            self.pass_known()?;
+            let from = (self.lexer.rest(), self.entries);
             match self.lexer.next(Due::Key)? {
                 Token::Key(key) => match self.lexer.next(Due::Value)? {
                     Token::Equals => {
                         let value = self.value()?;
-                        self.count()?;
+                        self.count(1)?;
                         current.0.push(Entry { key, item: Item::Value(value) });
                     }
-                    Token::OpenSection if open.len() < MAX_DEPTH => {
-                        self.count()?;
-                        open.push((key, std::mem::take(&mut current)));
+                    Token::OpenSection if self.open.len() < MAX_DEPTH => {
+                        self.count(1)?;
+                        self.open.push(Open { key, outer: std::mem::take(&mut current), from });
+                        self.note_list();
                     }
                     Token::OpenSection => {
                         let message = format!("more than {MAX_DEPTH} sections inside each other");
@@ -58,15 +125,63 @@ impl Parser<'_> {
                     other => return Err(self.unexpected("= or { after a key", &other)),
                 },
                 Token::CloseSection => {
-                    let Some((key, outer)) = open.pop() else {
+                    let Some(open) = self.open.pop() else {
                         return Err(self.lexer.error("a } without its {"));
                     };
-                    let section = std::mem::replace(&mut current, outer);
-                    current.0.push(Entry { key, item: Item::Section(section) });
+                    let section = std::mem::replace(&mut current, open.outer);
+                    self.close(&mut current, open.key, section, open.from);
                 }
-                Token::End if open.is_empty() => return Ok(current),
+                Token::End if self.open.is_empty() => return Ok(current),
                 other => return Err(self.unexpected("a key or }", &other)),
             }
+        }
+    }
+
+    /// Whether what begins here is in the list whose sections are taken apart.
+    fn in_list(&self) -> bool {
+        let list = self.apart.as_ref().map(|apart| apart.list);
+        matches!(self.open.as_slice(), [_, open] if Some(&*open.key) == list)
+    }
+
+    fn note_list(&mut self) {
+        if self.in_list()
+            && let Some(apart) = &mut self.apart
+        {
+            apart.members.list();
+        }
+    }
+
+    fn pass_known(&mut self) -> Result<(), Error> {
+        self.lexer.pass_space_and_comments();
+        if !self.in_list() {
+            return Ok(());
+        }
+        while let Some(apart) = &mut self.apart
+            && let Some(known) = apart.members.known(self.lexer.rest())
+        {
+            self.count(known.entries)?;
+            self.lexer.pass(known.bytes);
+            self.lexer.pass_space_and_comments();
+        }
+        Ok(())
+    }
+
+    fn close(
+        &mut self,
+        outer: &mut Section,
+        key: Key,
+        section: Section,
+        (from, before): (&'a [u8], usize),
+    ) {
+        if self.in_list()
+            && let Some(apart) = &mut self.apart
+        {
+            let length = from.len().saturating_sub(self.lexer.rest().len());
+            let text = from.get(..length).unwrap_or_default();
+            let entries = self.entries.saturating_sub(before);
+            apart.members.read(Member { key, section, text, entries });
+        } else {
+            outer.0.push(Entry { key, item: Item::Section(section) });
         }
     }
 
@@ -85,7 +200,7 @@ impl Parser<'_> {
         loop {
             match self.lexer.next(Due::Value)? {
                 Token::Value(value) => {
-                    self.count()?;
+                    self.count(1)?;
                     items.push(value);
                     after_item = true;
                 }
@@ -96,8 +211,8 @@ impl Parser<'_> {
         }
     }
 
-    fn count(&mut self) -> Result<(), Error> {
-        self.entries = self.entries.saturating_add(1);
+    fn count(&mut self, more: usize) -> Result<(), Error> {
+        self.entries = self.entries.saturating_add(more);
         if self.entries > MAX_ENTRIES {
             return Err(self.lexer.error(format!("more than {MAX_ENTRIES} entries")));
         }

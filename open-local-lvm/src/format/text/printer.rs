@@ -24,50 +24,96 @@ pub enum Style {
 /// key, a list in a list, more than [`MAX_DEPTH`] sections inside each other, or a text of more
 /// than [`MAX_TEXT`] bytes.
 pub fn print(tree: &Section, style: Style) -> Result<Vec<u8>, Error> {
-    let mut printer = Printer { out: Vec::new(), style, path: Vec::new() };
+    let mut printer = Printer::new(style, 0);
     printer.section(tree)?;
-    if printer.out.len() > MAX_TEXT {
-        let message = format!("{} bytes long; the limit is {MAX_TEXT}", printer.out.len());
-        return Err(unprintable("metadata text", message));
-    }
-    Ok(printer.out)
+    printer.finish()
 }
 
-struct Printer<'a> {
+/// Writes a text piece by piece.
+#[derive(Debug)]
+pub(crate) struct Printer<'a> {
     out: Vec<u8>,
     style: Style,
     path: Vec<&'a str>,
 }
 
 impl<'a> Printer<'a> {
-    fn error(&self, entry: &Entry, message: &str) -> Error {
-        unprintable(format_args!("{}/{}", self.path.join("/"), entry.key), message)
+    /// With room for so many bytes.
+    pub(crate) fn new(style: Style, bytes: usize) -> Self {
+        Self { out: Vec::with_capacity(bytes), style, path: Vec::new() }
     }
 
-    fn section(&mut self, section: &'a Section) -> Result<(), Error> {
-        for entry in section.entries() {
-            self.indent();
-            self.key(entry)?;
-            match &entry.item {
-                Item::Value(value) => {
-                    self.out.extend_from_slice(b" = ");
-                    self.value(entry, value)?;
-                }
-                Item::Section(_) if self.path.len() >= MAX_DEPTH => {
-                    return Err(self.error(entry, "too many sections inside each other"));
-                }
-                Item::Section(inner) => {
-                    self.out.extend_from_slice(b" {\n");
-                    self.path.push(&entry.key);
-                    self.section(inner)?;
-                    self.path.pop();
-                    self.indent();
-                    self.out.push(b'}');
-                }
+    /// For what stands inside of these sections.
+    pub(crate) fn inside(style: Style, path: [&'a str; 2]) -> Self {
+        Self { out: Vec::new(), style, path: path.to_vec() }
+    }
+
+    pub(crate) const fn style(&self) -> Style {
+        self.style
+    }
+
+    /// The text.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if it is longer than [`MAX_TEXT`].
+    pub(crate) fn finish(self) -> Result<Vec<u8>, Error> {
+        if self.out.len() > MAX_TEXT {
+            let message = format!("{} bytes long; the limit is {MAX_TEXT}", self.out.len());
+            return Err(unprintable("metadata text", message));
+        }
+        Ok(self.out)
+    }
+
+    fn error(&self, key: &str, message: &str) -> Error {
+        unprintable(format_args!("{}/{key}", self.path.join("/")), message)
+    }
+
+    /// All entries of a section.
+    pub(crate) fn section(&mut self, section: &'a Section) -> Result<(), Error> {
+        section.entries().iter().try_for_each(|entry| self.entry(entry))
+    }
+
+    fn entry(&mut self, entry: &'a Entry) -> Result<(), Error> {
+        match &entry.item {
+            Item::Value(value) => {
+                self.indent();
+                self.key(&entry.key)?;
+                self.out.extend_from_slice(b" = ");
+                self.value(entry, value)?;
+                self.out.push(b'\n');
             }
-            self.out.push(b'\n');
+            Item::Section(inner) => {
+                self.open(&entry.key)?;
+                self.section(inner)?;
+                self.close();
+            }
         }
         Ok(())
+    }
+
+    /// Begins a section.
+    pub(crate) fn open(&mut self, key: &'a str) -> Result<(), Error> {
+        self.indent();
+        self.key(key)?;
+        if self.path.len() >= MAX_DEPTH {
+            return Err(self.error(key, "too many sections inside each other"));
+        }
+        self.out.extend_from_slice(b" {\n");
+        self.path.push(key);
+        Ok(())
+    }
+
+    /// Ends the section that was begun last.
+    pub(crate) fn close(&mut self) {
+        self.path.pop();
+        self.indent();
+        self.out.extend_from_slice(b"}\n");
+    }
+
+    /// An entry that was printed before, without the end of its last line.
+    pub(crate) fn printed(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+        self.out.push(b'\n');
     }
 
     fn indent(&mut self) {
@@ -76,15 +122,15 @@ impl<'a> Printer<'a> {
         }
     }
 
-    fn key(&mut self, entry: &Entry) -> Result<(), Error> {
-        if entry.key.is_empty() || entry.key.contains('\0') {
-            return Err(self.error(entry, "a key must not be empty or hold a zero byte"));
+    fn key(&mut self, key: &str) -> Result<(), Error> {
+        if key.is_empty() || key.contains('\0') {
+            return Err(self.error(key, "a key must not be empty or hold a zero byte"));
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_+.-/".contains(&byte);
-        if entry.key.bytes().all(plain) {
-            self.out.extend_from_slice(entry.key.as_bytes());
+        if key.bytes().all(plain) {
+            self.out.extend_from_slice(key.as_bytes());
         } else {
-            self.quoted(entry.key.as_bytes());
+            self.quoted(key.as_bytes());
         }
         Ok(())
     }
@@ -116,10 +162,10 @@ impl<'a> Printer<'a> {
             }
             Value::Text(text) => text.as_bytes(),
             Value::Bytes(bytes) => bytes.as_bytes(),
-            Value::List(_) => return Err(self.error(entry, "a list must not hold a list")),
+            Value::List(_) => return Err(self.error(&entry.key, "a list must not hold a list")),
         };
         if bytes.contains(&0) {
-            return Err(self.error(entry, "a string must not hold a zero byte"));
+            return Err(self.error(&entry.key, "a string must not hold a zero byte"));
         }
         self.quoted(bytes);
         Ok(())

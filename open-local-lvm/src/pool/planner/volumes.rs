@@ -176,11 +176,10 @@ pub(in crate::pool) fn grow(
     }
     seen.room.require(op, key, size.saturating_sub(object.size))?;
     let mut draft = Draft::new(op, key, facts, seen.metadata);
-    let growth = Growth::new(&object.name, Size::AtLeast(size));
-    draft.apply(&[match object.thin {
-        Some(_) => super::thin::growth(&object.name, size),
-        None => Operation::Extend(growth),
-    }])?;
+    if object.thin.is_some() {
+        seen.ready_pool(op, key)?;
+    }
+    draft.apply(&[Operation::Extend(Growth::new(&object.name, Size::AtLeast(size)))])?;
     draft.commit("extend volume");
     if device.is_some() {
         draft.push(reload);

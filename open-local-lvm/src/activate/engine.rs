@@ -1,0 +1,363 @@
+//! Activating and deactivating volumes of a group.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use open_local_core::host::Host;
+use open_local_core::{DeviceNumber, Error, ErrorKind, Op, Result};
+
+use super::execute::Executor;
+use super::names::{Layer, VolumeUuid};
+use super::observe::{self, Observed};
+use super::plan::{self, Around};
+use super::removal::{self, Which};
+use super::settings::{ActivateOptions, PoolCheck, UdevMode};
+use super::steps::Step;
+use super::tree::{Goal, WantedDevice, device_tree, layers_of, subject};
+use super::{openers, sweep};
+use crate::dm::DeviceMapper;
+use crate::format::group::VolumeGroup;
+use crate::format::id::LvmId;
+
+/// Where the physical volumes of a group are: device numbers by UUID.
+pub type PhysicalDevices = BTreeMap<LvmId, DeviceNumber>;
+
+/// Steps that were planned, in order; none if everything is as it is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ActivationPlan {
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+impl ActivationPlan {
+    /// Whether the kernel's devices are as they are to be. Nodes and links may still be missing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.steps.iter().any(Step::changes_device)
+    }
+}
+
+impl fmt::Display for ActivationPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, step) in self.steps.iter().enumerate() {
+            writeln!(f, "{}. {step}", number.saturating_add(1))?;
+        }
+        Ok(())
+    }
+}
+
+/// A volume that is active.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ActiveDevice {
+    /// The volume's name.
+    pub volume: String,
+    /// The name of its device.
+    pub name: String,
+    /// The UUID of its device.
+    pub uuid: VolumeUuid,
+    /// The number of its device.
+    pub number: DeviceNumber,
+    /// The kernel's own node, `/dev/dm-N`: there before any link.
+    pub node: PathBuf,
+    /// Its link in the group's folder, where it has one; udev may still be about to make it.
+    pub link: Option<PathBuf>,
+    /// Whether it refuses writes.
+    pub read_only: bool,
+}
+
+/// What an activation did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Activated {
+    /// The volumes that were asked for.
+    pub devices: Vec<ActiveDevice>,
+    /// Whether a device of the kernel was made or changed.
+    pub changed: bool,
+    /// What a person should know: paths that are somebody else's, a udev that did not answer.
+    pub warnings: Vec<String>,
+}
+
+/// What a deactivation did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deactivated {
+    /// Names of the devices that were removed, in order.
+    pub removed: Vec<String>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
+/// Makes the kernel's devices what the metadata of a group says.
+///
+/// Every call is made under the group's lock, which the caller holds, with metadata that was
+/// committed before: then nothing waits for a lock or writes to a disk while a device is suspended,
+/// and after a kill the same call goes on where the other was.
+///
+/// A volume that grew is activated again: its device gets the larger table, and no other device
+/// of its pool is disturbed.
+#[derive(Debug, Clone)]
+pub struct Activator {
+    host: Host,
+    dm: Arc<dyn DeviceMapper>,
+    options: ActivateOptions,
+}
+
+impl Activator {
+    /// Over a machine and its device-mapper.
+    #[must_use]
+    pub fn new(host: Host, dm: Arc<dyn DeviceMapper>, options: ActivateOptions) -> Self {
+        Self { host, dm, options }
+    }
+
+    /// The options.
+    #[must_use]
+    pub const fn options(&self) -> &ActivateOptions {
+        &self.options
+    }
+
+    /// The kernel's device-mapper.
+    #[must_use]
+    pub fn device_mapper(&self) -> &Arc<dyn DeviceMapper> {
+        &self.dm
+    }
+
+    /// The steps that activate volumes; nothing is changed.
+    ///
+    /// # Errors
+    /// As [`Self::activate`], but for what only shows on the way.
+    pub fn plan(
+        &self,
+        group: &VolumeGroup,
+        devices: &PhysicalDevices,
+        goals: &[Goal<'_>],
+    ) -> Result<ActivationPlan> {
+        let (tree, observed) = self.look(group, devices, goals)?;
+        let steps = plan::activation(&tree, &observed, self.around())?;
+        Ok(ActivationPlan { steps })
+    }
+
+    /// Activates volumes, with all they need and nothing else.
+    ///
+    /// # Errors
+    /// As [`device_tree`]; `Conflict` if a name is taken by another device, or an active device
+    /// maps its sectors elsewhere than the metadata says; `Refused` for a thin pool that failed,
+    /// needs a check, is read-only or is at another transaction than the metadata; those of
+    /// [`DeviceMapper`]. What a failed call made is removed again.
+    ///
+    /// # Idempotency
+    /// What is active with the right table stays as it is; what a cut call left is finished.
+    pub fn activate(
+        &self,
+        group: &VolumeGroup,
+        devices: &PhysicalDevices,
+        goals: &[Goal<'_>],
+    ) -> Result<Activated> {
+        let (tree, observed) = self.look(group, devices, goals)?;
+        let steps = plan::activation(&tree, &observed, self.around())?;
+        let changed = steps.iter().any(Step::changes_device);
+        let mut run = self.executor(&group.name, Op::Publish, &observed);
+        run.run(&steps)?;
+        let active = tree.iter().filter(|device| is_asked_for(device));
+        let active = active.filter_map(|device| self.active(group, device, &run.numbers));
+        Ok(Activated { devices: active.collect(), changed, warnings: run.warnings })
+    }
+
+    /// The steps that deactivate volumes; nothing is changed.
+    ///
+    /// # Errors
+    /// As [`Self::deactivate`].
+    pub fn plan_deactivation(
+        &self,
+        group: &VolumeGroup,
+        volumes: &[&str],
+    ) -> Result<ActivationPlan> {
+        Ok(ActivationPlan { steps: self.look_for_removal(group, volumes)?.1 })
+    }
+
+    /// Deactivates volumes. Layers that no active volume needs any more go with them: a thin pool
+    /// stays only if it was activated itself or another of its volumes is active.
+    ///
+    /// # Errors
+    /// `NotFound` for a volume that is not in the group; `Busy` naming who uses a device; then
+    /// nothing was removed. `Unsupported` for devices of types that are not handled here.
+    ///
+    /// # Idempotency
+    /// What is not active stays so.
+    pub fn deactivate(&self, group: &VolumeGroup, volumes: &[&str]) -> Result<Deactivated> {
+        let (observed, steps) = self.look_for_removal(group, volumes)?;
+        self.remove(&group.name, &observed, &steps)
+    }
+
+    /// The steps that deactivate all of a group; nothing is changed.
+    ///
+    /// # Errors
+    /// As [`Self::deactivate_all`].
+    pub fn plan_deactivation_of_all(&self, group: &VolumeGroup) -> Result<ActivationPlan> {
+        let observed = observe::of_group(self.dm.as_ref(), &group.id)?;
+        let steps = self.removal(Which::All, &observed)?;
+        Ok(ActivationPlan { steps })
+    }
+
+    /// Deactivates every volume of a group, also one the metadata no longer knows.
+    ///
+    /// # Errors
+    /// As [`Self::deactivate`].
+    ///
+    /// # Idempotency
+    /// As [`Self::deactivate`].
+    pub fn deactivate_all(&self, group: &VolumeGroup) -> Result<Deactivated> {
+        let observed = observe::of_group(self.dm.as_ref(), &group.id)?;
+        let steps = self.removal(Which::All, &observed)?;
+        self.remove(&group.name, &observed, &steps)
+    }
+
+    /// Lets go on what a kill left suspended, and forgets tables that were loaded and never put in
+    /// force, in one group. Done at start, under the group's lock: nobody who works on the group
+    /// holds anything suspended then.
+    ///
+    /// # Errors
+    /// Those of [`DeviceMapper`].
+    ///
+    /// # Idempotency
+    /// Where nothing is suspended, nothing is done.
+    pub fn sweep(&self, group: &VolumeGroup, devices: &PhysicalDevices) -> Result<sweep::Swept> {
+        let observed = observe::of_group(self.dm.as_ref(), &group.id)?;
+        let found = sweep::plan(group, devices, &self.options.tree, &observed);
+        let mut run = self.executor(&group.name, Op::Recover, &observed);
+        run.run(&found.steps)?;
+        Ok(sweep::Swept { report: found.report, warnings: run.warnings })
+    }
+
+    fn around(&self) -> Around {
+        Around {
+            // Where udev is waited for and does not answer, they are made after all.
+            links: self.options.udev != UdevMode::Later,
+            check_pools: self.options.pool_check != PoolCheck::Skip,
+        }
+    }
+
+    fn executor<'a>(&'a self, group: &'a str, op: Op, observed: &Observed) -> Executor<'a> {
+        let (udev, check) = (self.options.udev, &self.options.pool_check);
+        let mut run = Executor::new(&self.host, self.dm.as_ref(), group, op, udev, check);
+        let numbers = observed.devices.iter().map(|(uuid, seen)| (uuid.clone(), seen.info.number));
+        run.numbers = numbers.collect();
+        run
+    }
+
+    fn look(
+        &self,
+        group: &VolumeGroup,
+        devices: &PhysicalDevices,
+        goals: &[Goal<'_>],
+    ) -> Result<(Vec<WantedDevice>, Observed)> {
+        let options = &self.options.tree;
+        let tree = device_tree(group, devices, goals, options)?;
+        let observed = observe::of_tree(self.dm.as_ref(), &tree)?;
+        let shown = plan::shown_pools(&tree, &observed);
+        if shown.is_empty() {
+            return Ok((tree, observed));
+        }
+        // Pools that users saw before their first volume came: they are to see them on.
+        let names = group.logical_volumes.iter().filter(|lv| shown.contains(&lv.id));
+        let mut goals = goals.to_vec();
+        goals.extend(names.map(|lv| Goal::Volume(&lv.name)));
+        let tree = device_tree(group, devices, &goals, options)?;
+        let observed = observe::of_tree(self.dm.as_ref(), &tree)?;
+        Ok((tree, observed))
+    }
+
+    fn active(
+        &self,
+        group: &VolumeGroup,
+        device: &WantedDevice,
+        numbers: &BTreeMap<VolumeUuid, DeviceNumber>,
+    ) -> Option<ActiveDevice> {
+        let number = *numbers.get(&device.uuid)?;
+        let lv = group.logical_volumes.iter().find(|lv| lv.id == device.uuid.volume)?;
+        let dev = &self.host.roots.dev;
+        Some(ActiveDevice {
+            volume: lv.name.clone(),
+            name: device.name.clone(),
+            uuid: device.uuid.clone(),
+            number,
+            node: dev.join(format!("dm-{}", number.minor())),
+            link: device.link.as_ref().map(|link| dev.join(&group.name).join(link)),
+            read_only: device.read_only,
+        })
+    }
+
+    fn look_for_removal(
+        &self,
+        group: &VolumeGroup,
+        volumes: &[&str],
+    ) -> Result<(Observed, Vec<Step>)> {
+        let mut uuids = Vec::new();
+        for name in volumes {
+            let lv = group.logical(name).ok_or_else(|| {
+                let message = "there is no such volume in the group";
+                Error::new(ErrorKind::NotFound, Op::Unpublish, subject(group, name), message)
+            })?;
+            uuids.push(VolumeUuid::new(group.id, lv.id, Layer::Public));
+        }
+        // What a cut activation left below a volume that never came is not below anything.
+        let layers: Vec<_> = volumes.iter().flat_map(|name| layers_of(group, name)).collect();
+        let which = Which::Volumes { volumes: &uuids, layers: &layers };
+        let observed = observe::of_volumes(self.dm.as_ref(), &uuids, &layers)?;
+        let steps = match self.removal(which, &observed) {
+            Err(error) if error.kind() == ErrorKind::Busy => {
+                // Once more with all of the group in sight, so that the error can name them.
+                let observed = observe::of_group(self.dm.as_ref(), &group.id)?;
+                let steps = self.removal(which, &observed)?;
+                return Ok((observed, steps));
+            }
+            other => other?,
+        };
+        let steps = self.with_traces(group, volumes, &observed, steps);
+        Ok((observed, steps))
+    }
+
+    fn removal(&self, which: Which<'_>, observed: &Observed) -> Result<Vec<Step>> {
+        let openers = |number| openers::of(&self.host, number);
+        removal::deactivation(which, observed, &openers, self.around().links)
+    }
+
+    /// A call that was cut between a device and its node left a node: it goes too.
+    fn with_traces(
+        &self,
+        group: &VolumeGroup,
+        volumes: &[&str],
+        observed: &Observed,
+        mut steps: Vec<Step>,
+    ) -> Vec<Step> {
+        if !self.around().links {
+            return steps;
+        }
+        let names: Vec<&str> =
+            observed.devices.values().map(|seen| seen.info.name.as_str()).collect();
+        let traces = removal::traces(group, volumes);
+        let traces = traces.into_iter().filter(|step| match step {
+            Step::Unlink { name, .. } => !names.contains(&name.as_str()),
+            _ => false,
+        });
+        steps.extend(traces);
+        steps
+    }
+
+    fn remove(&self, group: &str, observed: &Observed, steps: &[Step]) -> Result<Deactivated> {
+        let mut run = self.executor(group, Op::Unpublish, observed);
+        run.run(steps)?;
+        let removed = steps.iter().filter_map(|step| match step {
+            Step::Remove { name, .. } => Some(name.clone()),
+            _ => None,
+        });
+        Ok(Deactivated { removed: removed.collect(), warnings: run.warnings })
+    }
+}
+
+/// Whether a device is what users see of a volume.
+fn is_asked_for(device: &WantedDevice) -> bool {
+    matches!(device.uuid.layer, Layer::Public | Layer::PoolCover) || device.other_name.is_some()
+}

@@ -1,0 +1,247 @@
+//! Texts to values, without reading volumes again that are known.
+
+use std::collections::HashMap;
+
+use open_local_core::Error;
+
+use super::volume_group::Metadata;
+use super::volumes::{PvKeys, Shared};
+use crate::format::text::{self, Member, Members, Section, parse};
+
+/// What holds the volumes.
+const LIST: &str = "logical_volumes";
+/// Known volumes that are looked at one by one before the name is looked up.
+const NEAR: usize = 4;
+
+/// A volume of a text.
+#[derive(Debug)]
+pub(super) enum Found<'t> {
+    Known(Shared),
+    New(Member<'t>),
+}
+
+impl Metadata {
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// `Corrupt`, with the place, if it is no text or not that of a group.
+    pub fn parse(text: &[u8]) -> Result<Self, Error> {
+        Self::read(text, &[])
+    }
+
+    /// Reads a text that has much in common with one that was read before.
+    ///
+    /// The answer is that of [`Self::parse`]. Volumes whose bytes are those they were read from
+    /// for `known` are shared with it and not read again.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_again(text: &[u8], known: &Self) -> Result<Self, Error> {
+        let keys = || known.group.physical_volumes.iter().map(|pv| &pv.key);
+        let mut good: Option<&PvKeys> = None;
+        let mut shared = Vec::with_capacity(known.group.logical_volumes.len());
+        for volume in known.group.logical_volumes.shared() {
+            let Some(source) = volume.source() else {
+                continue;
+            };
+            // What was read beside other physical volumes may mean something else beside these.
+            if good.is_some_and(|good| PvKeys::ptr_eq(good, &source.keys)) {
+                shared.push(volume);
+            } else if keys().eq(source.keys.iter()) {
+                good = Some(&source.keys);
+                shared.push(volume);
+            }
+        }
+        Self::read(text, &shared)
+    }
+
+    fn read(text: &[u8], known: &[&Shared]) -> Result<Self, Error> {
+        let mut volumes = Apart { known, next: 0, by_name: None, found: Vec::new(), lists: 0 };
+        let tree = text::parse_apart(text, LIST, &mut volumes)?;
+        let own = volumes.lists <= 1 && fits(&tree, known);
+        if own { Self::from_parts(tree, volumes.found) } else { Self::from_tree(parse(text)?) }
+    }
+}
+
+/// Whether the tree has the physical volumes beside which volumes are known, and one group: else
+/// the sections that were taken apart may not be its volumes.
+fn fits(tree: &Section, known: &[&Shared]) -> bool {
+    let mut groups = tree.sections();
+    let (Some((_, group)), None) = (groups.next(), groups.next()) else {
+        return false;
+    };
+    let Some(keys) = known.first().and_then(|shared| shared.source()).map(|s| &s.keys) else {
+        return true;
+    };
+    let physical = group.section("physical_volumes");
+    physical.into_iter().flat_map(Section::sections).map(|(key, _)| key).eq(keys.iter())
+}
+
+struct Apart<'k, 't> {
+    known: &'k [&'k Shared],
+    /// The known volume that is likely to come next.
+    next: usize,
+    by_name: Option<HashMap<&'k [u8], usize>>,
+    found: Vec<Found<'t>>,
+    lists: usize,
+}
+
+impl<'k> Apart<'k, '_> {
+    /// The known volume whose bytes `rest` begins with.
+    fn at(&mut self, rest: &[u8]) -> Option<&'k Shared> {
+        if self.known.is_empty() {
+            return None;
+        }
+        let begins =
+            |shared: &Shared| shared.source().is_some_and(|source| rest.starts_with(&source.text));
+        let known = self.known;
+        let near = known.iter().enumerate().skip(self.next).take(NEAR);
+        let near = near.into_iter().find(|(_, shared)| begins(shared));
+        if let Some((at, shared)) = near {
+            self.next = at.saturating_add(1);
+            return Some(shared);
+        }
+        let end = rest.iter().position(|byte| byte.is_ascii_whitespace() || *byte == b'{')?;
+        let name = rest.get(..end)?;
+        let by_name = self.by_name.get_or_insert_with(|| {
+            let name = |shared: &&'k Shared| shared.volume().name.as_bytes();
+            known.iter().map(name).zip(0..).collect()
+        });
+        let at = *by_name.get(name)?;
+        // Changed, if it is not the same: those behind it come next all the same.
+        self.next = at.saturating_add(1);
+        known.get(at).copied().filter(|shared| begins(shared))
+    }
+}
+
+impl<'t> Members<'t> for Apart<'_, 't> {
+    fn known(&mut self, rest: &'t [u8]) -> Option<text::Known> {
+        let shared = self.at(rest)?;
+        let source = shared.source()?;
+        self.found.push(Found::Known(shared.clone()));
+        Some(text::Known { bytes: source.text.len(), entries: source.entries })
+    }
+
+    fn read(&mut self, member: Member<'t>) {
+        self.found.push(Found::New(member));
+    }
+
+    fn list(&mut self) {
+        self.lists = self.lists.saturating_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::format::group::tests::GROUP;
+
+    const TEXTS: [&str; 4] = [
+        GROUP,
+        include_str!("../../../tests/fixtures/carried.vg"),
+        include_str!("../../../tests/fixtures/moving.vg"),
+        include_str!("../../../tests/fixtures/odd.vg"),
+    ];
+
+    /// The reader that knows nothing.
+    fn plainly(text: &[u8]) -> Result<Metadata, String> {
+        parse(text).and_then(Metadata::from_tree).map_err(|error| error.to_string())
+    }
+
+    fn again(text: &[u8], known: &Metadata) -> Result<Metadata, String> {
+        Metadata::parse_again(text, known).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_the_same_is_shared_and_what_changed_is_read() {
+        let known = Metadata::parse(GROUP.as_bytes()).unwrap();
+        let text = GROUP.replacen("device_id = 1", "device_id = 7", 1);
+        let read = again(text.as_bytes(), &known).unwrap();
+        assert_eq!(Ok(&read), plainly(text.as_bytes()).as_ref());
+        let (before, now) = known.group.logical_volumes.apart(&read.group.logical_volumes);
+        assert_eq!((before.len(), now.len()), (1, 1));
+        assert_eq!((before[0].name.as_str(), now[0].name.as_str()), ("t1", "t1"));
+    }
+
+    #[test]
+    fn a_name_that_means_something_else_now_is_read_again() {
+        // What was a physical volume is a volume of that name now.
+        let known = Metadata::parse(GROUP.as_bytes()).unwrap();
+        let text = GROUP.replacen("pv0 {", "pv9 {", 1);
+        assert_ne!(text, GROUP);
+        assert_eq!(again(text.as_bytes(), &known), plainly(text.as_bytes()));
+        // The same where somebody renamed it in memory.
+        let mut renamed = known.clone();
+        renamed.group.physical_volumes[0].key = "pv9".to_owned();
+        assert_eq!(again(text.as_bytes(), &renamed), plainly(text.as_bytes()));
+        assert_eq!(again(GROUP.as_bytes(), &renamed), plainly(GROUP.as_bytes()));
+    }
+
+    #[test]
+    fn a_changed_volume_is_printed_anew_and_others_as_they_were() {
+        let text = GROUP.replacen("\nt1 {", "\nt1 { # a remark\n", 1);
+        let mut metadata = Metadata::parse(text.as_bytes()).unwrap();
+        let printed = |metadata: &Metadata| String::from_utf8(metadata.to_text().unwrap()).unwrap();
+        assert!(printed(&metadata).contains("# a remark"));
+        metadata.group.logical_mut("t1").unwrap().tags.push("x".to_owned());
+        assert!(!printed(&metadata).contains("# a remark"));
+        assert_eq!(Metadata::parse(printed(&metadata).as_bytes()).unwrap(), metadata);
+        let backup = metadata.to_backup_text().unwrap();
+        let tree = metadata.to_backup_tree();
+        assert_eq!(backup, text::print(&tree, text::Style::Indented).unwrap());
+        assert_eq!(metadata.to_backup_text().unwrap(), backup, "also the second time");
+    }
+
+    fn edit() -> impl Strategy<Value = (prop::sample::Index, prop::sample::Index, usize, String)> {
+        let piece = prop_oneof![
+            Just(String::new()),
+            Just("}".to_owned()),
+            Just("{".to_owned()),
+            Just("\"".to_owned()),
+            Just("# ".to_owned()),
+            Just("logical_volumes {\n}\n".to_owned()),
+            Just("logical_volumes = 1\n".to_owned()),
+            Just("\nid = \"LoOXH7-iSM0-yIzk-2SL7-7LyV-SsQz-iEqlOd\"\n".to_owned()),
+            "[a-z0-9 ={}\"\\[\\]\n]{0,8}",
+        ];
+        (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0usize..40, piece)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn the_answer_is_that_of_the_reader_that_knows_nothing(
+            which in 0usize..4,
+            known in 0usize..4,
+            forget in any::<prop::sample::Index>(),
+            edits in proptest::collection::vec(edit(), 0..4),
+        ) {
+            let mut known = Metadata::parse(TEXTS[known].as_bytes()).unwrap();
+            let count = known.group.logical_volumes.len();
+            known.group.logical_volumes[forget.index(count)].tags.clear();
+            let mut text = TEXTS[which].as_bytes().to_vec();
+            for (from, to, cut, piece) in edits {
+                // Cuts a little and moves or adds a piece.
+                let from = from.index(text.len());
+                let end = (from + cut).min(text.len());
+                let moved: Vec<u8> = text.drain(from..end).collect();
+                let at = to.index(text.len() + 1);
+                text.splice(at..at, piece.into_bytes());
+                if cut % 2 == 0 {
+                    let at = to.index(text.len() + 1);
+                    text.splice(at..at, moved);
+                }
+            }
+            let read = again(&text, &known);
+            prop_assert_eq!(&read, &plainly(&text));
+            if let Ok(read) = read {
+                let printed = read.to_text().unwrap();
+                prop_assert_eq!(&plainly(&printed).unwrap(), &read);
+                prop_assert_eq!(&again(&printed, &read).unwrap(), &read);
+            }
+        }
+    }
+}
