@@ -60,7 +60,7 @@ impl Object {
 }
 
 /// The id something is listed under while it is erased.
-fn erasing_id(uuid: &LvmId) -> VolumeId {
+pub(crate) fn erasing_id(uuid: &LvmId) -> VolumeId {
     let mut bytes = [0u8; 16];
     for (n, byte) in uuid.as_raw().iter().enumerate() {
         // 32 characters folded into 16 bytes; equal ids are told apart by their names.
