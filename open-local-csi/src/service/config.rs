@@ -1,5 +1,7 @@
 //! What a driver is told once.
 
+use std::path::PathBuf;
+
 use open_local_core::{Bytes, FsKind};
 
 use super::topology::Topology;
@@ -59,6 +61,10 @@ pub struct Config {
     /// What a new volume is formatted with if nobody says: ext4 unless set, or XFS where this
     /// process may not grow a mounted ext4 and the volume is large enough for it.
     pub filesystem: Option<FsKind>,
+    /// The kubelet's folder.
+    pub kubelet: PathBuf,
+    /// Where the runtime of virtual machines looks for devices that are handed to it.
+    pub direct_volumes: PathBuf,
 }
 
 impl Config {
@@ -75,6 +81,8 @@ impl Config {
             max_volumes: MAX_VOLUMES,
             inline: InlinePolicy::default(),
             filesystem: None,
+            kubelet: "/var/lib/kubelet".into(),
+            direct_volumes: "/run/kata-containers/shared/direct-volumes".into(),
         }
     }
 
@@ -124,6 +132,20 @@ impl Config {
     #[must_use]
     pub const fn with_inline(mut self, policy: InlinePolicy) -> Self {
         self.inline = policy;
+        self
+    }
+
+    /// Sets the kubelet's folder.
+    #[must_use]
+    pub fn with_kubelet(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.kubelet = folder.into();
+        self
+    }
+
+    /// Sets where the runtime of virtual machines looks for devices.
+    #[must_use]
+    pub fn with_direct_volumes(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.direct_volumes = folder.into();
         self
     }
 

@@ -62,7 +62,7 @@ impl Driver {
     }
 
     /// Attaches the device, for reading only where nobody may write.
-    fn attach(&self, subject: &Subject, request: &Stage) -> Answer<Attachment> {
+    pub(super) fn attach(&self, subject: &Subject, request: &Stage) -> Answer<Attachment> {
         let mut spec = PublishSpec::new(subject.source.clone());
         let reader = request.capability.mode.is_read_only();
         let snapshot = matches!(subject.source, Source::Snapshot(_));
@@ -74,7 +74,12 @@ impl Driver {
         Ok(published.into_inner())
     }
 
-    fn mount(&self, subject: &Subject, device: &Attachment, request: &Stage) -> Answer<()> {
+    pub(super) fn mount(
+        &self,
+        subject: &Subject,
+        device: &Attachment,
+        request: &Stage,
+    ) -> Answer<()> {
         let failed = |e| Status::of(RPC, &e);
         let reader = request.capability.mode.is_read_only() || device.read_only;
         if device.kind == AttachmentKind::Directory {
@@ -122,7 +127,7 @@ impl Driver {
     }
 
     /// Makes sure there is a file system; answers its kind.
-    fn format(
+    pub(super) fn format(
         &self,
         subject: &Subject,
         device: &Attachment,
