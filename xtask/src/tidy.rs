@@ -109,6 +109,8 @@ mod tests {
         write("open-local-odd/src/lib.rs", "unsafe fn f() {}\n");
         write("fuzz/Cargo.toml", &manifest("odd-fuzz", "MIT", "[workspace]\n"));
         write("fuzz/src/lib.rs", "");
+        write("xtask/codegen/Cargo.toml", &manifest("odd-codegen", "MIT", "[workspace]\n"));
+        write("xtask/codegen/src/lib.rs", "");
         let workspace = Workspace {
             target: root.join("target"),
             members: vec![Package {
