@@ -51,6 +51,8 @@ struct Disk {
 pub struct SimDisks {
     files: Arc<SimFiles>,
     disks: Arc<Mutex<BTreeMap<String, Disk>>>,
+    /// Whether it is the kernel that uses them.
+    kernel: bool,
 }
 
 fn os(number: i32) -> io::Error {
@@ -75,7 +77,7 @@ impl SimDisks {
             files.add_folder(folder)?;
         }
         files.add_file("/proc/self/mountinfo", b"")?;
-        Ok(Self { files: Arc::clone(files), disks: Arc::default() })
+        Ok(Self { files: Arc::clone(files), disks: Arc::default(), kernel: false })
     }
 
     /// The same disks for a machine that was copied, where nothing is open.
@@ -83,7 +85,15 @@ impl SimDisks {
     pub fn fork(&self, files: &Arc<SimFiles>) -> Self {
         let mut disks = self.table().clone();
         disks.values_mut().for_each(|disk| disk.claims.clear());
-        Self { files: Arc::clone(files), disks: Arc::new(Mutex::new(disks)) }
+        let disks = Arc::new(Mutex::new(disks));
+        Self { files: Arc::clone(files), disks, kernel: self.kernel }
+    }
+
+    /// The same disks as the kernel uses them, for simulated drivers above them: what it does is
+    /// not counted and not planned to fail, and no process's death stops it.
+    #[must_use]
+    pub fn of_kernel(&self) -> Self {
+        Self { kernel: true, ..self.clone() }
     }
 
     fn table(&self) -> MutexGuard<'_, BTreeMap<String, Disk>> {
@@ -294,8 +304,11 @@ impl SimDisks {
     }
 
     fn name_at(&self, path: &Path) -> io::Result<String> {
-        let stat = self.files.stat(path)?;
-        let number = stat.stands_for.ok_or_else(|| os(libc::ENOTBLK))?;
+        let number = if self.kernel {
+            self.files.device_at(path)?
+        } else {
+            self.files.stat(path)?.stands_for.ok_or_else(|| os(libc::ENOTBLK))?
+        };
         let table = self.table();
         let found = table.iter().find(|(_, disk)| disk.number == number && disk.plugged);
         found.map(|(name, _)| name.clone()).ok_or_else(|| os(libc::ENXIO))
@@ -316,7 +329,11 @@ impl Devices for SimDisks {
             }
             Ok(disk.number)
         })??;
-        let content = self.files.open(&content_path(number), OpenMode::ReadWrite)?;
+        let content: Box<dyn FileIo> = if self.kernel {
+            Box::new(self.files.kernel_file(&content_path(number))?)
+        } else {
+            self.files.open(&content_path(number), OpenMode::ReadWrite)?
+        };
         let writable = access.writes();
         let disks = self.clone();
         Ok(Box::new(SimDisk { disks, name, number, content, writable, _claim: claim }))

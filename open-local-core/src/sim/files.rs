@@ -25,6 +25,7 @@ mod durable;
 mod faults;
 mod handle;
 mod host;
+mod kernel;
 mod machine;
 mod random;
 mod room;
