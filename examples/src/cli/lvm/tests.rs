@@ -10,6 +10,7 @@ use open_local_core::{Bytes, ErrorKind, Result};
 use open_local_lvm::exec::Settings;
 use open_local_lvm::format::group::VolumeGroup;
 
+use super::change::metadata;
 use super::site::Site;
 use super::{Command, group, volume};
 use crate::answer::Answer;
@@ -103,6 +104,40 @@ impl Lab {
 }
 
 const ON: &str = "/dev/sda /dev/sdb";
+
+#[test]
+fn what_the_kernel_would_have_to_be_told_is_planned_and_not_done() {
+    use open_local_core::Extents;
+    use open_local_lvm::plan::thin::{NewThin, NewThinPool};
+    use open_local_lvm::plan::{Operation, Size, plan};
+
+    let lab = Lab::with_volume();
+    let disks = Arc::new(lab.disks.clone());
+    let paths: Vec<PathBuf> = ON.split(' ').map(PathBuf::from).collect();
+    let site = Site::new(lab.host.clone(), disks, Settings::default(), &paths, false).unwrap();
+    let size = Size::Extents(Extents::new(3));
+    for operation in [
+        Operation::CreateThinPool(NewThinPool::new("pool", size)),
+        Operation::CreateThin(NewThin::empty("thin", "pool", size)),
+        Operation::ClearMessages("pool".to_owned()),
+    ] {
+        let changed = |old: &VolumeGroup| {
+            let planned = plan(&metadata(old), &[operation], &site.context("test"))?;
+            Ok(planned.metadata.group)
+        };
+        site.session.change("vg", "test", changed).unwrap();
+    }
+    drop(site);
+    let before = lab.read();
+    let (kind, message) = lab.fails(&format!("volume remove thin {ON} --yes"));
+    assert_eq!(kind, ErrorKind::Unsupported, "{message}");
+    assert!(message.contains("tell pool pool: delete 1"), "{message}");
+    let shown = lab.run(&format!("volume remove thin {ON} --dry-run")).unwrap();
+    assert_eq!(shown.json["plan"]["steps"].as_array().unwrap().len(), 2);
+    assert_eq!(lab.read(), before);
+    // More virtual extents are metadata only.
+    assert_eq!(lab.word(&format!("volume extend thin {ON} --extents 5")), "grew");
+}
 
 #[test]
 fn an_active_volume_is_not_removed_reduced_or_renamed() {
