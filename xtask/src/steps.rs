@@ -61,6 +61,8 @@ pub(crate) enum Action {
     Run(Call),
     /// [`crate::tidy`], in this process.
     Tidy,
+    /// [`crate::codegen`], as a check.
+    Codegen,
     /// [`crate::sweep`]: builds with these features and runs.
     Sweep(Features),
     /// [`crate::vm`]: the guest's tests whose name contains this.
@@ -156,6 +158,7 @@ fn checks(workspace: &Workspace) -> Vec<Step> {
     });
     let steps = vec![
         check("tidy", &[], Action::Tidy),
+        check("generated code is up to date", &[], Action::Codegen),
         check(
             "clippy, default features",
             &[needs::CLIPPY],

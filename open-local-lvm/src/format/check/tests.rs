@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::format::group::Metadata;
 use crate::format::group::tests::GROUP;
+use crate::format::group::{LogicalVolume, Metadata, Volumes};
 
 fn found(text: &str) -> Vec<Finding> {
     check(&Metadata::parse(text.as_bytes()).unwrap().group)
@@ -11,6 +11,43 @@ fn found(text: &str) -> Vec<Finding> {
 #[test]
 fn a_good_group_has_no_findings() {
     assert_eq!(found(GROUP), []);
+}
+
+#[test]
+fn what_is_remembered_is_forgotten_with_every_change() {
+    let mut group = Metadata::parse(GROUP.as_bytes()).unwrap().group;
+    assert_eq!(check(&group), []);
+    let copy = group.clone();
+    group.max_lv = 2;
+    assert_eq!(check(&group)[0].kind, FindingKind::AboveLimit);
+    group.max_lv = 0;
+    assert_eq!(check(&group), []);
+    group.logical_volumes[0].name = "a b".to_owned();
+    assert_eq!(check(&group)[0].kind, FindingKind::BadName);
+    group.logical_mut("a b").unwrap().name = "c".to_owned();
+    group.physical_volumes[0].pe_count = open_local_core::Extents::new(1);
+    assert!(check(&group).iter().any(|finding| finding.kind == FindingKind::BeyondEnd));
+    assert_eq!(check(&copy), []);
+    let first = copy.logical_volumes[0].clone();
+    for change in [
+        |list: &mut Volumes, lv: LogicalVolume| list.push(lv),
+        |list: &mut Volumes, lv: LogicalVolume| list.insert(1, lv),
+        |list: &mut Volumes, lv: LogicalVolume| list.extend([lv]),
+        |list: &mut Volumes, lv: LogicalVolume| list.iter_mut().for_each(|one| *one = lv.clone()),
+        |list: &mut Volumes, lv: LogicalVolume| *list.get_mut(1).unwrap() = lv,
+    ] {
+        let mut changed = copy.clone();
+        change(&mut changed.logical_volumes, first.clone());
+        assert!(check(&changed).iter().any(|finding| finding.kind == FindingKind::DuplicateId));
+    }
+    for change in [
+        |list: &mut Volumes| drop(list.remove(1)),
+        |list: &mut Volumes| list.retain(|lv| lv.is_visible()),
+    ] {
+        let mut changed = copy.clone();
+        change(&mut changed.logical_volumes);
+        assert_ne!(check(&changed), [], "what it was made of is missing");
+    }
 }
 
 /// Each change breaks one rule; the finding names the object.
@@ -62,12 +99,42 @@ fn every_broken_rule_is_found_and_names_the_object() {
         ("chunk_size = 128", "chunk_size = 100", "wrong-size", "volume pool"),
         ("transaction_id = 1\n", "transaction_id = 3\n", "wrong-size", "volume s1"),
     ];
-    for (from, to, kind, named) in cases {
-        assert!(GROUP.contains(from), "{from}");
-        let findings = found(&GROUP.replacen(from, to, 1));
-        let matching = |f: &&Finding| f.kind.as_str() == kind && f.to_string().contains(named);
-        assert!(findings.iter().any(|f| matching(&f)), "{to}: {findings:#?}");
-    }
+    cases.into_iter().for_each(broken);
+}
+
+/// What is changed, into what, and what is found then about which object.
+fn broken((from, to, kind, named): (&str, &str, &str, &str)) {
+    assert!(GROUP.contains(from), "{from}");
+    let findings = found(&GROUP.replacen(from, to, 1));
+    let matching = |f: &&Finding| f.kind.as_str() == kind && f.to_string().contains(named);
+    assert!(findings.iter().any(|f| matching(&f)), "{to}: {findings:#?}");
+}
+
+#[test]
+fn every_broken_rule_of_pools_is_found_and_names_the_object() {
+    let cases = [
+        ("metadata = \"pool_tmeta\"", "metadata = \"pool_tdata\"", "used-twice", "volume pool"),
+        ("create = \"s1\"", "create = \"lin\"", "bad-message", "makes lin"),
+        ("create = \"s1\"", "create = \"gone\"", "bad-message", "makes gone"),
+        ("create = \"s1\"", "delete = 2", "bad-message", "deletes device 2"),
+        ("create = \"s1\"", "shrink = 2", "unknown-message", "volume pool"),
+        ("transaction_id = 2\n", "transaction_id = 0\n", "bad-message", "first transaction"),
+        (
+            "message1 {",
+            "message2 {\ncreate = \"s1\"\n}\nmessage1 {",
+            "bad-message",
+            "two messages make s1",
+        ),
+        (
+            "message1 {\ncreate = \"s1\"",
+            "message1 {\ndelete = 7\n}\nmessage2 {\ndelete = 7",
+            "bad-message",
+            "two messages delete device 7",
+        ),
+        ("cow1 {", "lvol1_pmspare {", "second-spare", "lvol0_pmspare"),
+        ("cow_store = \"cow1\"", "cow_store = \"pool_tdata\"", "used-twice", "pool_tdata"),
+    ];
+    cases.into_iter().for_each(broken);
 }
 
 #[test]
@@ -79,6 +146,19 @@ fn a_small_spare_is_noted() {
     let findings = found(&text);
     assert_eq!(findings.len(), 1, "{findings:?}");
     assert_eq!(findings[0].kind, FindingKind::SmallSpare);
+}
+
+#[test]
+fn an_origin_in_another_pool_is_found() {
+    let mut group = Metadata::parse(GROUP.as_bytes()).unwrap().group;
+    let mut other = group.logical("pool").unwrap().clone();
+    other.name = "pool2".to_owned();
+    group.logical_volumes.push(other);
+    let lv = group.logical_mut("s1").unwrap();
+    let crate::format::group::SegmentKind::Thin(thin) = &mut lv.segments[0].kind else { panic!() };
+    thin.thin_pool = "pool2".to_owned();
+    let message = "is in pool2, its origin in pool";
+    assert!(check(&group).iter().any(|finding| finding.message == message));
 }
 
 #[test]
