@@ -26,6 +26,7 @@ pub fn next_command(error: &Error) -> Option<String> {
     let fixed = match (error.kind(), error.subject()) {
         (ErrorKind::NotFound, Subject::Volume(_)) => "open-local volume list",
         (ErrorKind::NotFound, Subject::Snapshot(_)) => "open-local snapshot list",
+        (ErrorKind::NotFound, Subject::GroupSnapshot(_)) => "open-local snapshot group list",
         (ErrorKind::NotFound, Subject::Pool(_)) => "open-local pool list",
         (ErrorKind::OutOfSpace, _) if error.op() != Op::PlanChange => "open-local pool show",
         (ErrorKind::Busy | ErrorKind::Conflict, Subject::Volume(id)) => {
@@ -33,6 +34,9 @@ pub fn next_command(error: &Error) -> Option<String> {
         }
         (ErrorKind::Busy | ErrorKind::Conflict, Subject::Snapshot(id)) => {
             return Some(format!("open-local snapshot show {id}"));
+        }
+        (ErrorKind::Busy | ErrorKind::Conflict, Subject::GroupSnapshot(id)) => {
+            return Some(format!("open-local snapshot group show {id}"));
         }
         (ErrorKind::Unsupported, _) if error.op() != Op::OpenBackend => "open-local backends",
         (ErrorKind::Indeterminate, _) => "the same command again, or open-local recover",

@@ -7,6 +7,7 @@ pub mod capability;
 pub mod change;
 pub mod device;
 pub mod filesystem;
+pub mod group;
 pub mod lvm;
 pub mod lvm_activate;
 pub mod lvm_change;

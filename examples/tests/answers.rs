@@ -70,6 +70,7 @@ fn unknown_names_end_with_3_and_help() {
     for (arguments, next) in [
         (&["volume", "show", "nope"][..], "open-local volume list"),
         (&["snapshot", "show", "nope"], "open-local snapshot list"),
+        (&["snapshot", "group", "show", "nope"], "open-local snapshot group list"),
         (&["--pool", "nope", "volume", "list"], "open-local pool list"),
         (&["volume", "grow", "nope", "--size", "1GiB"], "open-local volume list"),
     ] {
@@ -154,6 +155,7 @@ fn destruction_without_a_yes_is_refused() {
         &["volume", "remove", "v"][..],
         &["pool", "remove", "sim"],
         &["snapshot", "remove", "s"],
+        &["snapshot", "group", "remove", "g"],
         &["volume", "allow-format", "v"],
         &["snapshot", "rollback", "v", "s"],
     ] {
@@ -211,4 +213,35 @@ fn operations_are_kept_where_the_state_is() {
     assert!(!line["plan"].as_array().unwrap().is_empty());
     assert!(!kept.contains("secret"), "{kept}");
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn group_snapshots_are_all_or_nothing() {
+    let listed = sim(&["snapshot", "group", "list", "-o", "json"]);
+    assert_eq!((listed.code, listed.json()["group_snapshots"].as_array().unwrap().len()), (0, 0));
+    let create = ["snapshot", "group", "create", "g"];
+    let without = sim(&create);
+    assert_eq!(without.code, 2, "{}", without.stderr);
+    for member in ["s", "s=", "=v", "s=a/b"] {
+        let run = sim(&[&create[..], &["--member", member]].concat());
+        assert_eq!(run.code, 2, "{member}: {}", run.stderr);
+    }
+    let missing = sim(&[&create[..], &["--member", "s=never-made"]].concat());
+    assert_eq!(missing.code, 3, "{}", missing.stderr);
+    assert!(missing.stderr.contains("volume never-made"), "{}", missing.stderr);
+    let twice = sim(&[&create[..], &["--member", "s=v", "--member", "t=v"]].concat());
+    assert_eq!(twice.code, 2, "{}", twice.stderr);
+}
+
+#[test]
+fn a_setting_the_backend_does_not_know_is_refused_by_name() {
+    for arguments in [
+        &["volume", "create", "v", "--size", "1GiB"][..],
+        &["snapshot", "create", "s", "--volume", "v"],
+        &["snapshot", "group", "create", "g", "--member", "s=v"],
+    ] {
+        let run = sim(&[arguments, &["--set", "strips=2"]].concat());
+        assert_eq!(run.code, 2, "{arguments:?}: {}", run.stderr);
+        assert!(run.stderr.contains("strips"), "{}", run.stderr);
+    }
 }

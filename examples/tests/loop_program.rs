@@ -150,6 +150,53 @@ fn a_volume_lives_from_its_making_to_its_removal() {
 }
 
 #[test]
+fn mounted_volumes_are_taken_together_and_restored() {
+    let shell = Shell::new("program-group");
+    let disk = shell.scratch.disk("disk", Bytes::from_gib(1).unwrap(), "ext4");
+    let at = disk.join("pool");
+    let at = at.to_str().unwrap();
+    shell.ok(&["pool", "create", "p", "--at", at]);
+    let target = |name: &str| shell.scratch.join(&format!("mnt-{name}"));
+    for name in ["a", "b"] {
+        shell.ok(&["volume", "create", name, "--size", "32MiB"]);
+        shell.ok(&["volume", "publish", name]);
+        shell.ok(&["volume", "format", name, "--fs", "ext4"]);
+        shell.ok(&["volume", "mount", name, target(name).to_str().unwrap()]);
+        std::fs::write(target(name).join("file"), format!("before {name}")).unwrap();
+    }
+    let create = ["snapshot", "group", "create", "g", "--member", "g-a=a", "--member", "g-b=b"];
+    let planned = shell.ok(&[&["--dry-run"], &create[..]].concat());
+    for step in ["freeze", "thaw", "record group snapshot g as ready"] {
+        assert!(planned.stdout.contains(step), "{step}: {}", planned.stdout);
+    }
+    shell.ok(&create);
+    assert!(shell.ok(&create).stdout.contains("unchanged"));
+    for name in ["a", "b"] {
+        // Nothing stays frozen.
+        std::fs::write(target(name).join("file"), "after").unwrap();
+        shell.ok(&["volume", "unmount", target(name).to_str().unwrap()]);
+        shell.ok(&["volume", "unpublish", name]);
+    }
+    let alone = shell.run(&["--yes", "snapshot", "remove", "g-a"]);
+    assert_eq!(alone.code, 6, "{}", alone.stderr);
+    assert!(alone.stderr.contains("group snapshot g"), "{}", alone.stderr);
+    for name in ["a", "b"] {
+        shell.ok(&["--yes", "snapshot", "rollback", name, &format!("g-{name}")]);
+        shell.ok(&["volume", "publish", name]);
+        shell.ok(&["volume", "mount", name, target(name).to_str().unwrap()]);
+        let held = std::fs::read_to_string(target(name).join("file")).unwrap();
+        assert_eq!(held, format!("before {name}"));
+        shell.ok(&["volume", "unmount", target(name).to_str().unwrap()]);
+        shell.ok(&["volume", "unpublish", name]);
+        shell.ok(&["--yes", "volume", "remove", name]);
+    }
+    assert_eq!(shell.run(&["--yes", "pool", "remove", "p"]).code, 6, "it holds a group");
+    shell.ok(&["--yes", "snapshot", "group", "remove", "g"]);
+    shell.ok(&["--yes", "pool", "remove", "p"]);
+    assert!(!Path::new(at).exists());
+}
+
+#[test]
 fn a_disk_is_given_used_erased_and_given_back() {
     let shell = Shell::new("program-raw");
     let device = shell.scratch.loop_device("disk", Bytes::from_mib(64).unwrap());

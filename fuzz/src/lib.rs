@@ -5,6 +5,7 @@
 //! whatever is missing.
 
 mod cluster;
+mod dm;
 mod fixtures;
 mod inventory;
 mod kernel;
@@ -30,13 +31,18 @@ pub const TARGETS: &[Target] = &[
     ("controllers", kernel::controllers),
     ("device_filter", inventory::device_filter),
     ("device_number", device_number),
+    ("dm_answer", dm::answer),
+    ("dm_status", dm::status),
+    ("dm_table", dm::table),
     ("exclusive_place", records::exclusive_place),
     ("exclusive_pool", records::exclusive_pool),
+    ("file_group", records::file_group),
     ("file_object", records::file_object),
     ("file_pool", records::file_pool),
     ("ids", ids),
     ("io_max", kernel::io_max),
     ("lvm_alloc", lvm_alloc::lvm_alloc),
+    ("lvm_cli", lvm::cli),
     ("lvm_conf", lvm::conf),
     ("lvm_group", lvm::group),
     ("lvm_label", lvm::label),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use open_local_lvm::cli::json;
+use open_local_lvm::cli::report::groups;
 use open_local_lvm::exec::LvmConf;
 use open_local_lvm::format::check::{MAX_FINDINGS, check};
 use open_local_lvm::format::crc::crc;
@@ -32,6 +34,17 @@ pub(crate) fn conf(data: &[u8]) {
     assert_eq!(conf, LvmConf::parse(data));
     let _ = (conf.text("global/locking_dir"), conf.number("backup/retain_min"));
     let _ = conf.flag("backup/archive");
+}
+
+/// Any output of the tools gives groups or an error, the same each time.
+pub(crate) fn cli(data: &[u8]) {
+    let Ok(sections) = json::parse(data) else {
+        return;
+    };
+    assert_eq!(json::parse(data).unwrap(), sections);
+    if let Ok(groups) = groups(&sections) {
+        assert!(groups.len() <= sections.len());
+    }
 }
 
 pub(crate) fn label(data: &[u8]) {

@@ -1,7 +1,7 @@
 //! What is stored on disk.
 
 use open_local_core::Result;
-use open_local_core::file::{parse_object, parse_pool};
+use open_local_core::file::{parse_group, parse_object, parse_pool};
 use open_local_core::mountpoint::parse_mark;
 use open_local_core::raw;
 use open_local_core::state::{Record, crc32c};
@@ -35,6 +35,10 @@ pub(crate) fn file_object(data: &[u8]) {
 
 pub(crate) fn file_pool(data: &[u8]) {
     typed(data, "file-pool", parse_pool);
+}
+
+pub(crate) fn file_group(data: &[u8]) {
+    typed(data, "file-group", parse_group);
 }
 
 pub(crate) fn exclusive_place(data: &[u8]) {

@@ -53,6 +53,8 @@
 
 mod backend;
 mod call;
+#[cfg(feature = "snapshot")]
+mod groups;
 mod lanes;
 mod pool;
 

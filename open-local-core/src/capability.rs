@@ -67,6 +67,8 @@ pub struct Capabilities {
     /// Whether snapshots stay when their volume is removed; where not, its removal is `Busy` while
     /// there are any.
     pub snapshots_outlive: bool,
+    /// Whether snapshots of several volumes can be taken at one moment.
+    pub group_snapshots: bool,
     /// How clones of volumes and restores of snapshots are made.
     pub clones: CopyMethod,
     /// Whether a volume can go back to a snapshot.
@@ -108,6 +110,7 @@ impl Capabilities {
         writable_snapshots: false,
         snapshots_online: false,
         snapshots_outlive: false,
+        group_snapshots: false,
         clones: CopyMethod::None,
         roll_back: false,
         format_tokens: false,
@@ -136,6 +139,8 @@ impl Capabilities {
         with_snapshots_online => snapshots_online: bool,
         /// With snapshots that stay when their volume is removed, or hold it.
         with_snapshots_outlive => snapshots_outlive: bool,
+        /// With or without snapshots of several volumes at one moment.
+        with_group_snapshots => group_snapshots: bool,
         /// With clones and restores made this way.
         with_clones => clones: CopyMethod,
         /// With or without going back to a snapshot.
@@ -164,6 +169,7 @@ impl Capabilities {
             ("writable-snapshots", self.writable_snapshots),
             ("snapshots-online", self.snapshots_online),
             ("snapshots-outlive", self.snapshots_outlive),
+            ("group-snapshots", self.group_snapshots),
             ("roll-back", self.roll_back),
             ("format-tokens", self.format_tokens),
             ("persistent", self.persistent),
@@ -190,7 +196,7 @@ mod tests {
             .with_persistent(false)
             .with_block(false)
             .with_read_only(false);
-        let each: [(&str, Capabilities); 14] = [
+        let each: [(&str, Capabilities); 15] = [
             ("thin", none.with_thin(true)),
             ("thick", none.with_thick(true)),
             ("thick-guaranteed", none.with_thick_guaranteed(true)),
@@ -199,6 +205,7 @@ mod tests {
             ("writable-snapshots", none.with_writable_snapshots(true)),
             ("snapshots-online", none.with_snapshots_online(true)),
             ("snapshots-outlive", none.with_snapshots_outlive(true)),
+            ("group-snapshots", none.with_group_snapshots(true)),
             ("roll-back", none.with_roll_back(true)),
             ("format-tokens", none.with_format_tokens(true)),
             ("persistent", none.with_persistent(true)),

@@ -7,8 +7,8 @@
 use std::fmt;
 
 use crate::error::Subject;
-use crate::ids::{SnapshotId, VolumeId};
-use crate::spec::{PublishSpec, SnapshotSpec, Source, VolumeSpec};
+use crate::ids::{GroupSnapshotId, SnapshotId, VolumeId};
+use crate::spec::{GroupSnapshotSpec, PublishSpec, SnapshotSpec, Source, VolumeSpec};
 use crate::units::Bytes;
 
 /// A change of one pool, as data.
@@ -31,6 +31,10 @@ pub enum Change {
     RollBack(VolumeId, SnapshotId),
     /// `Snapshots::remove_snapshot`.
     RemoveSnapshot(SnapshotId),
+    /// `GroupSnapshots::ensure_group_snapshot`.
+    EnsureGroupSnapshot(GroupSnapshotSpec),
+    /// `GroupSnapshots::remove_group_snapshot`.
+    RemoveGroupSnapshot(GroupSnapshotId),
 }
 
 impl Change {
@@ -46,6 +50,8 @@ impl Change {
             Self::Unpublish(source) => Subject::from(source),
             Self::EnsureSnapshot(spec) => Subject::from(&spec.id),
             Self::RemoveSnapshot(id) => Subject::from(id),
+            Self::EnsureGroupSnapshot(spec) => Subject::from(&spec.id),
+            Self::RemoveGroupSnapshot(id) => Subject::from(id),
         }
     }
 }
@@ -123,6 +129,14 @@ mod tests {
         ];
         for change in of_snapshot {
             assert_eq!(change.subject().to_string(), "snapshot s", "{change:?}");
+        }
+        let group: GroupSnapshotId = "g".parse().unwrap();
+        let of_group = [
+            Change::EnsureGroupSnapshot(GroupSnapshotSpec::new(group.clone())),
+            Change::RemoveGroupSnapshot(group),
+        ];
+        for change in of_group {
+            assert_eq!(change.subject().to_string(), "group snapshot g", "{change:?}");
         }
     }
 

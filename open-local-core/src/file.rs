@@ -56,6 +56,9 @@ mod copy;
 mod execute;
 mod folder;
 mod fuzz;
+mod group_record;
+mod groups;
+mod held;
 mod hostfs;
 mod layout;
 mod locks;
@@ -70,6 +73,8 @@ mod steps;
 mod tokens;
 
 #[cfg(feature = "snapshot")]
+mod group_snapshots;
+#[cfg(feature = "snapshot")]
 mod snapshots;
 #[cfg(feature = "thin")]
 mod thin;
@@ -77,7 +82,7 @@ mod thin;
 use crate::capability::{Capabilities, CopyMethod};
 
 pub use backend::FileBackend;
-pub use fuzz::{parse_object, parse_pool};
+pub use fuzz::{parse_group, parse_object, parse_pool};
 pub use pool::FileOptions;
 
 /// The name the backend is registered under.
@@ -94,6 +99,7 @@ const CAPABILITIES: Capabilities = Capabilities {
     writable_snapshots: cfg!(feature = "snapshot"),
     snapshots_online: false,
     snapshots_outlive: cfg!(feature = "snapshot"),
+    group_snapshots: cfg!(feature = "snapshot"),
     clones: CopyMethod::Shared,
     roll_back: cfg!(feature = "snapshot"),
     format_tokens: true,

@@ -148,6 +148,13 @@ pub trait Filesystems: Debug + Send + Sync {
     /// `Busy` while it is in use, `Refused` for a link.
     fn ensure_unmounted(&self, target: &Path) -> Result<Removed<Mounted>>;
 
+    /// What is mounted at the target, the latest first; `None` if nothing is, or there is no such
+    /// path.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what can't be a target, `Io`.
+    fn mounted_at(&self, target: &Path) -> Result<Option<Mounted>>;
+
     /// Makes the file system mounted at the target as large as its device.
     ///
     /// # Idempotency

@@ -142,6 +142,12 @@ id!(
     SnapshotId,
     "snapshot"
 );
+id!(
+    /// Name of a group snapshot, unique within its pool; volumes and snapshots have names of their
+    /// own.
+    GroupSnapshotId,
+    "group snapshot"
+);
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,16 @@
 //! What is observed: pools, volumes, snapshots and attachments as they are now.
 
+mod group;
+
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::device::DeviceNumber;
-use crate::ids::{PoolId, SnapshotId, VolumeId};
+use crate::ids::{GroupSnapshotId, PoolId, SnapshotId, VolumeId};
 use crate::spec::{PoolSpec, Provisioning, Source, Tags, VolumeSource};
 use crate::units::{Bytes, Ratio};
+
+pub use group::GroupSnapshotInfo;
 
 /// The room of a pool.
 ///
@@ -178,7 +182,8 @@ pub struct PoolInfo {
     pub capacity: Capacity,
     /// Whether it can be relied on.
     pub health: Health,
-    /// Facts a person wants to see, such as the host file system; sorted by name.
+    /// Facts a person wants to see, such as the host file system; sorted by name. `uuid` is that of
+    /// the pool, where it has one: another pool of the same name has another.
     pub details: std::collections::BTreeMap<String, String>,
 }
 
@@ -355,6 +360,8 @@ pub struct SnapshotInfo {
     pub allocated: Option<Bytes>,
     /// The caller's tags.
     pub tags: Tags,
+    /// The group snapshot it is a member of, with which alone it can be removed.
+    pub group: Option<GroupSnapshotId>,
     /// How far its making or unmaking is.
     pub phase: Phase,
     /// Its block device, if it is published.
@@ -375,6 +382,7 @@ impl SnapshotInfo {
             created,
             allocated: None,
             tags: Tags::new(),
+            group: None,
             phase: Phase::Ready,
             attachment: None,
             health: Health::Healthy,

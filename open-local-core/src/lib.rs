@@ -46,6 +46,8 @@ mod tags;
 mod token;
 
 #[cfg(feature = "snapshot")]
+mod group_snapshot;
+#[cfg(feature = "snapshot")]
 mod snapshot;
 #[cfg(feature = "thin")]
 mod thin;
@@ -55,9 +57,12 @@ pub use capability::{Capabilities, CopyMethod};
 pub use change::{Change, Plan};
 pub use device::DeviceNumber;
 pub use error::{Error, ErrorKind, Op, Report, Result, Subject};
-pub use ids::{MAX_ID_LEN, PoolId, SnapshotId, VolumeId};
+#[cfg(feature = "snapshot")]
+pub use group_snapshot::GroupSnapshots;
+pub use ids::{GroupSnapshotId, MAX_ID_LEN, PoolId, SnapshotId, VolumeId};
 pub use info::{
-    Attachment, AttachmentKind, Capacity, Health, Phase, PoolInfo, SnapshotInfo, Upkeep, VolumeInfo,
+    Attachment, AttachmentKind, Capacity, GroupSnapshotInfo, Health, Phase, PoolInfo, SnapshotInfo,
+    Upkeep, VolumeInfo,
 };
 pub use outcome::{Ensured, Grown, Removed};
 pub use pool::{Pool, PoolExt};
@@ -65,9 +70,9 @@ pub use registry::Registry;
 #[cfg(feature = "snapshot")]
 pub use snapshot::Snapshots;
 pub use spec::{
-    MAX_PARAMETER_KEY, MAX_PARAMETER_VALUE, MAX_PARAMETERS, MAX_TAG_KEY, MAX_TAG_VALUE, MAX_TAGS,
-    Parameters, PoolSpec, Provisioning, PublishSpec, SizeRange, SnapshotSpec, Source, Tags,
-    VolumeSource, VolumeSpec,
+    GroupSnapshotSpec, MAX_GROUP_MEMBERS, MAX_PARAMETER_KEY, MAX_PARAMETER_VALUE, MAX_PARAMETERS,
+    MAX_TAG_KEY, MAX_TAG_VALUE, MAX_TAGS, Parameters, PoolSpec, Provisioning, PublishSpec,
+    SizeRange, SnapshotSpec, Source, Tags, VolumeSource, VolumeSpec,
 };
 #[cfg(feature = "thin")]
 pub use thin::{FullPolicy, ThinPolicy, ThinProvisioning, ThinUsage};

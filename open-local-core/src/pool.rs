@@ -13,6 +13,8 @@ use crate::token::FormatTokens;
 use crate::units::Bytes;
 
 #[cfg(feature = "snapshot")]
+use crate::group_snapshot::GroupSnapshots;
+#[cfg(feature = "snapshot")]
 use crate::snapshot::Snapshots;
 #[cfg(feature = "thin")]
 use crate::thin::ThinProvisioning;
@@ -138,6 +140,12 @@ pub trait Pool: Debug + Send + Sync {
         None
     }
 
+    /// The pool's group snapshots, if it has any.
+    #[cfg(feature = "snapshot")]
+    fn group_snapshots(&self) -> Option<&dyn GroupSnapshots> {
+        None
+    }
+
     /// The pool's thin provisioning, if it has any.
     #[cfg(feature = "thin")]
     fn thin(&self) -> Option<&dyn ThinProvisioning> {
@@ -184,6 +192,15 @@ pub trait PoolExt: Pool {
     #[cfg(feature = "snapshot")]
     fn require_snapshots(&self) -> Result<&dyn Snapshots> {
         self.snapshots().ok_or_else(|| self.lacks(Op::EnsureSnapshot, "snapshots"))
+    }
+
+    /// The pool's group snapshots, or the error that says it has none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`].
+    #[cfg(feature = "snapshot")]
+    fn require_group_snapshots(&self) -> Result<&dyn GroupSnapshots> {
+        self.group_snapshots().ok_or_else(|| self.lacks(Op::EnsureGroupSnapshot, "group snapshots"))
     }
 
     /// Does all upkeep there is; answers what others are still at work on.
@@ -271,7 +288,10 @@ mod tests {
         let pool = pool();
         let tokens = pool.require_format_tokens().unwrap_err();
         let snapshots = pool.require_snapshots().unwrap_err();
-        for (error, what) in [(tokens, "format tokens"), (snapshots, "snapshots")] {
+        let groups = pool.require_group_snapshots().unwrap_err();
+        for (error, what) in
+            [(tokens, "format tokens"), (snapshots, "snapshots"), (groups, "group snapshots")]
+        {
             assert_eq!(error.kind(), ErrorKind::Unsupported);
             assert!(error.message().contains(what), "{error}");
             assert_eq!(error.subject().to_string(), "pool p");

@@ -70,6 +70,7 @@ mod faults;
 mod files;
 #[cfg(feature = "mountpoint")]
 mod folders;
+mod groups;
 #[cfg(feature = "raw")]
 mod logged_disks;
 #[cfg(feature = "file")]

@@ -3,6 +3,7 @@
 //! A specification is plain data; every rule about it is checked in one place, `validate`, which
 //! each backend calls first.
 
+mod group;
 mod parameters;
 mod size;
 
@@ -13,6 +14,7 @@ use crate::error::{Error, ErrorKind, Op, Result, Subject};
 use crate::ids::{PoolId, SnapshotId, VolumeId};
 use crate::units::{Bytes, Ratio};
 
+pub use group::{GroupSnapshotSpec, MAX_GROUP_MEMBERS};
 pub use parameters::{MAX_PARAMETER_KEY, MAX_PARAMETER_VALUE, MAX_PARAMETERS, Parameters};
 use parameters::{check_parameters, refuse_unknown};
 pub use size::SizeRange;

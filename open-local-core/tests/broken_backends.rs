@@ -12,6 +12,8 @@
 mod copies;
 #[path = "broken/cuts.rs"]
 mod cuts;
+#[path = "broken/groups.rs"]
+mod groups;
 #[path = "broken/sim_fixture.rs"]
 mod sim_fixture;
 #[path = "broken/volumes.rs"]
@@ -66,6 +68,27 @@ const BROKEN: &[Broken] = broken! {
     "snapshot is not frozen": copies::SnapshotNotFrozen => "snapshots/keep_their_content",
     "takes a snapshot again": copies::SnapshotTakenAgain => "snapshots/again_takes_no_new_content",
     "clone shares with its source": copies::CloneShares => "clones/are_independent",
+    "hides the group of its members": groups::HidesMembers => "groups/created_is_observed",
+    "group is not frozen": groups::GroupNotFrozen => "groups/keep_their_content",
+    "takes a group again": groups::GroupTakenAgain => "groups/same_again_is_unchanged",
+    "ignores other members of a group": groups::IgnoresMembers
+        => "groups/other_members_are_a_conflict",
+    "replaces a snapshot by a member": groups::ReplacesSnapshots
+        => "groups/taken_snapshot_is_a_conflict",
+    "ignores a group's unknown parameter": groups::IgnoresParameter
+        => "groups/malformed_are_refused",
+    "takes what there is of a group": groups::TakesTheRest
+        => "groups/missing_volume_makes_nothing",
+    "removes a member alone": groups::RemovesMember => "groups/member_is_not_removed_alone",
+    "leaves members of a removed group": groups::LeavesMembers => "groups/removed_with_members",
+    "removes a group in use": groups::RemovesPublished => "groups/published_member_keeps_all",
+    "restores the volume, not the member": groups::RestoresTheVolume
+        => "groups/restore_from_member",
+    "takes members one by one": groups::OneByOne => "groups/hold_one_moment",
+    "says a group is taken when it was cut": groups::SaysTakenWhenCut
+        => "interruption/group_snapshot",
+    "says a group is removed when it was cut": groups::SaysRemovedWhenCut
+        => "interruption/remove_group_snapshot",
     "roll back keeps new data": copies::RollBackKeepsNew => "roll_back/restores_content",
     "formats twice": copies::FormatsTwice => "tokens/giving_back_is_refused",
     "names no field in a conflict": volumes::NamesNoField => "identity/other_size_is_a_conflict",

@@ -80,6 +80,7 @@ impl Fixture for SimFolder {
         let pool = self.backend(Arc::new(Unchecked)).open_pool(&id())?;
         let volumes = pool.volumes()?;
         let snapshots = pool.snapshots().map_or(Ok(Vec::new()), |s| s.list_snapshots(None))?;
+        let groups = pool.group_snapshots().map_or(Ok(Vec::new()), |g| g.list_group_snapshots())?;
         let known: Vec<String> = volumes
             .iter()
             .map(|v| ("volume", "volumes", v.id.to_string()))
@@ -91,6 +92,9 @@ impl Fixture for SimFolder {
                     format!("{folder}/{id}.img"),
                 ]
             })
+            .chain(groups.iter().flat_map(|g| {
+                [format!("locks/group-{}", g.id), format!("snapshots/{}.group", g.id)]
+            }))
             .chain(["", "locks", "volumes", "snapshots", "pool.meta", "lock"].map(String::from))
             .collect();
         let stray = files

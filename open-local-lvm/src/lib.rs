@@ -2,6 +2,8 @@
 
 pub mod activate;
 pub mod alloc;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod dm;
 pub mod exec;
 pub mod format;

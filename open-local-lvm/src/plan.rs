@@ -13,6 +13,9 @@
 //! has been written, read back, compared and checked against the rules of
 //! [`crate::format::check`].
 //!
+//! Thin pools and volumes are in [`thin`]: besides the group they need the kernel, which is told
+//! by messages.
+//!
 //! ```
 //! use open_local_core::Bytes;
 //! use open_local_core::host::SystemEntropy;
@@ -59,6 +62,7 @@ mod segments;
 mod sizes;
 mod step;
 mod tags;
+pub mod thin;
 mod validate;
 
 pub use context::Context;

@@ -185,6 +185,11 @@ impl PoolFolder {
             let at = snapshot.attachment.as_ref();
             explain("snapshot", snapshot.id.as_str(), at);
         }
+        let groups = pool.group_snapshots().map(|all| all.list_group_snapshots());
+        for group in groups.transpose()?.into_iter().flatten() {
+            known.push(self.join(&format!("locks/group-{}", group.id)));
+            known.push(self.join(&format!("snapshots/{}.group", group.id)));
+        }
         let files = files_below(&self.location)
             .into_iter()
             .filter(|path| !known.contains(path))

@@ -1,4 +1,4 @@
-//! Development tasks: test, demo, tidy, fuzz, soak, sweep, vm.
+//! Development tasks: test, codegen, demo, tidy, fuzz, soak, sweep, vm.
 //!
 //! `cargo xtask test` is what the README promises and what CI calls. What it does is data: a list
 //! of steps made from `cargo metadata` ([`steps`]) and run one after the other ([`runner`]).
@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod cargo_output;
+mod codegen;
 mod demo;
 mod fuzz;
 mod install;
@@ -40,6 +41,8 @@ enum Task {
     Test(test::Args),
     /// Runs `open-local demo` on real loop devices.
     Demo(demo::Args),
+    /// Makes the Rust types of the CSI crate from its proto file, or checks that they are.
+    Codegen(codegen::Args),
     /// Fuzzes one target or all of them.
     Fuzz(fuzz::Args),
     /// Random operations of both LVM engines for as long as asked, with the result in a file.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Test(args) => test::run(&args),
         Task::Demo(args) => demo::run(&args),
+        Task::Codegen(args) => codegen::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Soak(args) => soak::run(&args),
         Task::Tidy => tidy::command(),

@@ -10,7 +10,7 @@ use crate::needs;
 use crate::process::{Ended, Watch};
 use crate::steps::{Action, Counting, Group, Step};
 use crate::workspace::Workspace;
-use crate::{sweep, tidy, vm};
+use crate::{codegen, sweep, tidy, vm};
 
 /// Lines of a failed step's log that are shown.
 const SHOWN: usize = 60;
@@ -61,6 +61,7 @@ fn execute(workspace: &Workspace, step: &Step, log: &Path) -> Result<Ended> {
     match &step.action {
         Action::Run(call) => call.clone().dir(&workspace.root).logged(log),
         Action::Tidy => tidy::logged(workspace, log),
+        Action::Codegen => codegen::logged(workspace, log),
         Action::Sweep(features) => sweep::logged(workspace, features, log),
         Action::Guest(filter) => vm::logged(workspace, filter.as_deref(), log),
         Action::Lacking(reason) => Ok(Ended::Badly(reason.clone())),

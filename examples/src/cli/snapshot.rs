@@ -1,5 +1,7 @@
 //! `open-local snapshot …`.
 
+pub mod group;
+
 use clap::{Args, Subcommand};
 use open_local_core::{
     Bytes, Change, Op, PoolExt, PublishSpec, Result, SnapshotId, SnapshotSpec, Subject, VolumeId,
@@ -63,6 +65,9 @@ pub enum Command {
         /// Its name
         name: SnapshotId,
     },
+    /// Take, list and remove snapshots of several volumes at one moment
+    #[command(subcommand)]
+    Group(group::Command),
 }
 
 /// Arguments of `snapshot create`.
@@ -79,6 +84,9 @@ pub struct Create {
     /// A tag; may be repeated
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = values::pair)]
     pub tags: Vec<(String, String)>,
+    /// A setting only this backend knows; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = values::pair)]
+    pub settings: Vec<(String, String)>,
 }
 
 /// Runs a command.
@@ -110,6 +118,7 @@ pub fn run(context: &Context, command: Command) -> Result<Answer> {
         }
         Command::Unpublish { name } => volume::unpublish(context, &name.into()),
         Command::Remove { name } => remove(context, &name),
+        Command::Group(command) => group::run(context, command),
     }
 }
 
@@ -120,6 +129,9 @@ fn create(context: &Context, arguments: Create) -> Result<Answer> {
     }
     for (key, value) in arguments.tags {
         spec = spec.with_tag(key, value);
+    }
+    for (key, value) in arguments.settings {
+        spec = spec.with_parameter(key, value);
     }
     let pool = context.pool()?;
     let change = Change::EnsureSnapshot(spec.clone());

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use open_local_core::throttle::CgroupTarget;
-use open_local_core::{Error, ErrorKind, Op, Subject};
+use open_local_core::{Error, ErrorKind, Op, SnapshotId, Subject, VolumeId};
 
 /// `KEY=VALUE`.
 pub(super) fn pair(text: &str) -> Result<(String, String), Error> {
@@ -15,6 +15,16 @@ pub(super) fn pair(text: &str) -> Result<(String, String), Error> {
             Error::new(ErrorKind::InvalidArgument, Op::Parse, about, "this is not KEY=VALUE")
                 .with_remedy("write it like team=storage")
         })
+}
+
+/// `SNAPSHOT=VOLUME`.
+pub(super) fn member(text: &str) -> Result<(SnapshotId, VolumeId), Error> {
+    let (snapshot, volume) = text.split_once('=').ok_or_else(|| {
+        let about = Subject::value(text);
+        Error::new(ErrorKind::InvalidArgument, Op::Parse, about, "this is not SNAPSHOT=VOLUME")
+            .with_remedy("write it like data-monday=data")
+    })?;
+    Ok((SnapshotId::new(snapshot)?, VolumeId::new(volume)?))
 }
 
 /// The path of a cgroup below the hierarchy's root.

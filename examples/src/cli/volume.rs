@@ -132,6 +132,9 @@ pub struct Create {
     /// A tag; may be repeated
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = values::pair)]
     pub tags: Vec<(String, String)>,
+    /// A setting only this backend knows; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = values::pair)]
+    pub settings: Vec<(String, String)>,
 }
 
 /// Arguments of `volume format`.
@@ -245,6 +248,9 @@ impl Create {
         }
         for (key, value) in self.tags {
             spec = spec.with_tag(key, value);
+        }
+        for (key, value) in self.settings {
+            spec = spec.with_parameter(key, value);
         }
         spec
     }

@@ -60,6 +60,10 @@ impl Filesystems for ObservedFilesystems {
         self.observer.run(Op::Unmount, &subject, None, || self.inner.ensure_unmounted(target))
     }
 
+    fn mounted_at(&self, target: &Path) -> Result<Option<Mounted>> {
+        self.inner.mounted_at(target)
+    }
+
     fn grow(&self, target: &Path) -> Result<Grown<FsUsage>> {
         let subject = Subject::path(target);
         self.observer.run(Op::GrowFilesystem, &subject, None, || self.inner.grow(target))

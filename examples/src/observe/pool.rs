@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use open_local_core::{
-    Attachment, Bytes, Capabilities, Change, Ensured, FormatToken, FormatTokens, Grown, Op, Plan,
-    Pool, PoolExt, PoolInfo, PublishSpec, Removed, Result, SnapshotId, SnapshotInfo, SnapshotSpec,
-    Snapshots, Source, Subject, ThinProvisioning, Upkeep, VolumeId, VolumeInfo, VolumeSpec,
+    Attachment, Bytes, Capabilities, Change, Ensured, FormatToken, FormatTokens, GroupSnapshotId,
+    GroupSnapshotInfo, GroupSnapshotSpec, GroupSnapshots, Grown, Op, Plan, Pool, PoolExt, PoolInfo,
+    PublishSpec, Removed, Result, SnapshotId, SnapshotInfo, SnapshotSpec, Snapshots, Source,
+    Subject, ThinProvisioning, Upkeep, VolumeId, VolumeInfo, VolumeSpec,
 };
 
 use super::{Done, Observer};
@@ -103,6 +104,10 @@ impl Pool for ObservedPool {
         self.inner.snapshots().map(|_| self as &dyn Snapshots)
     }
 
+    fn group_snapshots(&self) -> Option<&dyn GroupSnapshots> {
+        self.inner.group_snapshots().map(|_| self as &dyn GroupSnapshots)
+    }
+
     fn thin(&self) -> Option<&dyn ThinProvisioning> {
         self.inner.thin()
     }
@@ -133,6 +138,33 @@ impl Snapshots for ObservedPool {
     fn remove_snapshot(&self, id: &SnapshotId) -> Result<Removed<SnapshotInfo>> {
         let change = Change::RemoveSnapshot(id.clone());
         self.change(Op::RemoveSnapshot, &change, |p| p.require_snapshots()?.remove_snapshot(id))
+    }
+}
+
+impl GroupSnapshots for ObservedPool {
+    fn ensure_group_snapshot(
+        &self,
+        spec: &GroupSnapshotSpec,
+    ) -> Result<Ensured<GroupSnapshotInfo>> {
+        let change = Change::EnsureGroupSnapshot(spec.clone());
+        self.change(Op::EnsureGroupSnapshot, &change, |p| {
+            p.require_group_snapshots()?.ensure_group_snapshot(spec)
+        })
+    }
+
+    fn group_snapshot(&self, id: &GroupSnapshotId) -> Result<GroupSnapshotInfo> {
+        self.inner.require_group_snapshots()?.group_snapshot(id)
+    }
+
+    fn list_group_snapshots(&self) -> Result<Vec<GroupSnapshotInfo>> {
+        self.inner.require_group_snapshots()?.list_group_snapshots()
+    }
+
+    fn remove_group_snapshot(&self, id: &GroupSnapshotId) -> Result<Removed<GroupSnapshotInfo>> {
+        let change = Change::RemoveGroupSnapshot(id.clone());
+        self.change(Op::RemoveGroupSnapshot, &change, |p| {
+            p.require_group_snapshots()?.remove_group_snapshot(id)
+        })
     }
 }
 

@@ -17,6 +17,7 @@ pub fn json(snapshot: &SnapshotInfo) -> Value {
         "created": time::rfc3339(snapshot.created),
         "created_unix": time::unix(snapshot.created),
         "tags": snapshot.tags,
+        "group": snapshot.group.as_ref().map(|id| id.as_str()),
         "phase": super::phase(snapshot.phase),
         "health": super::health(&snapshot.health),
         "attachment": super::attachment(snapshot.attachment.as_ref()),
@@ -60,6 +61,7 @@ pub fn facts(snapshot: &SnapshotInfo) -> String {
         .with("size", size::human(snapshot.size))
         .with("taken", size::known(snapshot.allocated))
         .with("mode", mode(snapshot))
+        .with_some("group", snapshot.group.as_ref())
         .with("created", time::rfc3339(snapshot.created))
         .with("phase", super::phase_words(snapshot.phase))
         .with("health", &snapshot.health)

@@ -305,6 +305,13 @@ fn every_capability_reaches_the_simulated_backend() {
         assert_eq!(pool.snapshot(s.clone()).await.unwrap().id, s);
         assert_eq!(pool.roll_back(v.clone(), s.clone()).await.unwrap().id, v);
         assert!(matches!(pool.remove_snapshot(s).await.unwrap(), Removed::Removed(_)));
+        let g = GroupSnapshotId::new("g").unwrap();
+        let group = GroupSnapshotSpec::new(g.clone());
+        let group = group.with_member(SnapshotId::new("g-v").unwrap(), v.clone());
+        assert!(pool.ensure_group_snapshot(group).await.unwrap().changed());
+        assert_eq!(pool.list_group_snapshots().await.unwrap().len(), 1);
+        assert_eq!(pool.group_snapshot(g.clone()).await.unwrap().members.len(), 1);
+        assert!(pool.remove_group_snapshot(g).await.unwrap().changed());
         let policy = ThinPolicy::default().with_overcommit(Ratio::from_percent(200));
         pool.set_thin_policy(policy).await.unwrap();
         assert_eq!(pool.thin_policy().await.unwrap(), policy);

@@ -53,6 +53,8 @@ pub enum Need {
     WritableSnapshots,
     /// [`Capabilities::snapshots_online`].
     SnapshotsOnline,
+    /// [`Capabilities::group_snapshots`].
+    GroupSnapshots,
     /// [`Capabilities::clones`].
     Clones,
     /// [`Capabilities::roll_back`].
@@ -85,6 +87,7 @@ impl Need {
             Self::Snapshots => "snapshots",
             Self::WritableSnapshots => "writable-snapshots",
             Self::SnapshotsOnline => "snapshots-online",
+            Self::GroupSnapshots => "group-snapshots",
             Self::Clones => "clones",
             Self::RollBack => "roll-back",
             Self::FormatTokens => "format-tokens",
@@ -107,6 +110,7 @@ impl Need {
             Self::Snapshots => can.snapshots != CopyMethod::None,
             Self::WritableSnapshots => can.writable_snapshots,
             Self::SnapshotsOnline => can.snapshots_online,
+            Self::GroupSnapshots => can.group_snapshots,
             Self::Clones => can.clones != CopyMethod::None,
             Self::RollBack => can.roll_back,
             Self::FormatTokens => can.format_tokens,

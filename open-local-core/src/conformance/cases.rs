@@ -9,6 +9,8 @@ mod exclusive;
 mod format_once;
 #[cfg(feature = "snapshot")]
 mod frozen;
+#[cfg(feature = "snapshot")]
+mod groups;
 mod growth;
 mod identity;
 mod interruption;
@@ -46,6 +48,8 @@ pub(super) fn all() -> Vec<Case> {
         snapshots::CASES,
         #[cfg(feature = "snapshot")]
         frozen::CASES,
+        #[cfg(feature = "snapshot")]
+        groups::CASES,
         clones::CASES,
         #[cfg(feature = "snapshot")]
         restores::CASES,

@@ -10,9 +10,9 @@ use super::{Fixture, PoolWish, pattern};
 use crate::capability::Capabilities;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{BlockIo, Checkpoints, SystemClock, Unchecked, poll_until};
-#[cfg(feature = "snapshot")]
-use crate::ids::SnapshotId;
 use crate::ids::VolumeId;
+#[cfg(feature = "snapshot")]
+use crate::ids::{GroupSnapshotId, SnapshotId};
 use crate::info::{Capacity, Phase, VolumeInfo};
 use crate::outcome::Ensured;
 use crate::pool::{Pool, PoolExt};
@@ -34,6 +34,12 @@ pub(crate) fn vol(name: &str) -> Checked<VolumeId> {
 #[cfg(feature = "snapshot")]
 pub(crate) fn snap(name: &str) -> Checked<SnapshotId> {
     Ok(SnapshotId::new(name)?)
+}
+
+/// A name of a group snapshot.
+#[cfg(feature = "snapshot")]
+pub(crate) fn group(name: &str) -> Checked<GroupSnapshotId> {
+    Ok(GroupSnapshotId::new(name)?)
 }
 
 /// A volume as something to publish.
@@ -284,6 +290,28 @@ impl Lab<'_> {
     /// Takes a new read-only snapshot.
     pub(crate) fn freeze(&self, name: &str, of: &str) -> Checked<crate::SnapshotInfo> {
         self.take(&crate::SnapshotSpec::new(snap(name)?, vol(of)?))
+    }
+
+    /// The pool's group snapshots.
+    pub(crate) fn groups(&self) -> Checked<&dyn crate::GroupSnapshots> {
+        Ok(self.pool().require_group_snapshots()?)
+    }
+
+    /// Takes a new group snapshot.
+    pub(crate) fn take_group(
+        &self,
+        spec: &crate::GroupSnapshotSpec,
+    ) -> Checked<crate::GroupSnapshotInfo> {
+        let made = self.groups()?.ensure_group_snapshot(spec)?;
+        check!(made.changed(), "{} is new, but taking it answered Unchanged", spec.id);
+        if made.get().phase == Phase::Ready {
+            return Ok(made.into_inner());
+        }
+        let ready = poll_until(&SystemClock, BACKGROUND, || {
+            let now = self.pool().require_group_snapshots()?.group_snapshot(&spec.id)?;
+            Ok((now.phase == Phase::Ready).then_some(now))
+        })?;
+        ready.ok_or_else(|| Failure(format!("group snapshot {} does not become ready", spec.id)))
     }
 
     /// Fails unless a snapshot holds the pattern.

@@ -16,6 +16,8 @@ pub(crate) struct Observation {
     volumes: Vec<VolumeInfo>,
     #[cfg(feature = "snapshot")]
     snapshots: Vec<crate::SnapshotInfo>,
+    #[cfg(feature = "snapshot")]
+    groups: Vec<crate::GroupSnapshotInfo>,
     total: Bytes,
     promised: Bytes,
     available: Bytes,
@@ -40,6 +42,8 @@ impl Observation {
             volumes,
             #[cfg(feature = "snapshot")]
             snapshots: snapshots(lab)?,
+            #[cfg(feature = "snapshot")]
+            groups: groups(lab)?,
             total: room.total,
             promised: room.promised,
             available: room.available,
@@ -53,11 +57,27 @@ fn snapshots(lab: &Lab<'_>) -> Checked<Vec<crate::SnapshotInfo>> {
     let Some(snapshots) = lab.pool().snapshots() else {
         return Ok(Vec::new());
     };
-    let mut list = snapshots.list_snapshots(None)?;
-    for snapshot in &mut list {
-        snapshot.allocated = None;
-        snapshot.created = SystemTime::UNIX_EPOCH;
-        snapshot.attachment = snapshot.attachment.take().map(anywhere);
+    let list = snapshots.list_snapshots(None)?;
+    Ok(list.into_iter().map(timeless).collect())
+}
+
+#[cfg(feature = "snapshot")]
+fn timeless(mut snapshot: crate::SnapshotInfo) -> crate::SnapshotInfo {
+    snapshot.allocated = None;
+    snapshot.created = SystemTime::UNIX_EPOCH;
+    snapshot.attachment = snapshot.attachment.take().map(anywhere);
+    snapshot
+}
+
+#[cfg(feature = "snapshot")]
+fn groups(lab: &Lab<'_>) -> Checked<Vec<crate::GroupSnapshotInfo>> {
+    let Some(groups) = lab.pool().group_snapshots() else {
+        return Ok(Vec::new());
+    };
+    let mut list = groups.list_group_snapshots()?;
+    for group in &mut list {
+        group.created = SystemTime::UNIX_EPOCH;
+        group.members = std::mem::take(&mut group.members).into_iter().map(timeless).collect();
     }
     Ok(list)
 }

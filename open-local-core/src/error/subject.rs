@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::ids::{PoolId, SnapshotId, VolumeId};
+use crate::ids::{GroupSnapshotId, PoolId, SnapshotId, VolumeId};
 
 /// What an error or a log line is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -19,6 +19,8 @@ pub enum Subject {
     Volume(VolumeId),
     /// A snapshot.
     Snapshot(SnapshotId),
+    /// A group snapshot.
+    GroupSnapshot(GroupSnapshotId),
     /// A block device, by the path it was reached by.
     Device(PathBuf),
     /// A file, folder, mount target or cgroup.
@@ -61,6 +63,7 @@ impl fmt::Display for Subject {
             Self::Pool(id) => write!(f, "pool {id}"),
             Self::Volume(id) => write!(f, "volume {id}"),
             Self::Snapshot(id) => write!(f, "snapshot {id}"),
+            Self::GroupSnapshot(id) => write!(f, "group snapshot {id}"),
             Self::Device(path) => write!(f, "device {}", path.display()),
             Self::Path(path) => write!(f, "{}", path.display()),
             Self::Program(name) => write!(f, "program {name}"),
@@ -78,7 +81,8 @@ macro_rules! subject_from {
         }
     )*};
 }
-subject_from!(PoolId => Pool, VolumeId => Volume, SnapshotId => Snapshot);
+subject_from!(PoolId => Pool, VolumeId => Volume, SnapshotId => Snapshot,
+    GroupSnapshotId => GroupSnapshot);
 
 #[cfg(test)]
 mod tests {

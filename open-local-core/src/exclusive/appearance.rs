@@ -86,6 +86,7 @@ impl ExclusivePool {
         let mut details: BTreeMap<String, String> = ["free", "claimed", "erasing"]
             .map(|stage| (format!("places-{stage}"), count(stage)))
             .into();
+        details.insert("uuid".to_owned(), record.uuid.to_string());
         details.insert("erase".to_owned(), record.erasure.to_string());
         for member in &members.list {
             let place = &member.record;

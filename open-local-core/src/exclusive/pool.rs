@@ -113,9 +113,11 @@ impl ExclusivePool {
                 let erasure = self.record(op)?.erasure;
                 planner::remove(id, &self.members(op)?, erasure)
             }
-            Change::EnsureSnapshot(_) | Change::RollBack(..) | Change::RemoveSnapshot(_) => {
-                Err(self.no_snapshots(Op::PlanChange))
-            }
+            Change::EnsureSnapshot(_)
+            | Change::RollBack(..)
+            | Change::RemoveSnapshot(_)
+            | Change::EnsureGroupSnapshot(_)
+            | Change::RemoveGroupSnapshot(_) => Err(self.no_snapshots(Op::PlanChange)),
         }
     }
 

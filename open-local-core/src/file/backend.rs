@@ -378,7 +378,9 @@ impl Backend for FileBackend {
 /// A pool with anything in it is not removed.
 fn refuse_filled(op: Op, pool: &FilePool) -> Result<()> {
     let contents = pool.contents(op)?;
-    let objects: Vec<String> = contents.objects.keys().take(5).map(ToString::to_string).collect();
+    let groups = contents.groups.keys().map(|id| format!("group snapshot {id}"));
+    let objects = contents.objects.keys().map(ToString::to_string).chain(groups);
+    let objects: Vec<String> = objects.take(5).collect();
     let mut strays = contents.strays;
     strays.extend(folder::strays_of_locks(&pool.host, &pool.layout));
     if let (true, false) = (objects.is_empty(), strays.is_empty()) {
@@ -398,7 +400,11 @@ fn refuse_filled(op: Op, pool: &FilePool) -> Result<()> {
         ErrorKind::Busy,
         op,
         &pool.id,
-        format!("it holds {} objects: {}", contents.objects.len(), objects.join(", ")),
+        format!(
+            "it holds {} objects: {}",
+            contents.objects.len().saturating_add(contents.groups.len()),
+            objects.join(", ")
+        ),
     )
     .with_remedy("remove its volumes and snapshots first"))
 }

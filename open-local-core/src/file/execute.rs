@@ -3,12 +3,16 @@
 use std::io;
 
 use super::copy::{Job, copy};
+use super::group_record::{GroupRecord, GroupStage};
+use super::held::Held;
+use super::layout::Family;
 use super::observe::tag;
 use super::pool::FilePool;
 use super::record::{ObjectRecord, Stage};
 use super::steps::{Step, Target, Work};
 use crate::error::{Error, ErrorKind, Op, Result};
-use crate::host::{Deadline, FileLock, Frozen, LoopSpec, OpenMode};
+use crate::host::{FileLock, LoopSpec, OpenMode};
+use crate::ids::GroupSnapshotId;
 use crate::spec::Source;
 use crate::units::Bytes;
 
@@ -16,10 +20,10 @@ use crate::units::Bytes;
 struct Run<'a> {
     pool: &'a FilePool,
     work: &'a Work,
-    /// What is frozen now, and until when it may be.
-    frozen: Option<(Frozen, Deadline)>,
-    /// Whether users of a device may have seen it grow: then nothing is taken back any more.
-    seen_by_users: bool,
+    held: Held,
+    /// Whether others may rely on it by now, as users of a device who have seen it grow: then
+    /// nothing is taken back any more.
+    relied_on: bool,
     /// Where something stood in the way that this plan did not know of, and so must not remove.
     in_the_way: Option<Target>,
 }
@@ -32,7 +36,7 @@ impl FilePool {
     /// [`ErrorKind::Indeterminate`] and undoes nothing, as after a kill.
     pub(super) fn carry_out(&self, work: &Work, room: Option<Box<dyn FileLock>>) -> Result<()> {
         let mut run =
-            Run { pool: self, work, frozen: None, seen_by_users: false, in_the_way: None };
+            Run { pool: self, work, held: Held::default(), relied_on: false, in_the_way: None };
         let mut room = room;
         let mut failed = None;
         for (number, step) in (1..).zip(&work.steps) {
@@ -66,7 +70,7 @@ impl Run<'_> {
         if let Err(undo) = self.take(&Step::Release) {
             return error.with_failed_rollback(undo);
         }
-        if self.seen_by_users {
+        if self.relied_on {
             return error;
         }
         for step in &work.undo {
@@ -93,11 +97,16 @@ impl Run<'_> {
     }
 
     fn is_stored(&self, step: &Step) -> bool {
-        let Step::Record(record) = step else {
-            return false;
-        };
-        let stored = self.pool.load(self.work.op, &record.key);
-        matches!(stored, Ok(Some(stored)) if stored == **record)
+        match step {
+            Step::Record(record) => {
+                let stored = self.pool.load(self.work.op, &record.key);
+                matches!(stored, Ok(Some(stored)) if stored == **record)
+            }
+            Step::ForgetGroup(id) => {
+                matches!(self.pool.load_group(self.work.op, id), Ok(None))
+            }
+            _ => false,
+        }
     }
 
     fn take(&mut self, step: &Step) -> Result<()> {
@@ -112,16 +121,8 @@ impl Run<'_> {
                 other => other,
             },
             Step::Make { target, size, thick } => self.make(target, *size, *thick),
-            Step::Hold(at) => {
-                let wait = self.pool.options.freeze_wait;
-                let until = Deadline::after(self.pool.host.clock.as_ref(), wait);
-                let quiescer = self.pool.quiescer.as_ref().ok_or_else(|| {
-                    Error::new(ErrorKind::Busy, self.work.op, &at.source, "it can't be frozen here")
-                })?;
-                self.frozen = Some((quiescer.freeze_device(at, wait)?, until));
-                Ok(())
-            }
-            Step::Release => self.release(),
+            Step::Hold(at) => self.held.hold(self.pool, self.work.op, at),
+            Step::Release => self.held.release(self.pool, self.work.op, &self.work.subject),
             Step::Flush(device) => {
                 self.pool.loops.flush(device).map_err(self.failed("can't flush its device"))
             }
@@ -134,13 +135,15 @@ impl Run<'_> {
             Step::Attach { record, read_only } => self.attach(record, *read_only),
             Step::Detach(device) => self.detach(device),
             Step::Resize(device) => {
-                self.seen_by_users = true;
+                self.relied_on = true;
                 let resized = self.pool.loops.resize(device);
                 resized.map(drop).map_err(self.failed("can't resize its device"))
             }
             Step::Swap(key) => self.swap(key),
             Step::Drop(target) => self.remove(target.key(), &self.path(target)),
             Step::Forget(key) => self.remove(key, &self.pool.layout.record(key)),
+            Step::RecordGroup(record) => self.store_group(record),
+            Step::ForgetGroup(id) => self.forget_group(id),
         }
     }
 
@@ -165,6 +168,41 @@ impl Run<'_> {
         })
     }
 
+    fn store_group(&mut self, record: &GroupRecord) -> Result<()> {
+        let path = self.pool.layout.group(&record.id);
+        let stored = record.to_record().store(self.pool.host.files.as_ref(), &path).map_err(|e| {
+            Error::new(e.kind(), self.work.op, &record.id, "can't store its record")
+                .with_remedy("free room on the pool's disk and check that it is writable")
+                .with_source(e)
+        });
+        match (stored, record.stage) {
+            (Ok(()), GroupStage::Ready) => {
+                self.relied_on = true;
+                Ok(())
+            }
+            // As for objects: a full disk keeps nobody from making room on it.
+            (Err(e), GroupStage::Removing) if e.kind() == ErrorKind::OutOfSpace => {
+                tracing::warn!(group = %record.id, error = %e.report(), "removal not recorded");
+                Ok(())
+            }
+            (other, _) => other,
+        }
+    }
+
+    fn forget_group(&self, id: &GroupSnapshotId) -> Result<()> {
+        let path = self.pool.layout.group(id);
+        match self.pool.host.files.remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Err(self.failed(format!("can't remove {}", path.display()))(e))
+            }
+            _ => {
+                let folder = self.pool.layout.family(Family::Snapshots);
+                let synced = self.pool.host.files.sync_dir(&folder);
+                synced.map_err(self.failed("can't flush its folder"))
+            }
+        }
+    }
+
     /// The error of a file that can't be made; what was there before is not ours to undo.
     fn not_made(&mut self, target: &Target, what: String, e: io::Error) -> Error {
         if e.kind() != io::ErrorKind::AlreadyExists {
@@ -174,21 +212,6 @@ impl Run<'_> {
         self.failed(what)(e)
             .with_kind(ErrorKind::Refused)
             .with_remedy("look at the file in its place and move it out of the pool's folder")
-    }
-
-    /// Thaws; what can't be thawed is kept in mind for another try.
-    fn release(&mut self) -> Result<()> {
-        let (Some((frozen, _)), Some(quiescer)) = (&self.frozen, &self.pool.quiescer) else {
-            return Ok(());
-        };
-        let stayed = quiescer.thaw(frozen)?;
-        self.frozen = None;
-        if stayed {
-            return Ok(());
-        }
-        let (op, subject) = (self.work.op, self.work.subject.clone());
-        let why = "somebody else thawed its source while it was copied";
-        Err(Error::new(ErrorKind::Busy, op, subject, why).with_remedy("try again"))
     }
 
     fn make(&mut self, target: &Target, size: Bytes, thick: bool) -> Result<()> {
@@ -247,7 +270,7 @@ impl Run<'_> {
             subject: &self.work.subject,
             clock: pool.host.clock.as_ref(),
             progress: pool.host.progress.as_ref(),
-            until: self.frozen.as_ref().map(|(_, until)| *until),
+            until: self.held.until(),
             mark_every: pool.options.copy_mark,
         };
         copy(&job, source.as_ref(), target.as_ref(), range, |done| {

@@ -122,7 +122,7 @@ pub(super) fn strays_of_locks(host: &Host, layout: &Layout) -> Vec<String> {
     let is_ours = |name: &&std::ffi::OsString| {
         let text = name.to_str().unwrap_or_default();
         let probe = PROBES.contains(&text);
-        probe || text.starts_with("volume-") || text.starts_with("snapshot-")
+        probe || ["volume-", "snapshot-", "group-"].iter().any(|kind| text.starts_with(kind))
     };
     let strays = names.iter().filter(|name| !is_ours(name));
     strays.map(|name| layout.locks().join(name).display().to_string()).collect()

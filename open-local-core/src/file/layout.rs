@@ -9,6 +9,8 @@
 //! volumes/NAME.spare       its next content, while it is rolled back
 //! snapshots/NAME.meta      a snapshot's record
 //! snapshots/NAME.img       its content
+//! snapshots/NAME.group     a group snapshot's record
+//! locks/group-NAME         held while that group snapshot changes
 //! ```
 //!
 //! Names never start with a dot, so that what a killed write of a record left (`.NAME.meta.new`)
@@ -17,7 +19,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::ids::{SnapshotId, VolumeId};
+use crate::ids::{GroupSnapshotId, SnapshotId, VolumeId};
 use crate::spec::Source;
 
 /// The folders that objects live in.
@@ -59,6 +61,7 @@ pub(super) enum Entry {
     Record(Source),
     Image(Source),
     Spare(Source),
+    Group(GroupSnapshotId),
     /// What a killed write of a record left.
     HalfRecord,
     /// Not ours.
@@ -124,11 +127,22 @@ impl Layout {
         self.object(key, ".spare")
     }
 
+    pub(super) fn group(&self, id: &GroupSnapshotId) -> PathBuf {
+        self.family(Family::Snapshots).join(format!("{id}.group"))
+    }
+
+    pub(super) fn group_lock(&self, id: &GroupSnapshotId) -> PathBuf {
+        self.locks().join(format!("group-{id}"))
+    }
+
     /// The folders a pool is made of, without its own.
     pub(super) fn folders(&self) -> [PathBuf; 3] {
         [self.locks(), self.family(Family::Volumes), self.family(Family::Snapshots)]
     }
 }
+
+/// How the names end that killed writes of records leave: of objects, of group snapshots.
+pub(super) const HALF: [&str; 2] = [".meta.new", ".group.new"];
 
 /// The name of an object without its family.
 pub(super) fn name(key: &Source) -> &str {
@@ -143,8 +157,12 @@ pub(super) fn classify(family: Family, file_name: &OsStr) -> Entry {
     let Some(text) = file_name.to_str() else {
         return Entry::Unknown;
     };
-    if text.starts_with('.') && text.ends_with(".meta.new") {
+    if text.starts_with('.') && HALF.iter().any(|half| text.ends_with(half)) {
         return Entry::HalfRecord;
+    }
+    let group = text.strip_suffix(".group").filter(|_| family == Family::Snapshots);
+    if let Some(id) = group.and_then(|name| GroupSnapshotId::new(name).ok()) {
+        return Entry::Group(id);
     }
     let object = |suffix| family.key(text.strip_suffix(suffix)?);
     object(".meta")
@@ -173,8 +191,14 @@ mod tests {
                 prop_assert_eq!(path.parent().unwrap(), layout.folder_of(&key));
                 prop_assert_eq!(classify(family, path.file_name().unwrap()), entry);
             }
-            let half = format!(".{id}.meta.new");
-            prop_assert_eq!(classify(family, OsStr::new(&half)), Entry::HalfRecord);
+            for half in HALF {
+                let half = format!(".{id}{half}");
+                prop_assert_eq!(classify(family, OsStr::new(&half)), Entry::HalfRecord);
+            }
+            let group = GroupSnapshotId::new(&id).unwrap();
+            let path = layout.group(&group);
+            let entry = classify(Family::Snapshots, path.file_name().unwrap());
+            prop_assert_eq!(entry, Entry::Group(group));
         }
 
         #[test]
@@ -185,7 +209,7 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_is_unknown() {
-        for text in ["lost+found", ".img", "README", "a.qcow2", ".a.meta", "-a.meta"] {
+        for text in ["lost+found", ".img", "README", "a.qcow2", ".a.meta", "-a.meta", "a.group"] {
             assert_eq!(classify(Family::Volumes, OsStr::new(text)), Entry::Unknown, "{text}");
         }
     }

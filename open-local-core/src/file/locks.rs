@@ -1,6 +1,6 @@
 //! Who may change what: a lock a pool and a lock an object, each with a deadline.
 //!
-//! Objects are locked first, in the order of their names, then the pool: no two callers can wait
+//! A group snapshot is locked first, then objects in the order of their names, then the pool: no two callers can wait
 //! for each other. Locks end with their process.
 
 use super::pool::FilePool;
@@ -69,13 +69,15 @@ impl FilePool {
         self.pool_record(op)?;
         let mut folders: Vec<_> = keys.iter().map(|key| self.layout.folder_of(key)).collect();
         folders.dedup();
-        for folder in folders {
-            self.host.files.sync_dir(&folder).map_err(|e| {
-                Error::from_io(op, &self.id, format!("can't flush {}", folder.display()), e)
-                    .with_remedy("check that the pool's disk is mounted and healthy")
-            })?;
-        }
-        Ok(())
+        folders.iter().try_for_each(|folder| self.settle_folder(op, folder))
+    }
+
+    /// Flushes one of the pool's folders.
+    pub(super) fn settle_folder(&self, op: Op, folder: &std::path::Path) -> Result<()> {
+        self.host.files.sync_dir(folder).map_err(|e| {
+            Error::from_io(op, &self.id, format!("can't flush {}", folder.display()), e)
+                .with_remedy("check that the pool's disk is mounted and healthy")
+        })
     }
 
     /// Removes the lock file of an object that is not there; the caller holds the lock.
@@ -91,7 +93,7 @@ impl FilePool {
         self.host.files.try_lock(&self.layout.object_lock(key)).ok().flatten()
     }
 
-    fn lock(
+    pub(super) fn lock(
         &self,
         op: Op,
         subject: &Subject,

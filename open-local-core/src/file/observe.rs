@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::group_record::{GROUP, GroupRecord, GroupStage};
 use super::hostfs;
 use super::layout::{Entry, Family, classify};
 use super::planner::{Seen, attachment, source_key};
@@ -11,6 +12,7 @@ use super::record::{OBJECT, ObjectRecord, POOL, PoolRecord, Stage, VERSION};
 use super::room::{Room, Share};
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
 use crate::host::{FileKind, FileStat, LoopDevice};
+use crate::ids::GroupSnapshotId;
 use crate::info::{Health, Phase};
 use crate::spec::{Provisioning, Source};
 use crate::state::Record;
@@ -70,6 +72,7 @@ pub(super) fn image_fault(record: &ObjectRecord, image: Option<&FileStat>) -> Op
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     pub(super) objects: BTreeMap<Source, Result<ObjectRecord>>,
+    pub(super) groups: BTreeMap<GroupSnapshotId, Result<GroupRecord>>,
     /// Files that no record explains.
     pub(super) strays: Vec<String>,
     /// Spare images and half-written records: left by a kill, or by a call at work now.
@@ -138,7 +141,7 @@ impl FilePool {
         let loaded = Record::load(self.host.files.as_ref(), &path, OBJECT, VERSION)
             .and_then(|record| ObjectRecord::from_record(&record));
         match loaded {
-            Ok(record) if record.key == *key => Ok(Some(record)),
+            Ok(record) if record.key == *key => self.with_group_stage(op, record).map(Some),
             Ok(record) => Err(Error::new(
                 ErrorKind::Corrupt,
                 op,
@@ -146,13 +149,8 @@ impl FilePool {
                 format!("its record is that of {}", record.key),
             )
             .with_remedy(format!("restore {}", path.display()))),
-            // No record is only believed where its folder is there to have held it.
             Err(e) if e.kind() == ErrorKind::NotFound => {
-                let folder = self.layout.folder_of(key);
-                self.host.files.stat(&folder).map(|_| None).map_err(|e| {
-                    Error::from_io(op, &self.id, format!("can't see {}", folder.display()), e)
-                        .with_remedy("check that the pool's disk is mounted")
-                })
+                self.check_folder(op, &self.layout.folder_of(key)).map(|()| None)
             }
             Err(e) => {
                 let remedy = e.remedy().map_or_else(
@@ -163,6 +161,55 @@ impl FilePool {
                     .with_remedy(remedy)
                     .with_source(e))
             }
+        }
+    }
+
+    /// No record is only believed where its folder is there to have held it.
+    fn check_folder(&self, op: Op, folder: &Path) -> Result<()> {
+        self.host.files.stat(folder).map(drop).map_err(|e| {
+            Error::from_io(op, &self.id, format!("can't see {}", folder.display()), e)
+                .with_remedy("check that the pool's disk is mounted")
+        })
+    }
+
+    /// The members of a group are ready from the moment on in which it is recorded as such.
+    fn with_group_stage(&self, op: Op, record: ObjectRecord) -> Result<ObjectRecord> {
+        let (Some(id), Stage::Filling { .. }) = (&record.group, record.stage) else {
+            return Ok(record);
+        };
+        let group = self.load_group(op, id)?;
+        Ok(match group.filter(|group| group.stage == GroupStage::Ready) {
+            Some(_) => record.with_stage(Stage::Ready),
+            None => record,
+        })
+    }
+
+    /// A group snapshot's record; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(super) fn load_group(&self, op: Op, id: &GroupSnapshotId) -> Result<Option<GroupRecord>> {
+        let path = self.layout.group(id);
+        let loaded = Record::load(self.host.files.as_ref(), &path, GROUP, VERSION)
+            .and_then(|record| GroupRecord::from_record(&record));
+        match loaded {
+            Ok(record) if record.id == *id => Ok(Some(record)),
+            Ok(record) => Err(Error::new(
+                ErrorKind::Corrupt,
+                op,
+                id,
+                format!("its record is that of group snapshot {}", record.id),
+            )
+            .with_remedy(format!("restore {}", path.display()))),
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                self.check_folder(op, &self.layout.family(Family::Snapshots)).map(|()| None)
+            }
+            Err(e) => Err(Error::new(e.kind(), op, id, "its record can't be understood")
+                .with_remedy(format!(
+                    "restore {} from a copy, or move it away and remove its members alone",
+                    path.display()
+                ))
+                .with_source(e)),
         }
     }
 
@@ -180,7 +227,10 @@ impl FilePool {
             device = own_device(&devices, record, image.as_ref()).cloned();
             other = other_device(&devices, record, image.as_ref()).cloned();
         }
-        Ok(Seen { record, image, spare, device, other })
+        let group = record.as_ref().and_then(|record| record.group.as_ref());
+        // One whose record is gone holds nobody back; one that can't be read does.
+        let grouped = group.is_some_and(|id| !matches!(self.load_group(op, id), Ok(None)));
+        Ok(Seen { record, image, spare, device, other, grouped })
     }
 
     /// What is at a path; `None` only if nothing is. No other error is a proof of absence.
@@ -233,6 +283,10 @@ impl FilePool {
                     },
                     Entry::Image(key) => images.push(key),
                     Entry::Spare(key) => contents.leftovers.push(key),
+                    Entry::Group(id) => {
+                        let record = self.load_group(op, &id).transpose();
+                        contents.groups.extend(record.map(|record| (id, record)));
+                    }
                     Entry::HalfRecord => contents.half_records = true,
                     Entry::Unknown => {
                         contents.strays.push(folder.join(file_name).display().to_string())

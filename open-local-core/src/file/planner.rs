@@ -1,13 +1,17 @@
 //! From what is observed and what is wanted to the steps in between. Pure.
 
 mod access;
+#[cfg(feature = "snapshot")]
+mod groups;
 mod removal;
 #[cfg(feature = "snapshot")]
 mod snapshots;
 mod volumes;
 
 pub(super) use access::{publish, unpublish};
-pub(super) use removal::{recover, remove};
+#[cfg(feature = "snapshot")]
+pub(super) use groups::{GroupMember, ensure_group};
+pub(super) use removal::{recover, remove, remove_group};
 #[cfg(feature = "snapshot")]
 pub(super) use snapshots::{ensure_snapshot, roll_back};
 pub(super) use volumes::{ensure_volume, grow};
@@ -39,6 +43,8 @@ pub(super) struct Seen {
     pub(super) device: Option<LoopDevice>,
     /// A loop device that stands in the way and is not ours to touch.
     pub(super) other: Option<LoopDevice>,
+    /// Whether the group snapshot it is a member of is there.
+    pub(super) grouped: bool,
 }
 
 /// Facts of the pool that plans depend on.
@@ -69,18 +75,18 @@ pub(super) fn attachment(key: &Source, device: &LoopDevice) -> Attachment {
         .with_sequence(device.sequence)
 }
 
-fn conflict(op: Op, key: &Source, field: &str, has: &str, wanted: &str) -> Error {
+fn conflict(op: Op, key: impl Into<Subject>, field: &str, has: &str, wanted: &str) -> Error {
     Error::new(ErrorKind::Conflict, op, key, format!("its {field} is {has}, not {wanted}"))
         .with_remedy("choose another name, or ask for what exists")
 }
 
-fn other_tags(op: Op, key: &Source, has: &Tags, wanted: &Tags) -> Error {
+fn other_tags(op: Op, key: impl Into<Subject>, has: &Tags, wanted: &Tags) -> Error {
     let message = format!("its tags differ in {}", differing_tags(has, wanted));
     Error::new(ErrorKind::Conflict, op, key, message)
         .with_remedy("choose another name, or ask for what exists")
 }
 
-fn busy(op: Op, key: &Source, why: impl Into<String>, remedy: &str) -> Error {
+fn busy(op: Op, key: impl Into<Subject>, why: impl Into<String>, remedy: &str) -> Error {
     Error::new(ErrorKind::Busy, op, key, why).with_remedy(remedy)
 }
 
@@ -138,7 +144,13 @@ pub(super) fn usable<'a>(op: Op, key: &Source, seen: &'a Seen) -> Result<&'a Obj
     }
 }
 
-fn out_of_space(op: Op, key: &Source, wanted: Bytes, available: Bytes, room: &Room) -> Error {
+fn out_of_space(
+    op: Op,
+    key: impl Into<Subject>,
+    wanted: Bytes,
+    available: Bytes,
+    room: &Room,
+) -> Error {
     let why = if room.is_stopped() {
         format!("{wanted} are wanted, but the pool is used up to its stop mark {}", room.stop_at)
     } else {
@@ -184,19 +196,24 @@ fn fill(
 ) -> Result<Vec<Step>> {
     let size = usable(op, from.0, from.1)?.usable_size();
     let (mut steps, after) = hold(op, from.0, from.1, facts)?;
-    if facts.reflink {
-        steps.push(Step::Share { from: from.0.clone(), to: to.clone(), size });
-    } else {
-        steps.push(Step::Copy {
-            from: from.0.clone(),
-            to: to.clone(),
-            start,
-            size,
-            record: marks.cloned().map(Box::new),
-        });
-    }
+    steps.push(copying(from.0, to, marks, (start, size), facts));
     steps.extend(after);
     Ok(steps)
+}
+
+/// The step that gives a new image a source's content, whether or not that is held still.
+fn copying(
+    from: &Source,
+    to: &Target,
+    marks: Option<&ObjectRecord>,
+    (start, size): (Bytes, Bytes),
+    facts: &Facts,
+) -> Step {
+    let (from, to) = (from.clone(), to.clone());
+    if facts.reflink {
+        return Step::Share { from, to, size };
+    }
+    Step::Copy { from, to, start, size, record: marks.cloned().map(Box::new) }
 }
 
 /// A file in the image's place without a record is somebody's: it is neither used nor removed.
@@ -206,9 +223,4 @@ fn refuse_stray(op: Op, key: &Source, seen: &Seen) -> Result<()> {
     }
     Err(Error::new(ErrorKind::Refused, op, key, "a file without a record is in its image's place")
         .with_remedy("look at the file and move it out of the pool's folder"))
-}
-
-/// The subject of a snapshot or volume key.
-pub(super) fn subject(key: &Source) -> Subject {
-    Subject::from(key)
 }

@@ -130,6 +130,10 @@ impl FilePool {
                 let key = Source::Snapshot(id.clone());
                 planner::remove(Op::RemoveSnapshot, &key, &self.see(Op::RemoveSnapshot, &key)?)
             }
+            #[cfg(feature = "snapshot")]
+            Change::EnsureGroupSnapshot(spec) => self.plan_group(spec),
+            #[cfg(feature = "snapshot")]
+            Change::RemoveGroupSnapshot(id) => self.plan_group_removal(id),
             #[cfg(not(feature = "snapshot"))]
             _ => Err(Error::new(
                 ErrorKind::Unsupported,
@@ -156,11 +160,14 @@ impl FilePool {
 
     /// What a person should know of the pool's folder.
     fn health(&self, contents: &Contents) -> Health {
+        let groups = contents.groups.iter().filter(|(_, record)| record.is_err());
+        let damaged_groups = groups.map(|(id, _)| format!("group snapshot {id}"));
         let damaged: Vec<String> = contents
             .objects
             .iter()
             .filter(|(_, record)| record.is_err())
             .map(|(key, _)| key.to_string())
+            .chain(damaged_groups)
             .collect();
         if !damaged.is_empty() {
             return Health::Degraded(format!("damaged records: {}", damaged.join(", ")));
@@ -202,6 +209,7 @@ impl Pool for FilePool {
         info.health = self.health(&contents);
         let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
         info.details = [
+            ("uuid", self.uuid.to_string()),
             ("host-file-system", self.host_fs_name().to_owned()),
             ("shares-blocks", yes_no(self.reflink)),
             ("logical-block-size", self.block_size.to_string()),
@@ -341,6 +349,11 @@ impl Pool for FilePool {
 
     #[cfg(feature = "snapshot")]
     fn snapshots(&self) -> Option<&dyn crate::Snapshots> {
+        Some(self)
+    }
+
+    #[cfg(feature = "snapshot")]
+    fn group_snapshots(&self) -> Option<&dyn crate::GroupSnapshots> {
         Some(self)
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
-use crate::ids::{PoolId, SnapshotId, VolumeId};
+use crate::ids::{GroupSnapshotId, PoolId, SnapshotId, VolumeId};
 use crate::spec::{PoolSpec, Provisioning, Source, Tags, VolumeSource};
 use crate::state::Record;
 use crate::token::{FormatToken, Uuid};
@@ -101,6 +101,8 @@ pub(super) struct ObjectRecord {
     pub(super) created: SystemTime,
     pub(super) block_size: Bytes,
     pub(super) tags: Tags,
+    /// For a snapshot: the group it is a member of.
+    pub(super) group: Option<GroupSnapshotId>,
     /// For a snapshot: what its volume's was, for those who are made from it.
     pub(super) token: FormatToken,
     pub(super) stage: Stage,
@@ -129,7 +131,6 @@ impl ObjectRecord {
     }
 
     pub(super) fn to_record(&self) -> Record {
-        let created = self.created.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let (stage, mark) = match self.stage {
             Stage::Ready => ("ready", None),
             Stage::Filling { done } => ("filling", Some(done)),
@@ -142,23 +143,19 @@ impl ObjectRecord {
             .with("requested", self.requested)
             .with("provisioning", self.provisioning)
             .with("writable", self.writable)
-            .with("created", created.as_nanos())
+            .with("created", nanos(self.created))
             .with("block-size", self.block_size)
             .with("token", self.token.to_field())
             .with("stage", stage)
             .with_optional("stage-mark", mark)
             .with_optional("origin", self.origin.as_ref().map(origin_text))
-            .with_optional("made-from", self.made_from);
+            .with_optional("made-from", self.made_from)
+            .with_optional("group", self.group.as_ref());
         record = match &self.key {
             Source::Volume(id) => record.with("volume", id),
             Source::Snapshot(id) => record.with("snapshot", id),
         };
-        for (key, value) in &self.tags {
-            // Keys may hold capital letters, which field names do not: the pair is the value.
-            let index = record.fields().filter(|(name, _)| name.starts_with("tag/")).count();
-            record = record.with(&format!("tag/{index}"), format!("{key} {value}"));
-        }
-        record
+        with_tags(record, &self.tags)
     }
 
     pub(super) fn from_record(record: &Record) -> Result<Self> {
@@ -175,16 +172,6 @@ impl ObjectRecord {
             (Some("growing"), Some(from)) => Stage::Growing { from },
             _ => return Err(damaged("its stage can't be understood")),
         };
-        let nanos = record.parsed::<u128>("created")?;
-        let created = u64::try_from(nanos)
-            .ok()
-            .and_then(|n| SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(n)))
-            .ok_or_else(|| damaged("its time of creation can't be"))?;
-        let tags = prefixed(record, "tag/")
-            .into_values()
-            .map(|pair| pair.split_once(' ').map(|(k, v)| (k.to_owned(), v.to_owned())))
-            .collect::<Option<Tags>>()
-            .ok_or_else(|| damaged("a tag has no value"))?;
         Ok(Self {
             key,
             uuid: record.parsed("uuid")?,
@@ -194,9 +181,10 @@ impl ObjectRecord {
             writable: record.parsed("writable")?,
             origin: record.get("origin").map(parse_origin).transpose()?,
             made_from: record.parsed_optional("made-from")?,
-            created,
+            created: created(record)?,
             block_size: record.parsed("block-size")?,
-            tags,
+            tags: tags(record)?,
+            group: record.parsed_optional("group")?,
             token: FormatToken::from_field(record.get("token").unwrap_or_default())
                 .ok_or_else(|| damaged("its format token can't be understood"))?,
             stage,
@@ -204,11 +192,47 @@ impl ObjectRecord {
     }
 }
 
-fn damaged(what: &str) -> Error {
+/// A moment as it is stored.
+pub(super) fn nanos(moment: SystemTime) -> u128 {
+    moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos()
+}
+
+/// The moment of an object's creation.
+///
+/// # Errors
+/// `Corrupt`.
+pub(super) fn created(record: &Record) -> Result<SystemTime> {
+    let nanos = u64::try_from(record.parsed::<u128>("created")?).ok();
+    let moment = nanos.and_then(|n| SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(n)));
+    moment.ok_or_else(|| damaged("its time of creation can't be"))
+}
+
+/// Adds tags to a record.
+pub(super) fn with_tags(record: Record, tags: &Tags) -> Record {
+    // Keys may hold capital letters, which field names do not: the pair is the value.
+    let pairs = tags.iter().map(|(key, value)| format!("{key} {value}"));
+    pairs
+        .enumerate()
+        .fold(record, |record, (index, pair)| record.with(&format!("tag/{index}"), pair))
+}
+
+/// The tags of a record.
+///
+/// # Errors
+/// `Corrupt`.
+pub(super) fn tags(record: &Record) -> Result<Tags> {
+    prefixed(record, "tag/")
+        .into_values()
+        .map(|pair| pair.split_once(' ').map(|(k, v)| (k.to_owned(), v.to_owned())))
+        .collect::<Option<Tags>>()
+        .ok_or_else(|| damaged("a tag has no value"))
+}
+
+pub(super) fn damaged(what: &str) -> Error {
     Error::new(ErrorKind::Corrupt, Op::ReadState, Subject::Host, what)
 }
 
-fn prefixed(record: &Record, prefix: &str) -> Tags {
+pub(super) fn prefixed(record: &Record, prefix: &str) -> Tags {
     record
         .fields()
         .filter_map(|(name, value)| Some((name.strip_prefix(prefix)?.to_owned(), value.to_owned())))
@@ -271,6 +295,7 @@ mod tests {
                 created: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into()),
                 block_size: Bytes::new(512),
                 tags,
+                group: snapshot.then(|| GroupSnapshotId::new("g").unwrap()),
                 token,
                 stage,
             },

@@ -3,13 +3,23 @@
 //! Objects that are locked belong to a call at work and are left alone; so is content that is
 //! half filled, which the same call finishes and `remove` takes away.
 
+use std::path::Path;
+
 use super::folder::PROBES;
+use super::group_record::GroupStage;
 use super::layout::{Entry, Family, classify};
 use super::planner;
 use super::pool::FilePool;
 use super::record::Stage;
-use crate::error::{Error, ErrorKind, Op, Result};
+use crate::error::{Error, ErrorKind, Op, Result, Subject};
+use crate::ids::GroupSnapshotId;
 use crate::spec::Source;
+
+/// Whose record was half written.
+enum Whose {
+    Object(Source),
+    Group(GroupSnapshotId),
+}
 
 impl FilePool {
     /// Sweeps the pool's folder. What can't be mended stays and shows in the pool's health.
@@ -38,6 +48,12 @@ impl FilePool {
             let mended = self.mend(key);
             self.note("mend an object", mended)?;
             self.drop_idle_lock(key);
+        }
+        for (id, group) in &contents.groups {
+            if group.as_ref().is_ok_and(|group| group.stage == GroupStage::Removing) {
+                let mended = self.mend_group(id);
+                self.note("finish the removal of a group snapshot", mended)?;
+            }
         }
         if contents.half_records {
             self.drop_half_records(op)?;
@@ -74,20 +90,35 @@ impl FilePool {
             })?;
             for file_name in names.iter().filter(|n| classify(family, n) == Entry::HalfRecord) {
                 let text = file_name.to_string_lossy();
-                let object = text.trim_start_matches('.').trim_end_matches(".meta.new");
-                let Some(key) = family.key(object) else {
-                    continue;
+                let text = text.trim_start_matches('.');
+                let whose = match text.strip_suffix(".group.new") {
+                    Some(name) => GroupSnapshotId::new(name).ok().map(Whose::Group),
+                    None => family.key(text.trim_end_matches(".meta.new")).map(Whose::Object),
                 };
-                let Some(_lock) = self.try_lock_object(&key) else {
-                    continue;
-                };
-                let step = format!("remove the half-written record of {key}");
-                self.host.checkpoints.before(op, &planner::subject(&key), &step)?;
-                let removed = self.host.files.remove_file(&folder.join(file_name));
-                let removed = removed.map_err(|e| Error::from_io(op, &key, step, e));
-                self.note("remove a half-written record", removed)?;
-                self.drop_idle_lock(&key);
+                if let Some(whose) = whose {
+                    self.drop_half_record(op, &whose, &folder.join(file_name))?;
+                }
             }
+        }
+        Ok(())
+    }
+
+    fn drop_half_record(&self, op: Op, whose: &Whose, path: &Path) -> Result<()> {
+        let (lock, subject) = match whose {
+            Whose::Object(key) => (self.try_lock_object(key), Subject::from(key)),
+            Whose::Group(id) => (self.try_lock_group(id), Subject::from(id)),
+        };
+        let Some(_lock) = lock else {
+            return Ok(());
+        };
+        let step = format!("remove the half-written record of {subject}");
+        self.host.checkpoints.before(op, &subject, &step)?;
+        let removed = self.host.files.remove_file(path);
+        let removed = removed.map_err(|e| Error::from_io(op, subject, step, e));
+        self.note("remove a half-written record", removed)?;
+        match whose {
+            Whose::Object(key) => self.drop_idle_lock(key),
+            Whose::Group(id) => self.drop_idle_group_lock(id),
         }
         Ok(())
     }
@@ -106,6 +137,10 @@ impl FilePool {
             let key = match file_name.split_once('-') {
                 Some(("volume", name)) => Family::Volumes.key(name),
                 Some(("snapshot", name)) => Family::Snapshots.key(name),
+                Some(("group", name)) => {
+                    self.drop_lock_of_no_group(name);
+                    None
+                }
                 _ => None,
             };
             let Some(key) = key else { continue };
@@ -115,5 +150,15 @@ impl FilePool {
             }
         }
         Ok(())
+    }
+
+    fn drop_lock_of_no_group(&self, name: &str) {
+        let Ok(id) = GroupSnapshotId::new(name) else {
+            return;
+        };
+        let known = self.host.files.stat(&self.layout.group(&id)).is_ok();
+        if let Some(_lock) = (!known).then(|| self.try_lock_group(&id)).flatten() {
+            self.drop_idle_group_lock(&id);
+        }
     }
 }

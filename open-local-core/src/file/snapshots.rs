@@ -33,7 +33,11 @@ impl FilePool {
         planner::roll_back(&key, &seen, &snapshot_key, &from, &room, &self.facts()?)
     }
 
-    fn snapshot_info(&self, record: &ObjectRecord, devices: &[LoopDevice]) -> Option<SnapshotInfo> {
+    pub(super) fn snapshot_info(
+        &self,
+        record: &ObjectRecord,
+        devices: &[LoopDevice],
+    ) -> Option<SnapshotInfo> {
         let (Source::Snapshot(id), Some(VolumeSource::Volume(volume))) =
             (&record.key, &record.origin)
         else {
@@ -45,6 +49,7 @@ impl FilePool {
         info.writable = record.writable;
         info.allocated = image.map(|image| image.allocated);
         info.tags = record.tags.clone();
+        info.group.clone_from(&record.group);
         info.phase = phase;
         info.attachment = attachment;
         info.health = health;

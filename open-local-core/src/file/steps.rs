@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use super::group_record::{GroupRecord, GroupStage};
 use super::record::{ObjectRecord, Stage};
 use crate::error::{Op, Subject};
 use crate::host::LoopDevice;
+use crate::ids::GroupSnapshotId;
 use crate::info::Attachment;
 use crate::spec::Source;
 use crate::units::Bytes;
@@ -61,6 +63,10 @@ pub(super) enum Step {
     Drop(Target),
     /// Remove the object's record.
     Forget(Source),
+    /// Store the group's record durably. Recorded as ready, all its members are from then on.
+    RecordGroup(Box<GroupRecord>),
+    /// Remove the group's record.
+    ForgetGroup(GroupSnapshotId),
 }
 
 impl fmt::Display for Step {
@@ -103,6 +109,15 @@ impl fmt::Display for Step {
             Self::Swap(key) => write!(f, "put the spare image of {key} in place"),
             Self::Drop(target) => write!(f, "remove {target}"),
             Self::Forget(key) => write!(f, "remove the record of {key}"),
+            Self::RecordGroup(record) => {
+                let stage = match record.stage {
+                    GroupStage::Filling => "being filled",
+                    GroupStage::Ready => "ready, with all its members",
+                    GroupStage::Removing => "being removed",
+                };
+                write!(f, "record group snapshot {} as {stage}", record.id)
+            }
+            Self::ForgetGroup(id) => write!(f, "remove the record of group snapshot {id}"),
         }
     }
 }

@@ -182,6 +182,11 @@ impl Filesystems for HostFilesystems {
         unmounting::ensure_unmounted(self, target)
     }
 
+    fn mounted_at(&self, target: &Path) -> Result<Option<Mounted>> {
+        let target = self.target(Op::Mount, target)?;
+        Ok(mounted_at(&self.table(Op::Mount)?, &target).map(Mounted::of))
+    }
+
     fn grow(&self, target: &Path) -> Result<Grown<FsUsage>> {
         growth::grow(self, target)
     }

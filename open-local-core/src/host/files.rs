@@ -159,6 +159,14 @@ pub trait Files: Debug + Send + Sync {
     /// `EOPNOTSUPP`, `EINVAL` or `EXDEV` where the file system can't share; nothing is left then.
     fn reflink(&self, source: &Path, target: &Path) -> io::Result<()>;
 
+    /// Gives an ordinary file a second name in the same file system; `target` must not exist yet.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` where there are no second names, others as the operating system gives them.
+    fn hard_link(&self, _source: &Path, _target: &Path) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
+    }
+
     /// Renames; replaces an existing `to` in one step.
     ///
     /// # Errors

@@ -161,6 +161,11 @@ impl Files for SystemFiles {
         })
     }
 
+    fn hard_link(&self, source: &Path, target: &Path) -> io::Result<()> {
+        // Links are not followed: link(2).
+        fs::hard_link(source, target)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }

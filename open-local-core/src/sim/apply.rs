@@ -50,6 +50,11 @@ impl World {
                 self.record_volume(cx, spec, *size, *provisioning)?
             }
             Step::RecordSnapshot { spec, size } => self.record_snapshot(cx, spec, *size)?,
+            Step::RecordGroup(_)
+            | Step::FillGroup(_)
+            | Step::FinishGroup(_)
+            | Step::MarkGroupErasing(_)
+            | Step::ForgetGroup(_) => self.apply_to_group(cx, step)?,
             Step::Promise { volume, to } => self.promise(cx, volume, *to)?,
             Step::Fill(source) => self.fill(cx, source)?,
             Step::SetPolicy(policy) => self.pool_mut(cx.op, cx.pool)?.policy = *policy,
@@ -152,6 +157,7 @@ impl World {
             writable: spec.writable,
             created: cx.now,
             tags: spec.tags.clone(),
+            group: None,
             stage: Stage::Making,
             token,
             content: None,
@@ -175,7 +181,7 @@ impl World {
     }
 
     /// Gives a half-made object the content of its source as it is now.
-    fn fill(&mut self, cx: Context<'_>, target: &Source) -> Result<()> {
+    pub(super) fn fill(&mut self, cx: Context<'_>, target: &Source) -> Result<()> {
         self.admit_regrown(cx, target)?;
         let free = room::free(self, self.pool(cx.op, cx.pool)?);
         let pool = self.pool_mut(cx.op, cx.pool)?;

@@ -29,6 +29,7 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     writable_snapshots: true,
     snapshots_online: true,
     snapshots_outlive: true,
+    group_snapshots: true,
     clones: CopyMethod::Shared,
     roll_back: true,
     format_tokens: true,

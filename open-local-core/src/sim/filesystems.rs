@@ -210,6 +210,11 @@ impl Filesystems for SimFilesystems {
         Ok(Removed::Removed(mount.mounted))
     }
 
+    fn mounted_at(&self, target: &Path) -> Result<Option<Mounted>> {
+        check_target(Op::Mount, target)?;
+        Ok(self.machine.world().mount_at(target).map(|mount| mount.mounted.clone()))
+    }
+
     fn grow(&self, target: &Path) -> Result<Grown<FsUsage>> {
         let _turn = self.machine.fs_turn();
         let op = Op::GrowFilesystem;

@@ -1,10 +1,12 @@
 //! What is there, as the traits describe it.
 
 use super::room;
-use super::state::{PoolState, SnapshotState, Stage, VolumeState, World};
+use super::state::{GroupState, PoolState, SnapshotState, Stage, VolumeState, World};
 use crate::error::{Op, Result};
-use crate::ids::{PoolId, SnapshotId, VolumeId};
-use crate::info::{Attachment, Health, Phase, PoolInfo, SnapshotInfo, VolumeInfo};
+use crate::ids::{GroupSnapshotId, PoolId, SnapshotId, VolumeId};
+use crate::info::{
+    Attachment, GroupSnapshotInfo, Health, Phase, PoolInfo, SnapshotInfo, VolumeInfo,
+};
 use crate::spec::{Provisioning, Source};
 use crate::units::Ratio;
 
@@ -106,7 +108,41 @@ fn snapshot_info(
     info.writable = s.writable;
     info.allocated = s.content.as_ref().map(|c| c.allocated());
     info.tags.clone_from(&s.tags);
+    info.group.clone_from(&s.group);
     info.phase = phase(s.stage, s.content.is_some());
     info.attachment = attachment(world, pool, id.clone().into());
+    info
+}
+
+pub(super) fn group(
+    world: &World,
+    op: Op,
+    pool: &PoolId,
+    id: &GroupSnapshotId,
+) -> Result<GroupSnapshotInfo> {
+    let pool = world.pool(op, pool)?;
+    Ok(group_info(world, pool, id, pool.group(op, id)?))
+}
+
+pub(super) fn groups(world: &World, op: Op, pool: &PoolId) -> Result<Vec<GroupSnapshotInfo>> {
+    let pool = world.pool(op, pool)?;
+    Ok(pool.groups.iter().map(|(id, g)| group_info(world, pool, id, g)).collect())
+}
+
+fn group_info(
+    world: &World,
+    pool: &PoolState,
+    id: &GroupSnapshotId,
+    g: &GroupState,
+) -> GroupSnapshotInfo {
+    let mut info = GroupSnapshotInfo::new(id.clone(), g.created);
+    let members = g.members.iter();
+    info.members = members
+        .filter_map(|(id, _)| Some(snapshot_info(world, pool, id, pool.snapshots.get(id)?)))
+        .collect();
+    info.writable = g.writable;
+    info.tags.clone_from(&g.tags);
+    let filled = info.members.iter().any(|member| member.allocated.is_some());
+    info.phase = phase(g.stage, filled);
     info
 }

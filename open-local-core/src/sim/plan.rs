@@ -1,5 +1,6 @@
 //! From what is there and what is wanted to the steps between: pure functions.
 
+mod groups;
 mod pools;
 mod recover;
 mod snapshots;
@@ -104,6 +105,8 @@ pub(super) fn op_of(change: &Change) -> Op {
         Change::EnsureSnapshot(_) => Op::EnsureSnapshot,
         Change::RollBack(..) => Op::RollBack,
         Change::RemoveSnapshot(_) => Op::RemoveSnapshot,
+        Change::EnsureGroupSnapshot(_) => Op::EnsureGroupSnapshot,
+        Change::RemoveGroupSnapshot(_) => Op::RemoveGroupSnapshot,
     }
 }
 
@@ -118,6 +121,8 @@ pub(super) fn plan(view: View<'_>, change: &Change) -> Result<Vec<Step>> {
         Change::EnsureSnapshot(spec) => snapshots::ensure(view, spec),
         Change::RollBack(volume, snapshot) => snapshots::roll_back(view, volume, snapshot),
         Change::RemoveSnapshot(id) => snapshots::remove(view, id),
+        Change::EnsureGroupSnapshot(spec) => groups::ensure(view, spec),
+        Change::RemoveGroupSnapshot(id) => groups::remove(view, id),
     }
 }
 

@@ -9,6 +9,7 @@ use super::step::Step;
 use crate::capability::Capabilities;
 use crate::change::{Change, Plan};
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
+use crate::group_snapshot::GroupSnapshots;
 use crate::ids::{PoolId, SnapshotId, VolumeId};
 use crate::info::{Attachment, PoolInfo, SnapshotInfo, VolumeInfo};
 use crate::outcome::{Ensured, Grown, Removed};
@@ -22,8 +23,8 @@ use crate::units::{Bytes, Ratio};
 /// An open pool of a simulated machine.
 #[derive(Debug)]
 pub(super) struct SimPool {
-    executor: Executor,
-    id: PoolId,
+    pub(super) executor: Executor,
+    pub(super) id: PoolId,
 }
 
 impl SimPool {
@@ -46,7 +47,7 @@ impl SimPool {
         Ok((changed, seen))
     }
 
-    fn ensure<T>(
+    pub(super) fn ensure<T>(
         &self,
         change: &Change,
         observe: impl FnOnce(&World) -> Result<T>,
@@ -57,7 +58,7 @@ impl SimPool {
     }
 
     /// Takes a change that removes something, answered as it was before.
-    fn remove<T>(
+    pub(super) fn remove<T>(
         &self,
         change: &Change,
         observe: impl FnOnce(&World) -> Result<T>,
@@ -84,7 +85,7 @@ impl SimPool {
     }
 }
 
-fn ensured<T>((changed, object): (bool, T)) -> Ensured<T> {
+pub(super) fn ensured<T>((changed, object): (bool, T)) -> Ensured<T> {
     match changed {
         true => Ensured::Created(object),
         false => Ensured::Unchanged(object),
@@ -149,6 +150,10 @@ impl Pool for SimPool {
     }
 
     fn snapshots(&self) -> Option<&dyn Snapshots> {
+        Some(self)
+    }
+
+    fn group_snapshots(&self) -> Option<&dyn GroupSnapshots> {
         Some(self)
     }
 

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::content::{Content, Room};
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
-use crate::ids::{PoolId, SnapshotId, VolumeId};
+use crate::ids::{GroupSnapshotId, PoolId, SnapshotId, VolumeId};
 use crate::info::Attachment;
 use crate::spec::{PoolSpec, Provisioning, Source, Tags, VolumeSource};
 use crate::thin::ThinPolicy;
@@ -45,11 +45,24 @@ pub(super) struct SnapshotState {
     pub(super) writable: bool,
     pub(super) created: SystemTime,
     pub(super) tags: Tags,
+    /// The group it is a member of, whose stages it shares.
+    pub(super) group: Option<GroupSnapshotId>,
     pub(super) stage: Stage,
     /// The volume's token when the snapshot was taken; copies inherit it.
     pub(super) token: FormatToken,
     /// `None` until it is taken and once it is erased.
     pub(super) content: Option<Content>,
+}
+
+/// What several snapshots have in common that are taken at one moment.
+#[derive(Debug)]
+pub(super) struct GroupState {
+    /// Sorted by name.
+    pub(super) members: Vec<(SnapshotId, VolumeId)>,
+    pub(super) writable: bool,
+    pub(super) created: SystemTime,
+    pub(super) tags: Tags,
+    pub(super) stage: Stage,
 }
 
 #[derive(Debug)]
@@ -60,6 +73,7 @@ pub(super) struct PoolState {
     pub(super) room: Arc<Room>,
     pub(super) volumes: BTreeMap<VolumeId, VolumeState>,
     pub(super) snapshots: BTreeMap<SnapshotId, SnapshotState>,
+    pub(super) groups: BTreeMap<GroupSnapshotId, GroupState>,
 }
 
 /// A made-up block device; a reboot forgets it.
@@ -168,6 +182,7 @@ impl PoolState {
             room: Arc::new(Room::default()),
             volumes: BTreeMap::new(),
             snapshots: BTreeMap::new(),
+            groups: BTreeMap::new(),
         }
     }
 
@@ -185,6 +200,10 @@ impl PoolState {
 
     pub(super) fn snapshot_mut(&mut self, op: Op, id: &SnapshotId) -> Result<&mut SnapshotState> {
         self.snapshots.get_mut(id).ok_or_else(|| missing(op, id))
+    }
+
+    pub(super) fn group(&self, op: Op, id: &GroupSnapshotId) -> Result<&GroupState> {
+        self.groups.get(id).ok_or_else(|| missing(op, id))
     }
 
     pub(super) fn stage_of(&self, op: Op, source: &Source) -> Result<Stage> {

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::device::DeviceNumber;
-use crate::ids::{PoolId, SnapshotId, VolumeId};
-use crate::spec::{PoolSpec, Provisioning, SnapshotSpec, Source, VolumeSpec};
+use crate::ids::{GroupSnapshotId, PoolId, SnapshotId, VolumeId};
+use crate::spec::{GroupSnapshotSpec, PoolSpec, Provisioning, SnapshotSpec, Source, VolumeSpec};
 use crate::thin::ThinPolicy;
 use crate::token::FormatToken;
 use crate::units::Bytes;
@@ -42,6 +42,11 @@ pub(super) enum Step {
     MarkErasing(Source),
     DropBlocks(Source),
     Forget(Source),
+    RecordGroup(GroupSnapshotSpec),
+    FillGroup(GroupSnapshotId),
+    FinishGroup(GroupSnapshotId),
+    MarkGroupErasing(GroupSnapshotId),
+    ForgetGroup(GroupSnapshotId),
     IntendRollBack(VolumeId, SnapshotId),
     ReplaceBlocks(VolumeId, SnapshotId),
     FinishRollBack(VolumeId),
@@ -79,6 +84,20 @@ impl fmt::Display for Step {
             Self::MarkErasing(source) => write!(f, "mark {source} as being erased"),
             Self::DropBlocks(source) => write!(f, "drop the blocks of {source}"),
             Self::Forget(source) => write!(f, "forget {source}"),
+            Self::RecordGroup(spec) => {
+                write!(f, "record group snapshot {} of {} volumes", spec.id, spec.members.len())
+            }
+            Self::FillGroup(id) => {
+                write!(
+                    f,
+                    "fill all members of group snapshot {id} with the blocks of their volumes"
+                )
+            }
+            Self::FinishGroup(id) => write!(f, "mark group snapshot {id} and its members ready"),
+            Self::MarkGroupErasing(id) => {
+                write!(f, "mark group snapshot {id} and its members as being erased")
+            }
+            Self::ForgetGroup(id) => write!(f, "forget group snapshot {id} and its members"),
             Self::IntendRollBack(volume, snapshot) => {
                 write!(f, "record that volume {volume} goes back to {snapshot}")
             }

@@ -15,7 +15,11 @@ fn retake(on: &Sound, id: &SnapshotId) -> Result<()> {
     let Ok(old) = on.snapshots().snapshot(id) else {
         return Ok(());
     };
-    if old.writable || old.attachment.is_some() || on.pool.volume(&old.volume).is_err() {
+    if old.group.is_some()
+        || old.writable
+        || old.attachment.is_some()
+        || on.pool.volume(&old.volume).is_err()
+    {
         return Ok(());
     }
     let mut spec = SnapshotSpec::new(id.clone(), old.volume);

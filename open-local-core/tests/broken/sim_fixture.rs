@@ -40,6 +40,10 @@ impl SimFixture {
             for volume in pool.volumes()? {
                 let _ = pool.remove_volume(&volume.id)?;
             }
+            let groups = pool.group_snapshots().unwrap();
+            for group in groups.list_group_snapshots()? {
+                let _ = groups.remove_group_snapshot(&group.id)?;
+            }
             let snapshots = pool.snapshots().unwrap();
             for snapshot in snapshots.list_snapshots(None)? {
                 let _ = snapshots.remove_snapshot(&snapshot.id)?;

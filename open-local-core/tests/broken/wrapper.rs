@@ -9,9 +9,10 @@ use open_local_core::conformance::{Fixture, PoolWish};
 use open_local_core::fs::Filesystems;
 use open_local_core::host::{BlockIo, Checkpoints};
 use open_local_core::{
-    Attachment, Bytes, Capabilities, Change, Ensured, FormatToken, FormatTokens, Grown, Plan, Pool,
-    PoolExt, PoolInfo, PublishSpec, Removed, Result, SnapshotId, SnapshotInfo, SnapshotSpec,
-    Snapshots, Source, ThinPolicy, ThinProvisioning, ThinUsage, VolumeId, VolumeInfo, VolumeSpec,
+    Attachment, Bytes, Capabilities, Change, Ensured, FormatToken, FormatTokens, GroupSnapshotId,
+    GroupSnapshotInfo, GroupSnapshotSpec, GroupSnapshots, Grown, Plan, Pool, PoolExt, PoolInfo,
+    PublishSpec, Removed, Result, SnapshotId, SnapshotInfo, SnapshotSpec, Snapshots, Source,
+    ThinPolicy, ThinProvisioning, ThinUsage, VolumeId, VolumeInfo, VolumeSpec,
 };
 
 use crate::sim_fixture::SimFixture;
@@ -28,12 +29,21 @@ impl Sound {
         self.pool.require_snapshots().unwrap()
     }
 
+    pub(crate) fn groups(&self) -> &dyn GroupSnapshots {
+        self.pool.require_group_snapshots().unwrap()
+    }
+
     pub(crate) fn tokens(&self) -> &dyn FormatTokens {
         self.pool.require_format_tokens().unwrap()
     }
 
     pub(crate) fn thin(&self) -> &dyn ThinProvisioning {
         self.pool.thin().unwrap()
+    }
+
+    /// Reads from the start of a device that is published already.
+    pub(crate) fn read(&self, device: &Attachment, into: &mut [u8]) {
+        self.fixture.open(device).unwrap().read_at(0, into).unwrap();
     }
 
     /// Publishes, does something to the device, unpublishes.
@@ -98,6 +108,27 @@ pub(crate) trait Fault: Debug + Send + Sync {
     fn roll_back(&self, on: &Sound, volume: &VolumeId, to: &SnapshotId) -> Result<VolumeInfo> {
         on.snapshots().roll_back(volume, to)
     }
+    fn remove_snapshot(&self, on: &Sound, id: &SnapshotId) -> Result<Removed<SnapshotInfo>> {
+        on.snapshots().remove_snapshot(id)
+    }
+    fn ensure_group(
+        &self,
+        on: &Sound,
+        spec: &GroupSnapshotSpec,
+    ) -> Result<Ensured<GroupSnapshotInfo>> {
+        on.groups().ensure_group_snapshot(spec)
+    }
+    /// How a group is shown.
+    fn group_seen(&self, group: GroupSnapshotInfo) -> GroupSnapshotInfo {
+        group
+    }
+    fn remove_group(&self, on: &Sound, id: &GroupSnapshotId) -> Result<Removed<GroupSnapshotInfo>> {
+        on.groups().remove_group_snapshot(id)
+    }
+    /// What is read and written through a device.
+    fn opened(&self, _device: &Attachment, io: Box<dyn BlockIo>) -> Box<dyn BlockIo> {
+        io
+    }
     fn set_format_token(&self, on: &Sound, volume: &VolumeId, token: FormatToken) -> Result<()> {
         on.tokens().set_format_token(volume, token)
     }
@@ -154,6 +185,9 @@ impl Pool for BrokenPool {
     fn snapshots(&self) -> Option<&dyn Snapshots> {
         Some(self)
     }
+    fn group_snapshots(&self) -> Option<&dyn GroupSnapshots> {
+        Some(self)
+    }
     fn thin(&self) -> Option<&dyn ThinProvisioning> {
         Some(self)
     }
@@ -186,7 +220,27 @@ impl Snapshots for BrokenPool {
         Ok(self.fault.seen(back))
     }
     fn remove_snapshot(&self, id: &SnapshotId) -> Result<Removed<SnapshotInfo>> {
-        self.on.snapshots().remove_snapshot(id)
+        self.fault.remove_snapshot(&self.on, id)
+    }
+}
+
+impl GroupSnapshots for BrokenPool {
+    fn ensure_group_snapshot(
+        &self,
+        spec: &GroupSnapshotSpec,
+    ) -> Result<Ensured<GroupSnapshotInfo>> {
+        let made = self.fault.ensure_group(&self.on, spec)?;
+        Ok(made.map(|info| self.fault.group_seen(info)))
+    }
+    fn group_snapshot(&self, id: &GroupSnapshotId) -> Result<GroupSnapshotInfo> {
+        Ok(self.fault.group_seen(self.on.groups().group_snapshot(id)?))
+    }
+    fn list_group_snapshots(&self) -> Result<Vec<GroupSnapshotInfo>> {
+        let all = self.on.groups().list_group_snapshots()?;
+        Ok(all.into_iter().map(|info| self.fault.group_seen(info)).collect())
+    }
+    fn remove_group_snapshot(&self, id: &GroupSnapshotId) -> Result<Removed<GroupSnapshotInfo>> {
+        self.fault.remove_group(&self.on, id)
     }
 }
 
@@ -240,7 +294,8 @@ impl Fixture for BrokenFixture {
         Ok(self.broken(pool))
     }
     fn open(&self, device: &Attachment) -> io::Result<Box<dyn BlockIo>> {
-        self.sound.open(device)
+        let io = self.sound.open(device)?;
+        Ok(self.fault().opened(device, io))
     }
     fn leaks(&self) -> Result<Vec<String>> {
         let mut leaks = self.sound.leaks()?;

@@ -10,8 +10,8 @@ use open_local_core::file::{FileBackend, FileOptions};
 use open_local_core::host::Loops;
 use open_local_core::sim::{SimFiles, SimLoops, sim_host};
 use open_local_core::{
-    Backend, Bytes, ErrorKind, FormatToken, Health, Phase, Pool, PoolId, PoolSpec, PublishSpec,
-    Result, SnapshotId, SnapshotSpec, Source, VolumeId, VolumeSpec,
+    Backend, Bytes, ErrorKind, FormatToken, GroupSnapshotSpec, Health, Phase, Pool, PoolId,
+    PoolSpec, PublishSpec, Result, SnapshotId, SnapshotSpec, Source, VolumeId, VolumeSpec,
 };
 
 pub const POOL: &str = "/srv/pool";
@@ -83,6 +83,19 @@ impl Lab {
         lab
     }
 
+    /// The same with a second volume, of threes, and a group snapshot of both.
+    pub fn grouped(reflink: bool, seed: u64) -> Self {
+        let lab = Self::filled(reflink, seed);
+        let pool = lab.open().unwrap();
+        let _ = pool.ensure_volume(&VolumeSpec::new(volume("side"), SIZE)).unwrap();
+        lab.write(pool.as_ref(), &volume("side").into(), 3);
+        let group = GroupSnapshotSpec::new("before".parse().unwrap())
+            .with_member(snapshot("before-side"), volume("side"))
+            .with_member(snapshot("before-old"), volume("old"));
+        let _ = pool.group_snapshots().unwrap().ensure_group_snapshot(&group).unwrap();
+        lab
+    }
+
     pub fn open(&self) -> Result<Arc<dyn Pool>> {
         self.backend().open_pool(&pool_id())
     }
@@ -139,10 +152,16 @@ impl Lab {
             let content = self.read(pool.as_ref(), &info.id.clone().into()).map(|b| summary(&b));
             lines.push(format!("{} of {} {} {content:?}", info.id, info.volume, info.size));
         }
+        for info in pool.group_snapshots().unwrap().list_group_snapshots().unwrap() {
+            assert_eq!(info.health, Health::Healthy, "{info:?}");
+            let pairs: Vec<String> = info.pairs().map(|(s, v)| format!("{s} of {v}")).collect();
+            lines.push(format!("{} {} {pairs:?}", info.id, info.phase));
+        }
         // A lock file too many or too few means nothing.
         let is_lock = |path: &Path| {
             let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-            let object = name.starts_with("volume-") || name.starts_with("snapshot-");
+            let kinds = ["volume-", "snapshot-", "group-"];
+            let object = kinds.iter().any(|kind| name.starts_with(kind));
             name == "lock"
                 || name == ".lock"
                 || (path.parent().is_some_and(|p| p.ends_with("locks")) && object)

@@ -5,6 +5,7 @@
 //! `lib/activate/dev_manager.c`). The kernel shows it in `/sys/block/dm-*/dm/uuid`. Its extents
 //! are in use, whatever the metadata says of them: given to another volume, both would be written.
 
+use std::collections::HashMap;
 use std::io;
 
 use open_local_core::host::{Host, read_small};
@@ -104,13 +105,13 @@ pub(super) fn refuse_under_devices(
     old: &VolumeGroup,
     new: &VolumeGroup,
 ) -> Result<()> {
+    let (before, now) = old.logical_volumes.apart(&new.logical_volumes);
+    let now: HashMap<&LvmId, &LogicalVolume> = now.into_iter().map(|lv| (&lv.id, lv)).collect();
     let keeps = |lv: &LogicalVolume| {
-        new.logical_volumes
-            .iter()
-            .any(|now| now.id == lv.id && now.name == lv.name && now.extents() >= lv.extents())
+        now.get(&lv.id).is_some_and(|now| now.name == lv.name && now.extents() >= lv.extents())
     };
     let touched: Vec<&str> =
-        old.logical_volumes.iter().filter(|lv| !keeps(lv)).map(|lv| lv.name.as_str()).collect();
+        before.into_iter().filter(|lv| !keeps(lv)).map(|lv| lv.name.as_str()).collect();
     if touched.is_empty() { Ok(()) } else { require_inactive(host, old, Some(&touched)) }
 }
 

@@ -2,9 +2,10 @@
 //! one counts.
 //!
 //! The order (lvm2's, 2.03.16, with flushes, which lvm2 does not do): the text into free room of
-//! each ring; flush; a header whose second slot names it; flush; a header whose first slot names
-//! it, which is the moment from which it counts; flush; read back. A header is one sector, which
-//! disks write whole or not at all.
+//! each ring; flush; a header whose second slot names it; a header whose first slot names it, which
+//! is the moment from which it counts; flush; read back. A header is one sector, which disks write
+//! whole or not at all. There is no flush between the two headers, which are the same sector:
+//! whichever of them a power cut leaves, the text that counts is whole.
 
 use std::sync::Arc;
 
@@ -12,12 +13,12 @@ use open_local_core::host::Host;
 use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 
 use super::device::Device;
-use super::observe::{Area, AreaState, Member, read_committed, read_sector};
+use super::observe::{Area, AreaState, Member, Text, read_sector};
+use crate::format::check::Finding;
 use crate::format::crc::crc;
 use crate::format::group::Metadata;
 use crate::format::label::SECTOR;
 use crate::format::mda::{MdaHeader, RawLocation};
-use crate::format::text::{Style, print};
 
 /// Where texts begin: the 4 KiB that hold a header hold no text then.
 const ALIGNMENT: u64 = 4096;
@@ -41,8 +42,9 @@ pub(super) struct Target {
 /// A commit that is decided: everything that will be written.
 #[derive(Debug, Clone)]
 pub(super) struct Transaction {
-    pub(super) metadata: Arc<Metadata>,
-    text: Vec<u8>,
+    /// What is written, as it reads back.
+    pub(super) text: Arc<Text>,
+    bytes: Vec<u8>,
     pub(super) targets: Vec<Target>,
     subject: Subject,
 }
@@ -59,15 +61,17 @@ pub struct Degraded {
     pub why: String,
 }
 
-/// The text as it goes to devices, with its zero byte; proven to say what it is meant to say.
+/// The text as it goes to devices, with its zero byte, and what it reads back as: proven to be
+/// what it is meant to say.
 ///
 /// # Errors
 /// `InvalidArgument` if it can't be written or reads back differently.
-pub(super) fn encode(metadata: &Metadata) -> Result<Vec<u8>> {
-    let mut text = print(&metadata.to_tree(), Style::Raw)?;
+pub(super) fn encode(metadata: &Metadata) -> Result<(Vec<u8>, Metadata)> {
+    let mut text = metadata.to_text()?;
     text.push(0);
-    if Metadata::parse(&text).ok().as_ref() == Some(metadata) {
-        return Ok(text);
+    match Metadata::parse_again(&text, metadata) {
+        Ok(read) if read == *metadata => return Ok((text, read)),
+        _ => {}
     }
     let message = "the text of the new version reads back as something else; nothing was written";
     let subject = Subject::value(&metadata.group.name);
@@ -76,22 +80,25 @@ pub(super) fn encode(metadata: &Metadata) -> Result<Vec<u8>> {
 }
 
 impl Transaction {
-    /// Decides what is written where; writes nothing.
+    /// Decides what is written where; writes nothing. The findings are those about the group.
     ///
     /// # Errors
     /// `OutOfSpace` if an area has no room for the text, `Corrupt` if a header makes no sense.
     pub(super) fn plan(
         devices: &[Device],
-        metadata: Arc<Metadata>,
+        metadata: &Metadata,
+        findings: Vec<Finding>,
         members: &[&Member],
     ) -> Result<Self> {
-        let text = encode(&metadata)?;
+        let (bytes, read) = encode(metadata)?;
+        let place = TextPlace { size: bytes_of(&bytes), checksum: crc(&bytes) };
+        let text = Arc::new(Text::checked(Arc::new(read), findings));
         let subject = Subject::value(&metadata.group.name);
         let mut targets = Vec::new();
         for member in members {
             let areas = member.areas.iter().filter(|area| !area.is_ignored());
             for area in areas {
-                if let Some(target) = Target::plan(member.device, area, &text)
+                if let Some(target) = Target::plan(member.device, area, place)
                     .map_err(|e| about_device(e, devices, member.device))?
                 {
                     targets.push(target);
@@ -103,10 +110,10 @@ impl Transaction {
             return Err(Error::new(ErrorKind::Refused, Op::PlanChange, subject, message)
                 .with_remedy("add a physical volume with a metadata area"));
         }
-        Ok(Self { metadata, text, targets, subject })
+        Ok(Self { text, bytes, targets, subject })
     }
 
-    /// Text and announcement on all areas, durable; the old version still counts.
+    /// Text on all areas, durable, and announced; the old version still counts.
     ///
     /// # Errors
     /// Those of the first device that fails; the announcements were taken back then.
@@ -118,7 +125,7 @@ impl Transaction {
                     self.put(host, devices, target, sector, "announce the new text")?;
                 }
             }
-            self.flush(host, devices, "flush the announcement")
+            Ok(())
         });
         match written {
             // As after a kill: what is there stays.
@@ -157,7 +164,7 @@ impl Transaction {
         for target in &self.targets {
             let device = device(devices, target.device)?;
             for (offset, range) in &target.parts {
-                let part = self.text.get(range.clone()).unwrap_or_default();
+                let part = self.bytes.get(range.clone()).unwrap_or_default();
                 host.checkpoints.before(
                     Op::WriteDevice,
                     &device.subject(),
@@ -249,12 +256,31 @@ impl Transaction {
         if read_sector(device, target.start)? != target.commit {
             return Err(differs("header of the metadata area"));
         }
-        let header = MdaHeader::parse(&target.commit, target.start)?;
-        match read_committed(device, &header)? == self.text {
-            true => Ok(()),
-            false => Err(differs("metadata text")),
+        for (offset, range) in &target.parts {
+            let written = self.bytes.get(range.clone()).unwrap_or_default();
+            let length = u64::try_from(written.len()).unwrap_or(u64::MAX);
+            if device.read(*offset, length)? != written {
+                return Err(differs("metadata text"));
+            }
         }
+        Ok(())
     }
+
+    /// The headers that were written, by device and area.
+    pub(super) fn headers(&self) -> Vec<(usize, u64, Sector)> {
+        self.targets.iter().map(|target| (target.device, target.start, target.commit)).collect()
+    }
+}
+
+/// What a header says of a text, but for its place.
+#[derive(Debug, Clone, Copy)]
+struct TextPlace {
+    size: u64,
+    checksum: u32,
+}
+
+fn bytes_of(text: &[u8]) -> u64 {
+    u64::try_from(text.len()).unwrap_or(u64::MAX)
 }
 
 impl Degraded {
@@ -266,7 +292,7 @@ impl Degraded {
 
 impl Target {
     /// What a commit of this text writes to an area; nothing if it can't be read.
-    fn plan(device: usize, area: &Area, text: &[u8]) -> Result<Option<Self>> {
+    fn plan(device: usize, area: &Area, text: TextPlace) -> Result<Option<Self>> {
         let blank = MdaHeader::empty(area.start, area.size);
         let (old, announce) = match &area.state {
             AreaState::Good { header, .. } => (*header, true),
@@ -277,14 +303,10 @@ impl Target {
             AreaState::BadHeader { .. } => (blank, false),
             AreaState::Unreadable { .. } => return Ok(None),
         };
-        let size = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        let TextPlace { size, checksum } = text;
         let place = old.next_placement(size, ALIGNMENT)?;
-        let new = RawLocation {
-            offset: place.first.start,
-            size,
-            checksum: crc(text),
-            flags: old.committed.flags,
-        };
+        let new =
+            RawLocation { offset: place.first.start, size, checksum, flags: old.committed.flags };
         let none = RawLocation::default();
         let mut parts = Vec::new();
         let mut done = 0usize;

@@ -85,7 +85,7 @@ impl Device {
             Error::new(ErrorKind::Corrupt, Op::WriteDevice, self.subject(), "no such place")
         })?;
         let lead = usize::try_from(offset - start).unwrap_or(usize::MAX);
-        let mut blocks = self.read(start, end.saturating_sub(start))?;
+        let mut blocks = self.around(start, end, offset, offset.saturating_add(len))?;
         let target = blocks.get_mut(lead..).and_then(|rest| rest.get_mut(..data.len()));
         if let Some(target) = target {
             target.copy_from_slice(data);
@@ -115,6 +115,34 @@ impl Device {
             at = at.saturating_add(step);
         }
         Ok(())
+    }
+
+    /// Room for the blocks from `start` to `end`, with the content of the first and the last one
+    /// where not all of it is between `from` and `to`.
+    fn around(&self, start: u64, end: u64, from: u64, to: u64) -> Result<Vec<u8>> {
+        let length = end.checked_sub(start).filter(|len| *len <= MAX_READ && end <= self.size);
+        let Some(length) = length.and_then(|len| usize::try_from(len).ok()) else {
+            let message = format!("bytes {start} to {end} reach beyond its end");
+            return Err(Error::new(ErrorKind::Corrupt, Op::WriteDevice, self.subject(), message));
+        };
+        let last = end.saturating_sub(self.unit).max(start);
+        if from == start && to == end {
+            return Ok(vec![0; length]);
+        }
+        if last <= start.saturating_add(self.unit) {
+            return self.read(start, end.saturating_sub(start));
+        }
+        let mut blocks = vec![0; length];
+        let edges = [(start, from > start), (last, to < end)];
+        for (edge, _) in edges.into_iter().filter(|(_, needed)| *needed) {
+            let content = self.read(edge, self.unit)?;
+            let at = usize::try_from(edge.saturating_sub(start)).unwrap_or(usize::MAX);
+            let place = blocks.get_mut(at..).and_then(|rest| rest.get_mut(..content.len()));
+            if let Some(place) = place {
+                place.copy_from_slice(&content);
+            }
+        }
+        Ok(blocks)
     }
 
     /// Makes everything written so far survive a power cut.

@@ -1,18 +1,25 @@
 //! Copies of texts in files, as lvm2 keeps them: the archive of those before a change, and the
 //! backup of the one after it. `vgcfgrestore` reads both.
+//!
+//! They are for people who want to go back, not for a start after a power cut: the text that
+//! counts is on the devices, flushed, and those before it are in the ring beside it. So they are
+//! not flushed themselves unless [`Settings::flush_copies`] says so.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
+use open_local_core::DeviceNumber;
 use open_local_core::host::{Host, OpenMode, read_small};
 use open_local_core::{Error, Op, Result, Subject};
 
 use super::Settings;
 use super::settings::Archive;
 use crate::format::group::Metadata;
-use crate::format::text::{Style, Value, print};
+use crate::format::text::Value;
 
 /// Names in the archive that are looked at.
 const MAX_NAMES: usize = 100_000;
@@ -20,113 +27,245 @@ const MAX_NAMES: usize = 100_000;
 const MAX_REMOVED: usize = 20;
 /// How much of a file is read for the time it was made.
 const HEAD: usize = 4096;
+/// Groups of which something is remembered.
+const MAX_GROUPS: usize = 256;
 
-/// Archives the text that is about to be replaced, unless the settings say not to.
-///
-/// The name is lvm2's (2.03.16): `<group>_NNNNN-<number>.vg`, counted up.
-///
-/// # Errors
-/// `OutOfSpace`, `PermissionDenied`, `Io`: then nothing may be changed.
-pub(super) fn archive(host: &Host, settings: &Settings, old: &Metadata, what: &str) -> Result<()> {
-    let Some(archive) = &settings.archive else {
-        return Ok(());
-    };
-    let subject = Subject::path(&archive.folder);
-    let name = &old.group.name;
-    let failed = |e| {
-        Error::from_io(Op::WriteState, subject.clone(), "can't archive the text", e).with_remedy(
-            "make room in the folder, or turn archives off: backup { archive = 0 } in lvm.conf",
-        )
-    };
-    make_folder(host, &archive.folder).map_err(failed)?;
-    let known = archived(host, &archive.folder, name).map_err(failed)?;
-    let next = known.last().map_or(0, |(number, _)| number.saturating_add(1));
-    let mut random = [0; 4];
-    host.entropy.fill(&mut random)?;
-    // lvm2 draws below 2^31.
-    let random = u32::from_le_bytes(random) >> 1;
-    let path = archive.folder.join(format!("{name}_{next:05}-{random}.vg"));
-    let text = file_text(old, &format!("Created *before* executing '{what}'"))?;
-    host.checkpoints.before(Op::WriteState, &Subject::path(&path), "archive the old text")?;
-    replace(host, &path, &text).map_err(failed)?;
-    expire(host, archive, &known);
-    Ok(())
+/// What a session knows of the files of its groups.
+#[derive(Debug, Default)]
+pub(super) struct Kept(BTreeMap<String, OfGroup>);
+
+/// Files of one group, as this session left them when it made a text count.
+#[derive(Debug, Default)]
+struct OfGroup {
+    /// While this is the text that counts nobody else can have archived one.
+    last: Option<Arc<Metadata>>,
+    /// Its backup file.
+    backup: Option<FileMark>,
+    /// By number.
+    archived: VecDeque<(u32, PathBuf)>,
+    /// Since 1970: when the first of them expires.
+    first_expires: Option<Duration>,
 }
 
-/// Keeps the text that counts now, unless the settings say not to.
-///
-/// # Errors
-/// As [`archive`]; the change itself is done.
-pub(super) fn backup(host: &Host, settings: &Settings, new: &Metadata, what: &str) -> Result<()> {
-    let Some(folder) = &settings.backup_folder else {
-        return Ok(());
-    };
-    let path = folder.join(&new.group.name);
-    let failed = |e| {
-        Error::from_io(Op::WriteState, Subject::path(&path), "can't keep the new text", e)
-            .with_remedy("the change is done; make room and run vgcfgbackup")
-    };
-    make_folder(host, folder).map_err(failed)?;
-    let text = file_text(new, &format!("Created *after* executing '{what}'"))?;
-    host.checkpoints.before(Op::WriteState, &Subject::path(&path), "keep the new text")?;
-    replace(host, &path, &text).map_err(failed)
-}
+/// By what a file is known again: lvm2 and we write a new one each time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileMark(DeviceNumber, u64, u64);
 
-/// Removes the backup of a group that is gone, as lvm2 does; the archive keeps its last text.
-pub(super) fn forget(host: &Host, settings: &Settings, name: &str) -> Result<()> {
-    let Some(folder) = &settings.backup_folder else {
-        return Ok(());
-    };
-    let path = folder.join(name);
-    host.checkpoints.before(Op::WriteState, &Subject::path(&path), "remove the backup")?;
-    match host.files.remove_file(&path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => {
-            Err(Error::from_io(Op::WriteState, Subject::path(&path), "can't remove it", e))
-        }
-        _ => Ok(()),
+impl FileMark {
+    fn of(host: &Host, path: &Path) -> Option<Self> {
+        let stat = host.files.stat(path).ok()?;
+        Some(Self(stat.device, stat.inode, stat.size.get()))
     }
+}
+
+/// Keeps copies of the texts of a group whose lock is held.
+#[derive(Debug)]
+pub(super) struct Keeper<'s> {
+    host: &'s Host,
+    settings: &'s Settings,
+    kept: &'s Mutex<Kept>,
+}
+
+impl<'s> Keeper<'s> {
+    pub(super) const fn new(host: &'s Host, settings: &'s Settings, kept: &'s Mutex<Kept>) -> Self {
+        Self { host, settings, kept }
+    }
+
+    fn take(&self, name: &str) -> OfGroup {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.0.remove(name).unwrap_or_default()
+    }
+
+    fn put(&self, name: &str, known: OfGroup) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.0.len() < MAX_GROUPS {
+            kept.0.insert(name.to_owned(), known);
+        }
+    }
+
+    /// Archives the text that is about to be replaced, unless the settings say not to.
+    ///
+    /// The name is lvm2's (2.03.16): `<group>_NNNNN-<number>.vg`, counted up. Where the backup
+    /// file is the copy of this very text that this session made, it gets this name too.
+    ///
+    /// # Errors
+    /// `OutOfSpace`, `PermissionDenied`, `Io`: then nothing may be changed.
+    pub(super) fn archive(&self, old: &Arc<Metadata>, what: &str) -> Result<()> {
+        let Some(archive) = &self.settings.archive else {
+            return Ok(());
+        };
+        let name = &old.group.name;
+        let mut known = self.take(name);
+        if !known.last.as_ref().is_some_and(|last| Arc::ptr_eq(last, old)) {
+            known = OfGroup::default();
+            self.make_folder(&archive.folder).map_err(|e| no_archive(archive, e))?;
+            let listed = archived(self.host, &archive.folder, name);
+            known.archived = listed.map_err(|e| no_archive(archive, e))?.into();
+        }
+        let next = known.archived.back().map_or(0, |(number, _)| number.saturating_add(1));
+        let mut random = [0; 4];
+        self.host.entropy.fill(&mut random)?;
+        // lvm2 draws below 2^31.
+        let random = u32::from_le_bytes(random) >> 1;
+        let path = archive.folder.join(format!("{name}_{next:05}-{random}.vg"));
+        let step = "archive the old text";
+        self.host.checkpoints.before(Op::WriteState, &Subject::path(&path), step)?;
+        if !self.archive_backup(name, known.backup, &path) {
+            let text = file_text(old, &format!("Created *before* executing '{what}'"))?;
+            let made = self.make_folder(&archive.folder);
+            made.and_then(|()| self.replace(&path, &text)).map_err(|e| no_archive(archive, e))?;
+        } else if self.settings.flush_copies {
+            self.host.files.sync_dir(&archive.folder).map_err(|e| no_archive(archive, e))?;
+        }
+        known.archived.push_back((next, path));
+        self.expire(archive, &mut known);
+        known.last = Some(Arc::clone(old));
+        self.put(name, known);
+        Ok(())
+    }
+
+    /// Gives the backup file the name `path` too, if it is the one that is remembered.
+    fn archive_backup(&self, name: &str, mark: Option<FileMark>, path: &Path) -> bool {
+        let Some((folder, mark)) = self.settings.backup_folder.as_ref().zip(mark) else {
+            return false;
+        };
+        let backup = folder.join(name);
+        FileMark::of(self.host, &backup) == Some(mark)
+            && self.host.files.hard_link(&backup, path).is_ok()
+    }
+
+    /// Keeps the text that counts now, unless the settings say not to.
+    ///
+    /// # Errors
+    /// As [`Self::archive`]; the change itself is done.
+    pub(super) fn backup(&self, new: &Arc<Metadata>, what: &str) -> Result<()> {
+        let name = &new.group.name;
+        let mut known = self.take(name);
+        let kept = self.write_backup(new, what);
+        known.backup = kept.as_ref().ok().copied().flatten();
+        known.last = Some(Arc::clone(new));
+        if self.settings.archive.is_some() {
+            self.put(name, known);
+        }
+        kept.map(|_| ())
+    }
+
+    fn write_backup(&self, new: &Metadata, what: &str) -> Result<Option<FileMark>> {
+        let Some(folder) = &self.settings.backup_folder else {
+            return Ok(None);
+        };
+        let path = folder.join(&new.group.name);
+        let failed = |e| {
+            Error::from_io(Op::WriteState, Subject::path(&path), "can't keep the new text", e)
+                .with_remedy("the change is done; make room and run vgcfgbackup")
+        };
+        self.make_folder(folder).map_err(failed)?;
+        let text = file_text(new, &format!("Created *after* executing '{what}'"))?;
+        let step = "keep the new text";
+        self.host.checkpoints.before(Op::WriteState, &Subject::path(&path), step)?;
+        self.replace(&path, &text).map_err(failed)?;
+        Ok(FileMark::of(self.host, &path))
+    }
+
+    /// Removes the backup of a group that is gone, as lvm2 does; the archive keeps its last text.
+    pub(super) fn forget(&self, name: &str) -> Result<()> {
+        drop(self.take(name));
+        let Some(folder) = &self.settings.backup_folder else {
+            return Ok(());
+        };
+        let path = folder.join(name);
+        let subject = Subject::path(&path);
+        self.host.checkpoints.before(Op::WriteState, &subject, "remove the backup")?;
+        match self.host.files.remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Err(Error::from_io(Op::WriteState, subject, "can't remove it", e))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn make_folder(&self, folder: &Path) -> io::Result<()> {
+        let files = &self.host.files;
+        match files.create_dir(folder) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                // On a host that never ran the tools the folder above may be missing too.
+                let above = folder.parent().ok_or(e)?;
+                match files.create_dir(above) {
+                    Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+                    _ => {}
+                }
+                files.create_dir(folder)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a file under another name and gives it its own at the end.
+    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let files = &self.host.files;
+        let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut name = OsString::from(".open-local_");
+        name.push(path.file_name().ok_or(io::ErrorKind::InvalidInput)?);
+        let new = folder.join(name);
+        let file = match files.create_new(&new) {
+            // What an earlier call left when it was cut; the group's lock keeps others out.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                files.remove_file(&new)?;
+                files.create_new(&new)?
+            }
+            file => file?,
+        };
+        let flush = || if self.settings.flush_copies { file.flush() } else { Ok(()) };
+        let written = file.write_at(0, content).and_then(|()| flush());
+        if let Err(error) = written {
+            let _ = files.remove_file(&new);
+            return Err(error);
+        }
+        files.rename(&new, path)?;
+        if self.settings.flush_copies { files.sync_dir(folder) } else { Ok(()) }
+    }
+
+    /// Removes old archives; one that can't be judged or removed stays.
+    fn expire(&self, archive: &Archive, known: &mut OfGroup) {
+        let many = known.archived.len().saturating_sub(archive.keep_at_least);
+        let now = self.host.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if known.first_expires.is_some_and(|expires| expires > now) {
+            return;
+        }
+        let mut judged = 0usize;
+        for (_, path) in known.archived.iter().take(many.min(MAX_REMOVED)) {
+            let made = made_at(self.host, path);
+            let expires = made.map(|made| made.saturating_add(archive.keep_for));
+            if let Some(expires) = expires.filter(|expires| *expires > now) {
+                known.first_expires = Some(expires);
+                break;
+            }
+            judged = judged.saturating_add(1);
+            if expires.is_none() {
+                continue;
+            }
+            let subject = Subject::path(path);
+            if self.host.checkpoints.before(Op::WriteState, &subject, "remove it").is_err() {
+                return;
+            }
+            let _ = self.host.files.remove_file(path);
+        }
+        // One that stays is seen again when the folder is listed the next time.
+        known.archived.drain(..judged);
+    }
+}
+
+fn no_archive(archive: &Archive, source: io::Error) -> Error {
+    let subject = Subject::path(&archive.folder);
+    Error::from_io(Op::WriteState, subject, "can't archive the text", source).with_remedy(
+        "make room in the folder, or turn archives off: backup { archive = 0 } in lvm.conf",
+    )
 }
 
 fn file_text(metadata: &Metadata, description: &str) -> Result<Vec<u8>> {
     let mut metadata = metadata.clone();
     metadata.provenance.description = Some(Value::from(description));
-    print(&metadata.to_backup_tree(), Style::Indented)
-}
-
-fn make_folder(host: &Host, folder: &Path) -> io::Result<()> {
-    match host.files.create_dir(folder) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
-            // On a host that never ran the tools the folder above may be missing too.
-            let above = folder.parent().ok_or(e)?;
-            match host.files.create_dir(above) {
-                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-                _ => {}
-            }
-            host.files.create_dir(folder)
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Writes a file under another name and gives it its own at the end.
-fn replace(host: &Host, path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut name = OsString::from(".open-local_");
-    name.push(path.file_name().ok_or(io::ErrorKind::InvalidInput)?);
-    let new = folder.join(name);
-    // What an earlier call left when it was cut; the group's lock keeps others out.
-    match host.files.remove_file(&new) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let file = host.files.create_new(&new)?;
-    let written = file.write_at(0, content).and_then(|()| file.flush());
-    if let Err(error) = written {
-        let _ = host.files.remove_file(&new);
-        return Err(error);
-    }
-    host.files.rename(&new, path)?;
-    host.files.sync_dir(folder)
+    metadata.to_backup_text()
 }
 
 /// Archives of a group by their number.
@@ -147,25 +286,6 @@ fn archive_number(name: &str, group: &str) -> Option<u32> {
     let (number, random) = rest.split_once('-')?;
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     (digits(number) && digits(random)).then(|| number.parse().ok())?
-}
-
-/// Removes old archives; one that can't be judged or removed stays.
-fn expire(host: &Host, archive: &Archive, known: &[(u32, PathBuf)]) {
-    // The one just written counts too.
-    let many = known.len().saturating_add(1).saturating_sub(archive.keep_at_least);
-    let now = host.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    for (_, path) in known.iter().take(many.min(MAX_REMOVED)) {
-        let Some(made) = made_at(host, path) else {
-            continue;
-        };
-        if made.saturating_add(archive.keep_for) > now {
-            break;
-        }
-        if host.checkpoints.before(Op::WriteState, &Subject::path(path), "remove it").is_err() {
-            return;
-        }
-        let _ = host.files.remove_file(path);
-    }
 }
 
 /// The `creation_time` at the beginning of an archived text.

@@ -9,7 +9,7 @@ use super::commit::{Degraded, Transaction};
 use super::locks::HeldLock;
 use super::observe::{Member, Observed, ObservedGroup};
 use super::session::{GroupView, Session};
-use super::{keep, labels, refusal};
+use super::{labels, refusal};
 use crate::format::group::{Metadata, Provenance, VolumeGroup};
 use crate::format::id::LvmId;
 use crate::format::text::Value;
@@ -131,14 +131,14 @@ impl<'s> LockedGroup<'s> {
     ) -> Result<Prepared<'_, 's>> {
         let session = self.session;
         let transaction = self.plan(new, what)?;
-        keep::archive(&session.host, &session.settings, &self.group.metadata, what)?;
+        session.keeper().archive(&self.group.metadata, what)?;
         transaction.prepare(&session.host, &session.devices)?;
         Ok(Prepared { locked: self, transaction, what: what.to_owned() })
     }
 
     pub(super) fn is_same(&self, new: &VolumeGroup) -> bool {
         let old = self.group();
-        let same = VolumeGroup { seqno: old.seqno, ..new.clone() } == *old;
+        let same = old.is_same_but_for_seqno(new);
         // A newer version with what an older one had is not the same: areas may disagree.
         same && super::recover::repairable(&self.session.devices, &self.group).is_empty()
     }
@@ -160,10 +160,10 @@ impl<'s> LockedGroup<'s> {
             Error::new(ErrorKind::Refused, Op::PlanChange, Subject::value(&old.name), message)
         })?;
         let new = VolumeGroup { seqno, ..new.clone() };
-        refusal::refuse_text(&self.session.settings, &new)?;
+        let findings = refusal::refuse_text(&self.session.settings, &new)?;
         let members = members_of(&new, &self.observed)?;
-        let metadata = Arc::new(self.session.with_provenance(new, what));
-        Transaction::plan(&self.session.devices, metadata, &members)
+        let metadata = self.session.with_provenance(new, what);
+        Transaction::plan(&self.session.devices, &metadata, findings, &members)
     }
 
     fn require_same_members(&self, new: &VolumeGroup) -> Result<()> {
@@ -181,6 +181,14 @@ impl<'s> LockedGroup<'s> {
         Ok(())
     }
 
+    /// The group after a commit of which every area was read back, without reading it again.
+    fn take_over(&mut self, transaction: &Transaction) -> Result<()> {
+        let now = self.observed.with_written(&transaction.text, &transaction.headers())?;
+        self.observed = self.session.install(now);
+        self.group = self.observed.group(&transaction.text.metadata.group.name)?;
+        Ok(())
+    }
+
     /// Reads the group again after a commit.
     fn refresh(&mut self, name: &str) -> Result<()> {
         self.observed = self.session.observe();
@@ -193,7 +201,7 @@ impl Prepared<'_, '_> {
     /// The version that will count.
     #[must_use]
     pub fn group(&self) -> &VolumeGroup {
-        &self.transaction.metadata.group
+        &self.transaction.text.metadata.group
     }
 
     /// Lets the new version count.
@@ -203,13 +211,18 @@ impl Prepared<'_, '_> {
     pub fn commit(self) -> Result<Committed> {
         let session = self.locked.session;
         let degraded = self.transaction.commit(&session.host, &session.devices)?;
-        let metadata = Arc::clone(&self.transaction.metadata);
-        let kept = keep::backup(&session.host, &session.settings, &metadata, &self.what);
+        let metadata = Arc::clone(&self.transaction.text.metadata);
+        let kept = session.keeper().backup(&metadata, &self.what);
         let backup = match kept {
             Err(cut) if cut.kind() == ErrorKind::Indeterminate => return Err(cut),
             kept => kept.err().map(|error| error.report().to_string()),
         };
-        self.locked.refresh(&metadata.group.name)?;
+        // Labels are written beside a change of which physical volumes there are.
+        if degraded.is_empty() && ids(&metadata.group) == ids(self.locked.group()) {
+            self.locked.take_over(&self.transaction)?;
+        } else {
+            self.locked.refresh(&metadata.group.name)?;
+        }
         Ok(Committed { metadata, changed: true, degraded, backup })
     }
 

@@ -4,6 +4,8 @@
 //! and the text then: cut off in between it is marked and in no group, and the repeated call goes
 //! on. One that leaves loses the text first and the mark then.
 
+use std::sync::Arc;
+
 use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 
 use super::commit::Transaction;
@@ -12,7 +14,7 @@ use super::locked::{Committed, LockedGroup, ids};
 use super::locks::LockMode;
 use super::observe::{Area, AreaState, Member, Observed};
 use super::session::Session;
-use super::{hints, keep, recover, refusal};
+use super::{hints, recover, refusal};
 use crate::format::group::VolumeGroup;
 use crate::format::id::LvmId;
 
@@ -45,16 +47,17 @@ impl Session {
 
     fn create_new(&self, observed: &Observed, new: &VolumeGroup, what: &str) -> Result<Committed> {
         let new = VolumeGroup { seqno: 1, ..new.clone() };
-        refusal::refuse_text(&self.settings, &new)?;
+        let findings = refusal::refuse_text(&self.settings, &new)?;
         let members = free_members(observed, &ids(&new))?;
-        let metadata = std::sync::Arc::new(self.with_provenance(new, what));
-        let transaction = Transaction::plan(&self.devices, metadata.clone(), &members)?;
+        let new = self.with_provenance(new, what);
+        let transaction = Transaction::plan(&self.devices, &new, findings, &members)?;
+        let metadata = Arc::clone(&transaction.text.metadata);
         let void = hints::void(&self.host, &self.settings)?;
         self.mark_used(&members)?;
         transaction.prepare(&self.host, &self.devices)?;
         let degraded = transaction.commit(&self.host, &self.devices)?;
         void.renew(&self.host, &self.settings)?;
-        let kept = keep::backup(&self.host, &self.settings, &metadata, what);
+        let kept = self.keeper().backup(&metadata, what);
         let backup = match kept {
             Err(cut) if cut.kind() == ErrorKind::Indeterminate => return Err(cut),
             kept => kept.err().map(|error| error.report().to_string()),
@@ -195,12 +198,12 @@ impl LockedGroup<'_> {
         refusal::refuse(&group.name, &refusal::against(&session.settings, &self.group))?;
         refusal::refuse(&group.name, &recover::conflicts(&session.devices, &self.group))?;
         let void = hints::void(&session.host, &session.settings)?;
-        keep::archive(&session.host, &session.settings, &self.group.metadata, what)?;
+        session.keeper().archive(&self.group.metadata, what)?;
         let members: Vec<&Member> =
             self.group.members.iter().flatten().chain(&self.group.outdated).collect();
         session.set_free(&members)?;
         void.renew(&session.host, &session.settings)?;
-        keep::forget(&session.host, &session.settings, &group.name)
+        session.keeper().forget(&group.name)
     }
 
     fn rename(&mut self, to: &str, what: &str) -> Result<Committed> {
@@ -213,7 +216,7 @@ impl LockedGroup<'_> {
         let void = hints::void(&session.host, &session.settings)?;
         let committed = self.prepare_any(&new, what)?.commit()?;
         void.renew(&session.host, &session.settings)?;
-        keep::forget(&session.host, &session.settings, &old.name)?;
+        session.keeper().forget(&old.name)?;
         Ok(committed)
     }
 }
@@ -247,7 +250,7 @@ pub(super) fn taken(observed: &Observed, member: &Member) -> Option<String> {
     }
     let mut texts = member.areas.iter().filter_map(Area::text);
     if let Some(text) = texts.next() {
-        return Some(format!("holds a text of the group {}", text.group.name));
+        return Some(format!("holds a text of the group {}", text.metadata.group.name));
     }
     if !is_used(&member.label) {
         return None;

@@ -1,12 +1,12 @@
 //! What the devices of a session hold: labels, metadata areas, and the group they agree on.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 
 use super::device::Device;
-use crate::format::check::{Finding, FindingKind, Object};
+use crate::format::check::{Finding, FindingKind, Object, check};
 use crate::format::crc::crc;
 use crate::format::group::Metadata;
 use crate::format::id::LvmId;
@@ -16,6 +16,10 @@ use crate::format::text::MAX_TEXT;
 
 /// Bytes at the beginning of a device in which a label is looked for.
 const LABEL_BYTES: u64 = 4 * 512;
+/// Where the header of the first metadata area is on nearly every device.
+const FIRST_AREA: u64 = 4096;
+/// What is read at once: the label and that header.
+const START_BYTES: u64 = FIRST_AREA + 512;
 
 type Sector = [u8; SECTOR];
 
@@ -40,7 +44,7 @@ pub(super) struct Area {
 #[derive(Debug, Clone)]
 pub(super) enum AreaState {
     /// A good header, and the text that counts if there is one.
-    Good { sector: Box<Sector>, header: MdaHeader, text: Option<Arc<Metadata>> },
+    Good { sector: Box<Sector>, header: MdaHeader, text: Option<Arc<Text>> },
     /// A good header and a text that is none.
     BadText { header: MdaHeader, why: String },
     /// A header that is none.
@@ -57,7 +61,7 @@ impl Area {
         }
     }
 
-    pub(super) fn text(&self) -> Option<&Arc<Metadata>> {
+    pub(super) fn text(&self) -> Option<&Arc<Text>> {
         match &self.state {
             AreaState::Good { text, header, .. } if !header.is_ignored() => text.as_ref(),
             _ => None,
@@ -70,10 +74,33 @@ impl Area {
     }
 }
 
+/// A text that was read or written, and what is wrong with what it says.
+#[derive(Debug)]
+pub(super) struct Text {
+    pub(super) metadata: Arc<Metadata>,
+    checked: OnceLock<Vec<Finding>>,
+}
+
+impl Text {
+    pub(super) fn new(metadata: Arc<Metadata>) -> Self {
+        Self { metadata, checked: OnceLock::new() }
+    }
+
+    /// A text that was checked.
+    pub(super) fn checked(metadata: Arc<Metadata>, findings: Vec<Finding>) -> Self {
+        Self { metadata, checked: findings.into() }
+    }
+
+    /// What [`check`] says of the group; asked once.
+    pub(super) fn findings(&self) -> &[Finding] {
+        self.checked.get_or_init(|| check(&self.metadata.group))
+    }
+}
+
 /// All devices of a session, as they were read at one time.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Observed {
-    seen: Vec<Seen>,
+    seen: Vec<Arc<Seen>>,
 }
 
 /// One device, and the bytes by which it is known again.
@@ -88,6 +115,8 @@ struct Seen {
 #[derive(Debug, Clone)]
 pub(super) struct ObservedGroup {
     pub(super) metadata: Arc<Metadata>,
+    /// The same, with what is wrong with it.
+    pub(super) text: Arc<Text>,
     /// Devices that the text names, in its order; `None` for one that is not there.
     pub(super) members: Vec<Option<Member>>,
     /// Devices that hold a text of the group but are not in it any more.
@@ -95,18 +124,43 @@ pub(super) struct ObservedGroup {
     pub(super) findings: Vec<Finding>,
 }
 
+/// The beginning of a device: where labels are, and the first header if it is not too short.
+struct Start(Vec<u8>);
+
+impl Start {
+    fn read(device: &Device) -> Result<Self> {
+        let bytes = START_BYTES.min(device.size).max(LABEL_BYTES);
+        device.read(0, bytes).map(Self)
+    }
+
+    fn labels(&self) -> &[u8] {
+        let end = usize::try_from(LABEL_BYTES).unwrap_or(usize::MAX);
+        self.0.get(..end).unwrap_or(&self.0)
+    }
+
+    /// The header of an area: from here if it is here, else from the device.
+    fn sector(&self, device: &Device, start: u64) -> Result<Sector> {
+        let from = usize::try_from(start).unwrap_or(usize::MAX);
+        match self.0.get(from..).and_then(|rest| rest.first_chunk()) {
+            Some(sector) => Ok(*sector),
+            None => read_sector(device, start),
+        }
+    }
+}
+
 impl Seen {
-    fn of(index: usize, device: &Device, parsed: &mut Parsed) -> Self {
+    fn of(index: usize, device: &Device, start: Result<Start>, parsed: &mut Parsed) -> Self {
         let path = device.path.display().to_string();
         let mut seen = Self::default();
-        match device.read(0, LABEL_BYTES) {
-            Ok(start) => seen.start = start,
+        let start = match start {
+            Ok(start) => start,
             Err(error) => {
                 let message = error.report().to_string();
                 seen.note(FindingKind::Unreadable, Object::Device(path), message);
                 return seen;
             }
-        }
+        };
+        seen.start = start.labels().to_vec();
         let scan = LabelScan::of(&seen.start);
         for (_, error) in scan.damaged {
             let object = Object::Device(path.clone());
@@ -116,7 +170,8 @@ impl Seen {
             return seen;
         };
         let areas = label.header.metadata_areas.iter().map(|place| {
-            let state = read_area(device, place.offset, place.size, parsed);
+            let sector = start.sector(device, place.offset);
+            let state = read_area(device, sector, place.offset, place.size, parsed);
             Area { start: place.offset, size: place.size, state }
         });
         let areas: Vec<Area> = areas.collect();
@@ -145,16 +200,27 @@ impl Seen {
         self.note(kind, Object::MetadataArea(path.to_owned(), area.start), message);
     }
 
+    /// What an area holds now; a finding about what it held is void.
+    fn set_area(&mut self, start: u64, state: AreaState) {
+        let areas = self.member.iter_mut().flat_map(|member| &mut member.areas);
+        for area in areas.filter(|area| area.start == start) {
+            area.state = state.clone();
+        }
+        self.findings.retain(
+            |finding| !matches!(&finding.object, Object::MetadataArea(_, at) if *at == start),
+        );
+    }
+
     /// Whether label and headers on the device are the bytes that were read before: then so are
     /// the texts, which are never written in place.
-    fn is_current(&self, device: &Device) -> bool {
-        if device.read(0, LABEL_BYTES).ok().as_ref() != Some(&self.start) {
+    fn is_current(&self, device: &Device, start: &Start) -> bool {
+        if start.labels() != self.start {
             return false;
         }
         let areas = self.member.iter().flat_map(|member| &member.areas);
         areas.into_iter().all(|area| match &area.state {
             AreaState::Good { sector, .. } => {
-                read_sector(device, area.start).ok().as_ref() == Some(&**sector)
+                start.sector(device, area.start).ok().as_ref() == Some(&**sector)
             }
             _ => false,
         })
@@ -165,15 +231,43 @@ impl Observed {
     /// Reads all devices; of those whose headers are as in `before` the texts are not read again.
     pub(super) fn of(devices: &[Device], before: Option<&Self>) -> Self {
         // Areas of a group hold the same text: it is parsed once.
-        let mut parsed = Parsed::new();
+        let mut parsed = Parsed { before, texts: BTreeMap::new() };
         let seen = devices.iter().enumerate().map(|(index, device)| {
             let known = before.and_then(|before| before.seen.get(index));
-            match known.filter(|known| known.is_current(device)) {
-                Some(known) => known.clone(),
-                None => Seen::of(index, device, &mut parsed),
+            let start = Start::read(device);
+            let current = |start| known.filter(|known| known.is_current(device, start));
+            match start.as_ref().ok().and_then(current) {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(Seen::of(index, device, start, &mut parsed)),
             }
         });
         Self { seen: seen.collect() }
+    }
+
+    /// The same after a commit that wrote these headers, and a text that was read back, to areas
+    /// of the devices: what would be read there now.
+    pub(super) fn with_written(
+        &self,
+        text: &Arc<Text>,
+        written: &[(usize, u64, Sector)],
+    ) -> Result<Self> {
+        let mut now = self.clone();
+        let seen = now.seen.iter_mut().filter_map(|seen| {
+            let device = seen.member.as_ref()?.device;
+            let own: Vec<_> = written.iter().filter(|(of, ..)| *of == device).collect();
+            (!own.is_empty()).then_some((seen, own))
+        });
+        for (seen, own) in seen {
+            let seen = Arc::make_mut(seen);
+            for (_, start, sector) in own {
+                let header = MdaHeader::parse(sector, *start)?;
+                let sector = Box::new(*sector);
+                let text = Some(Arc::clone(text));
+                let state = AreaState::Good { sector, header, text };
+                seen.set_area(*start, state);
+            }
+        }
+        Ok(now)
     }
 
     /// Devices that have a label.
@@ -187,17 +281,18 @@ impl Observed {
     }
 
     /// Every text on the devices.
-    fn texts(&self) -> impl Iterator<Item = &Arc<Metadata>> {
+    fn texts(&self) -> impl Iterator<Item = &Arc<Text>> {
         self.members().flat_map(|member| &member.areas).filter_map(Area::text)
     }
 
     /// The text that counts of every group: the one with the highest sequence number, and of
     /// several with one number the first that was read.
-    fn newest(&self) -> BTreeMap<LvmId, &Arc<Metadata>> {
-        let mut newest: BTreeMap<LvmId, &Arc<Metadata>> = BTreeMap::new();
+    fn newest(&self) -> BTreeMap<LvmId, &Arc<Text>> {
+        let mut newest: BTreeMap<LvmId, &Arc<Text>> = BTreeMap::new();
         for text in self.texts() {
-            let best = newest.entry(text.group.id).or_insert(text);
-            if text.group.seqno > best.group.seqno {
+            let group = &text.metadata.group;
+            let best = newest.entry(group.id).or_insert(text);
+            if group.seqno > best.metadata.group.seqno {
                 *best = text;
             }
         }
@@ -207,7 +302,8 @@ impl Observed {
     /// The names of all groups, sorted.
     pub(super) fn names(&self) -> Vec<String> {
         let newest = self.newest();
-        let mut names: Vec<String> = newest.values().map(|text| text.group.name.clone()).collect();
+        let mut names: Vec<String> =
+            newest.values().map(|text| text.metadata.group.name.clone()).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -216,15 +312,16 @@ impl Observed {
     /// The group that has a physical volume by the text that counts.
     pub(super) fn owner(&self, id: &LvmId) -> Option<String> {
         let newest = self.newest();
-        let owner = newest.values().find(|text| text.group.physical_by_id(id).is_some())?;
-        Some(owner.group.name.clone())
+        let owner =
+            newest.values().find(|text| text.metadata.group.physical_by_id(id).is_some())?;
+        Some(owner.metadata.group.name.clone())
     }
 
     /// A group by its name.
     pub(super) fn group(&self, name: &str) -> Result<ObservedGroup> {
         let newest = self.newest();
-        let mut named = newest.values().filter(|text| text.group.name == name);
-        let Some(metadata) = named.next() else {
+        let mut named = newest.values().filter(|text| text.metadata.group.name == name);
+        let Some(text) = named.next() else {
             return Err(self.no_group(name));
         };
         let others = named.count();
@@ -234,7 +331,7 @@ impl Observed {
             let object = Object::Group(name.to_owned());
             findings.push(Finding::new(FindingKind::DuplicateGroup, object, message));
         }
-        Ok(self.assemble(Arc::clone(metadata), findings))
+        Ok(self.assemble(text, findings))
     }
 
     fn no_group(&self, name: &str) -> Error {
@@ -257,13 +354,14 @@ impl Observed {
         }
     }
 
-    fn assemble(&self, metadata: Arc<Metadata>, findings: Vec<Finding>) -> ObservedGroup {
-        let group = &metadata.group;
+    fn assemble(&self, text: &Arc<Text>, findings: Vec<Finding>) -> ObservedGroup {
+        let group = &text.metadata.group;
         let mut found = ObservedGroup {
             members: Vec::new(),
             outdated: Vec::new(),
             findings,
-            metadata: Arc::clone(&metadata),
+            metadata: Arc::clone(&text.metadata),
+            text: Arc::clone(text),
         };
         for pv in &group.physical_volumes {
             let mut devices = self.members().filter(|m| m.label.header.id == pv.id);
@@ -282,18 +380,28 @@ impl Observed {
         let ours = |member: &&Member| {
             let mut texts = member.areas.iter().filter_map(Area::text);
             let is_member = group.physical_by_id(&member.label.header.id).is_some();
-            !is_member && texts.any(|text| text.group.id == group.id)
+            !is_member && texts.any(|text| text.metadata.group.id == group.id)
         };
         found.outdated = self.members().filter(ours).cloned().collect();
         found
     }
 }
 
-/// Texts that were parsed, by their checksum and length.
-type Parsed = BTreeMap<(u32, u64), Vec<(Vec<u8>, Arc<Metadata>)>>;
+/// Texts that were read, and those from which volumes are known.
+struct Parsed<'b> {
+    before: Option<&'b Observed>,
+    /// By checksum and length.
+    texts: BTreeMap<(u32, u64), Vec<(Vec<u8>, Arc<Text>)>>,
+}
 
-fn read_area(device: &Device, start: u64, size: u64, parsed: &mut Parsed) -> AreaState {
-    let sector = match read_sector(device, start) {
+fn read_area(
+    device: &Device,
+    sector: Result<Sector>,
+    start: u64,
+    size: u64,
+    parsed: &mut Parsed<'_>,
+) -> AreaState {
+    let sector = match sector {
         Ok(sector) => sector,
         Err(error) => return AreaState::Unreadable { why: error.report().to_string() },
     };
@@ -346,13 +454,25 @@ pub(super) fn read_committed(device: &Device, header: &MdaHeader) -> Result<Vec<
     Ok(text)
 }
 
-fn read_text(device: &Device, header: &MdaHeader, parsed: &mut Parsed) -> Result<Arc<Metadata>> {
-    let text = read_committed(device, header)?;
-    let same = parsed.entry((header.committed.checksum, header.committed.size)).or_default();
-    if let Some((_, known)) = same.iter().find(|(other, _)| *other == text) {
+fn read_text(device: &Device, header: &MdaHeader, parsed: &mut Parsed<'_>) -> Result<Arc<Text>> {
+    let bytes = read_committed(device, header)?;
+    let same = parsed.texts.entry((header.committed.checksum, header.committed.size)).or_default();
+    if let Some((_, known)) = same.iter().find(|(other, _)| *other == bytes) {
         return Ok(Arc::clone(known));
     }
-    let metadata = Arc::new(Metadata::parse(&text)?);
-    same.push((text, Arc::clone(&metadata)));
-    Ok(metadata)
+    // A group is known by its name here only so that its volumes need not be read again.
+    let name = bytes.split(|byte| matches!(byte, b' ' | b'{' | b'\n')).next().unwrap_or_default();
+    let mut before = parsed.before.into_iter().flat_map(Observed::texts);
+    let known = before.find(|text| text.metadata.group.name.as_bytes() == name);
+    let metadata = match known {
+        Some(known) => Metadata::parse_again(&bytes, &known.metadata)?,
+        None => Metadata::parse(&bytes)?,
+    };
+    // The same version as before, on another device or with other neighbours.
+    let text = match known.filter(|known| *known.metadata == metadata) {
+        Some(known) => Arc::clone(known),
+        None => Arc::new(Text::new(Arc::new(metadata))),
+    };
+    same.push((bytes, Arc::clone(&text)));
+    Ok(text)
 }

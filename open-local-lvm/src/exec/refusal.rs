@@ -10,23 +10,24 @@ use crate::format::group::VolumeGroup;
 /// Everything that forbids to change a group, as it is on the devices.
 pub(super) fn against(settings: &Settings, observed: &ObservedGroup) -> Vec<Finding> {
     let group = &observed.metadata.group;
-    let mut found = against_text(settings, group);
-    let forbids = |finding: &&Finding| finding.severity() >= Severity::Refuse;
-    found.extend(observed.findings.iter().filter(forbids).cloned());
+    let mut found = forbidding(observed.text.findings());
+    found.extend(foreign(settings, group));
+    found.extend(forbidding(&observed.findings));
     found
 }
 
-/// Everything that forbids to write a text.
-fn against_text(settings: &Settings, group: &VolumeGroup) -> Vec<Finding> {
-    let mut found = check(group);
-    found.retain(|finding| finding.severity() >= Severity::Refuse);
-    let theirs = group.system_id.as_deref().filter(|id| !id.is_empty());
-    if let Some(theirs) = theirs.filter(|id| settings.system_id.as_deref() != Some(id)) {
-        let message = format!("belongs to the host with the system id {theirs}");
-        let object = Object::Group(group.name.clone());
-        found.push(Finding::new(FindingKind::Foreign, object, message));
+fn forbidding(findings: &[Finding]) -> Vec<Finding> {
+    findings.iter().filter(|finding| finding.severity() >= Severity::Refuse).cloned().collect()
+}
+
+/// That a group belongs to another host.
+fn foreign(settings: &Settings, group: &VolumeGroup) -> Option<Finding> {
+    let theirs = group.system_id.as_deref().filter(|id| !id.is_empty())?;
+    if settings.system_id.as_deref() == Some(theirs) {
+        return None;
     }
-    found
+    let message = format!("belongs to the host with the system id {theirs}");
+    Some(Finding::new(FindingKind::Foreign, Object::Group(group.name.clone()), message))
 }
 
 /// Refuses a group with the first reason and the number of others.
@@ -60,12 +61,16 @@ pub(super) fn refuse(name: &str, found: &[Finding]) -> Result<()> {
     Err(Error::new(kind, Op::PlanChange, Subject::value(name), message).with_remedy(remedy))
 }
 
-/// Refuses a new version that breaks a rule.
+/// Refuses a new version that breaks a rule; answers what else is to be said of it.
 ///
 /// # Errors
 /// As [`refuse`].
-pub(super) fn refuse_text(settings: &Settings, group: &VolumeGroup) -> Result<()> {
-    refuse(&group.name, &against_text(settings, group))
+pub(super) fn refuse_text(settings: &Settings, group: &VolumeGroup) -> Result<Vec<Finding>> {
+    let found = check(group);
+    let mut against = forbidding(&found);
+    against.extend(foreign(settings, group));
+    refuse(&group.name, &against)?;
+    Ok(found)
 }
 
 /// Refuses changes of which physical volumes and groups there are where lvm2 has a devices file:

@@ -8,6 +8,7 @@ use open_local_core::host::{Devices, Host, OpenMode};
 use open_local_core::{DeviceNumber, Error, ErrorKind, Op, Result, Subject};
 
 use super::device::Device;
+use super::keep::{Keeper, Kept};
 use super::locked::LockedGroup;
 use super::locks::{HeldLock, LockMode, Locks};
 use super::observe::{Observed, ObservedGroup};
@@ -34,6 +35,7 @@ pub struct Session {
     /// Asked only for devices of this session, to prove that they may be made physical volumes.
     pub(super) seam: Arc<dyn Devices>,
     cache: Mutex<Arc<Observed>>,
+    kept: Mutex<Kept>,
 }
 
 /// A group as it was at one moment under its lock.
@@ -114,6 +116,7 @@ impl Session {
             mode,
             seam: devices,
             cache,
+            kept: Mutex::default(),
         })
     }
 
@@ -128,6 +131,18 @@ impl Session {
         let now = Arc::new(Observed::of(&self.devices, Some(&before)));
         *self.cache.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&now);
         now
+    }
+
+    /// Remembers what was written and read back, so that the next call need not read it.
+    pub(super) fn install(&self, now: Observed) -> Arc<Observed> {
+        let now = Arc::new(now);
+        *self.cache.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&now);
+        now
+    }
+
+    /// What keeps copies of texts in files. The caller holds the group's lock.
+    pub(super) fn keeper(&self) -> Keeper<'_> {
+        Keeper::new(&self.host, &self.settings, &self.kept)
     }
 
     /// The names of the groups on the devices, sorted.

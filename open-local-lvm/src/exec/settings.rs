@@ -34,6 +34,10 @@ pub struct Settings {
     /// Where the text is kept after a change (`backup/backup_dir`), or `None` for not at all
     /// (`backup/backup = 0`).
     pub backup_folder: Option<PathBuf>,
+    /// Whether files of archive and backup are flushed, so that they survive a power cut too;
+    /// `false` unless set. Then a change waits for two flushes more, of the host's own disk. What
+    /// counts is on the devices and always flushed, and older texts lie in the ring beside it.
+    pub flush_copies: bool,
     /// The devices file, if lvm2 uses one here.
     pub devices_file: Option<PathBuf>,
     /// The name by which groups belong to this host (`global/system_id_source`).
@@ -68,6 +72,7 @@ impl Default for Settings {
                 keep_for: DAY.saturating_mul(30),
             }),
             backup_folder: Some("/etc/lvm/backup".into()),
+            flush_copies: false,
             devices_file: None,
             system_id: None,
             host_name: String::new(),

@@ -9,6 +9,7 @@ mod layout;
 mod objects;
 mod references;
 mod stacks;
+mod thin;
 mod words;
 
 pub use finding::{Finding, FindingKind, Object, Severity};
@@ -47,6 +48,7 @@ pub fn check(group: &VolumeGroup) -> Vec<Finding> {
     layout::check(group, &mut findings);
     references::check(group, &mut findings);
     stacks::check(group, &mut findings);
+    thin::check(group, &mut findings);
     findings.into_vec()
 }
 

@@ -9,10 +9,22 @@ use super::segments::append;
 use super::sizes::{policy, rounded, stripe_size};
 use super::step::Step;
 use super::tags::checked_tags;
+use super::thin::{is_pool, thin_of};
 use crate::alloc::{Policy, Request};
 use crate::format::group::{AllocationPolicy, LogicalVolume, SegmentKind, Words, status};
 use crate::format::names::check_new_volume_name;
 use crate::format::text::Value;
+
+/// What a new volume is before it has segments.
+#[derive(Debug)]
+pub(super) struct Blank<'a> {
+    pub(super) name: &'a str,
+    pub(super) writable: bool,
+    pub(super) visible: bool,
+    /// Where extents may lie, to be recorded.
+    pub(super) policy: Option<Policy>,
+    pub(super) tags: Vec<String>,
+}
 
 impl Draft<'_> {
     pub(super) fn create_volume(&mut self, new: &NewVolume) -> Result<(), Error> {
@@ -29,13 +41,7 @@ impl Draft<'_> {
             let message = "the group remembers a removed volume of this name";
             return Err(about(ErrorKind::Conflict, &new.name, message));
         }
-        let visible = self.group.logical_volumes.iter().filter(|lv| lv.is_visible()).count();
-        let most = self.group.max_lv;
-        if most != 0 && u64::try_from(visible).is_ok_and(|count| count >= u64::from(most)) {
-            let message = format!("the group is limited to {most} volumes and has {visible}");
-            return Err(about(ErrorKind::OutOfSpace, &new.name, message)
-                .with_remedy("see vgchange --maxlogicalvolumes"));
-        }
+        self.room_for_one_more(&new.name)?;
         let request = Request {
             extents,
             stripes: new.stripes,
@@ -44,28 +50,14 @@ impl Draft<'_> {
             tail: None,
         };
         let placements = placed(&self.group, &new.name, &request)?;
-        let mut words = vec![status::READ];
-        if !new.read_only {
-            words.push(status::WRITE);
-        }
-        words.push(status::VISIBLE);
-        let mut lv = LogicalVolume {
-            name: new.name.clone(),
-            id: self.context.new_id(Some(&self.group))?,
-            status: Words::new(words),
-            flags: Words::default(),
+        let blank = Blank {
+            name: &new.name,
+            writable: !new.read_only,
+            visible: true,
+            policy: new.policy,
             tags,
-            creation_time: Some(self.context.time),
-            creation_host: Some(Value::from(self.context.host)),
-            lock_args: None,
-            allocation_policy: new.policy.map(recorded),
-            profile: None,
-            read_ahead: None,
-            major: None,
-            minor: None,
-            segments: Vec::new(),
-            unknown: Vec::new(),
         };
+        let mut lv = self.blank(blank)?;
         append(&self.group, &mut lv, &placements, stripe_size)?;
         if wanted != extents {
             let message =
@@ -74,16 +66,68 @@ impl Draft<'_> {
         }
         let on = self.runs(&placements);
         self.steps.push(Step::CreateVolume { name: new.name.clone(), id: lv.id, extents, on });
-        // lvm2 writes visible volumes before hidden ones.
-        let volumes = &mut self.group.logical_volumes;
-        let at = volumes.iter().position(|lv| !lv.is_visible()).unwrap_or(volumes.len());
-        volumes.insert(at, lv);
+        self.insert(lv);
         Ok(())
     }
 
+    /// Refuses a volume more than the group allows itself.
+    ///
+    /// # Errors
+    /// `OutOfSpace`.
+    pub(super) fn room_for_one_more(&self, name: &str) -> Result<(), Error> {
+        let visible = self.group.logical_volumes.iter().filter(|lv| lv.is_visible()).count();
+        let most = self.group.max_lv;
+        if most != 0 && u64::try_from(visible).is_ok_and(|count| count >= u64::from(most)) {
+            let message = format!("the group is limited to {most} volumes and has {visible}");
+            return Err(about(ErrorKind::OutOfSpace, name, message)
+                .with_remedy("see vgchange --maxlogicalvolumes"));
+        }
+        Ok(())
+    }
+
+    /// A volume without segments and with a new UUID.
+    pub(super) fn blank(&self, blank: Blank<'_>) -> Result<LogicalVolume, Error> {
+        let words = [
+            Some(status::READ),
+            blank.writable.then_some(status::WRITE),
+            blank.visible.then_some(status::VISIBLE),
+        ];
+        Ok(LogicalVolume {
+            name: blank.name.to_owned(),
+            id: self.context.new_id(Some(&self.group))?,
+            status: Words::new(words.into_iter().flatten()),
+            flags: Words::default(),
+            tags: blank.tags,
+            creation_time: Some(self.context.time),
+            creation_host: Some(Value::from(self.context.host)),
+            lock_args: None,
+            allocation_policy: blank.policy.map(recorded),
+            profile: None,
+            read_ahead: None,
+            major: None,
+            minor: None,
+            segments: Vec::new(),
+            unknown: Vec::new(),
+        })
+    }
+
+    /// Adds a volume; lvm2 writes visible ones before hidden ones.
+    pub(super) fn insert(&mut self, lv: LogicalVolume) {
+        let volumes = &mut self.group.logical_volumes;
+        let hidden = volumes.iter().position(|lv| !lv.is_visible());
+        let at = hidden.filter(|_| lv.is_visible()).unwrap_or(volumes.len());
+        volumes.insert(at, lv);
+    }
+
     pub(super) fn remove_volume(&mut self, name: &str) -> Result<(), Error> {
-        if self.group.logical(name).is_none() {
+        let Some(lv) = self.group.logical(name) else {
             return Ok(());
+        };
+        if thin_of(lv).is_some() {
+            return self.remove_thin(name);
+        }
+        if is_pool(lv) {
+            return self.remove_pool(name);
         }
         let lv = guards::plain(&self.group, name)?;
         let extents = lv.extents().unwrap_or(Extents::MAX);

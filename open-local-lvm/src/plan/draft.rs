@@ -7,6 +7,7 @@ use super::operation::Operation;
 use super::step::{PlacedRun, Step};
 use crate::alloc::{FreeMap, Placement, Request, allocate};
 use crate::format::group::{LogicalVolume, PhysicalVolume, VolumeGroup};
+use crate::format::id::LvmId;
 use crate::format::text::Value;
 
 /// An error about something with a name.
@@ -36,10 +37,17 @@ pub(super) struct Draft<'a> {
     pub(super) group: VolumeGroup,
     pub(super) steps: Vec<Step>,
     pub(super) warnings: Vec<String>,
+    /// Pools whose transaction this plan began.
+    pub(super) transactions: Vec<LvmId>,
     pub(super) context: &'a Context<'a>,
 }
 
-impl Draft<'_> {
+impl<'a> Draft<'a> {
+    pub(super) fn new(group: VolumeGroup, context: &'a Context<'a>) -> Self {
+        let (steps, warnings, transactions) = (Vec::new(), Vec::new(), Vec::new());
+        Self { group, steps, warnings, transactions, context }
+    }
+
     pub(super) fn apply(&mut self, operation: &Operation) -> Result<(), Error> {
         match operation {
             Operation::CreateVolume(new) => self.create_volume(new),
@@ -49,6 +57,13 @@ impl Draft<'_> {
             Operation::RenameVolume { from, to } => self.rename_volume(from, to),
             Operation::TagVolume { name, tags } => self.tag_volume(name, tags),
             Operation::SetWritable { name, writable } => self.set_writable(name, *writable),
+            Operation::CreateThinPool(new) => self.create_thin_pool(new),
+            Operation::ChangePool(change) => self.change_pool(change),
+            Operation::ExtendPoolMetadata(growth) => self.extend_pool_metadata(growth),
+            Operation::CreateThin(new) => self.create_thin(new),
+            Operation::RollBackThin { volume, snapshot } => self.roll_back_thin(volume, snapshot),
+            Operation::ClearMessages(pool) => self.clear_messages(pool),
+            Operation::AbandonThin { volume, back_to } => self.abandon_thin(volume, *back_to),
             Operation::TagGroup(tags) => self.tag_group(tags),
             Operation::RenameGroup(to) => self.rename_group(to),
             Operation::AddPhysical(new) => self.add_physical(new),

@@ -94,7 +94,7 @@ pub fn create_group(new: &NewGroup, context: &Context<'_>) -> Result<Plan, Error
         historical_volumes: Vec::new(),
         unknown: Vec::new(),
     };
-    let mut draft = Draft { group, steps: Vec::new(), warnings: Vec::new(), context };
+    let mut draft = Draft::new(group, context);
     for pv in &new.physical {
         draft.add_physical(pv)?;
     }

@@ -53,6 +53,7 @@ pub(super) const fn remedy(kind: FindingKind) -> &'static str {
         }
         FindingKind::Converting => "wait for it or abort it with pvmove --abort",
         FindingKind::UnknownStatus
+        | FindingKind::UnknownMessage
         | FindingKind::UnknownSegmentFlag
         | FindingKind::UnknownSegmentType => "use a version of the lvm2 tools that knows it",
         FindingKind::NotWritable => "see vgchange --resizeable and vgs -o vg_attr",

@@ -3,6 +3,7 @@
 use open_local_core::{Bytes, Extents};
 
 use super::layout::{Geometry, LayoutOptions};
+use super::thin::{NewThin, NewThinPool, PoolChange};
 use crate::alloc::{Policy, PvChoice};
 use crate::format::id::LvmId;
 use crate::format::label::DiskArea;
@@ -22,13 +23,43 @@ pub enum Size {
 pub enum Operation {
     /// Makes a linear or striped volume; nothing to do if there is one like it.
     CreateVolume(NewVolume),
-    /// Removes a linear or striped volume; nothing to do if there is none of the name.
+    /// Makes a thin pool, and the spare for repairs; nothing to do if there is one like it.
+    CreateThinPool(NewThinPool),
+    /// Changes what a thin pool does with discards, new blocks, and writes when it is full.
+    ChangePool(PoolChange),
+    /// Makes a thin volume, snapshot or clone; nothing to do if there is one like it.
+    CreateThin(NewThin),
+    /// Removes a linear or striped volume, a thin volume, or a thin pool without volumes; nothing
+    /// to do if there is none of the name.
     RemoveVolume(String),
-    /// Makes a linear or striped volume larger.
+    /// Makes a volume larger: linear or striped, thin (virtual extents only), or the data of a
+    /// thin pool.
     Extend(Growth),
+    /// Makes the metadata of a thin pool larger, and the spare with it.
+    ExtendPoolMetadata(Growth),
+    /// Gives a thin volume the content of a snapshot: a new snapshot of it takes the place of the
+    /// volume's device, which is deleted. Name and UUID stay, also a larger size; the snapshot
+    /// stays as it is, so that this can be done again. The volume must not be active.
+    RollBackThin {
+        /// The volume.
+        volume: String,
+        /// A thin volume of the same pool.
+        snapshot: String,
+    },
+    /// Drops messages of a thin pool that were sent: only after [`super::thin::settle`] said
+    /// [`super::thin::Settlement::Done`], or after [`super::thin::Sending`] came to its end.
+    ClearMessages(String),
+    /// Gives up a thin volume whose device the kernel refused to make, in the same transaction.
+    /// Only if no message of it that deletes a device was sent.
+    AbandonThin {
+        /// The volume; it leaves the group unless `back_to` is given.
+        volume: String,
+        /// For one that was being rolled back: the device it had before.
+        back_to: Option<u32>,
+    },
     /// Makes a linear or striped volume smaller; what lies behind the new end is lost.
     Reduce(Reduction),
-    /// Gives a volume another name.
+    /// Gives a volume another name; the parts of a thin pool follow.
     RenameVolume {
         /// The name it has.
         from: String,

@@ -45,7 +45,7 @@ impl Plan {
     }
 
     pub(super) fn finish(draft: Draft<'_>, before: Option<&Metadata>) -> Result<Self, Error> {
-        let Draft { mut group, steps, warnings, context } = draft;
+        let Draft { mut group, steps, warnings, context, transactions: _ } = draft;
         let made_for = before.map(|metadata| metadata.group.seqno);
         let provenance = match before {
             Some(metadata) if steps.is_empty() => metadata.provenance.clone(),
@@ -97,9 +97,10 @@ pub fn plan(
 ) -> Result<Plan, Error> {
     guards::group(&metadata.group, context)?;
     let group = metadata.group.clone();
-    let mut draft = Draft { group, steps: Vec::new(), warnings: Vec::new(), context };
+    let mut draft = Draft::new(group, context);
     for operation in operations {
         draft.apply(operation)?;
     }
+    draft.send()?;
     Plan::finish(draft, Some(metadata))
 }

@@ -5,6 +5,7 @@ use open_local_core::{Error, ErrorKind};
 use super::draft::{Draft, about};
 use super::guards;
 use super::step::Step;
+use super::thin::is_pool;
 use crate::format::group::{LogicalVolume, Segment, SegmentKind, SnapshotStore, ThinMessage};
 use crate::format::names::{check_name, check_new_volume_name};
 
@@ -21,8 +22,12 @@ impl Draft<'_> {
             return Err(about(ErrorKind::Conflict, from, message));
         }
         for segment in &lv.segments {
-            // Pools and carried types have parts whose names follow theirs.
-            if !matches!(segment.kind, SegmentKind::Striped(_) | SegmentKind::Thin(_)) {
+            // Carried types have parts whose names follow theirs, in ways of their own.
+            let known = matches!(
+                segment.kind,
+                SegmentKind::Striped(_) | SegmentKind::Thin(_) | SegmentKind::ThinPool(_)
+            );
+            if !known {
                 let message =
                     format!("a volume of type {} is not renamed here", segment.segment_type);
                 return Err(
@@ -30,7 +35,7 @@ impl Draft<'_> {
                 );
             }
         }
-        let id = lv.id;
+        let (id, has_parts) = (lv.id, is_pool(lv));
         let fixed = ["a part of", "a part of pool", "the history of"];
         let users = guards::users(&self.group, from);
         if let Some((user, how)) = users.iter().find(|(_, how)| fixed.contains(how)) {
@@ -38,6 +43,9 @@ impl Draft<'_> {
             return Err(about(ErrorKind::Refused, from, message));
         }
         let users: Vec<String> = users.iter().map(|(user, _)| (*user).to_owned()).collect();
+        if has_parts {
+            self.rename_parts(from, to)?;
+        }
         let creates = |segment: &Segment| matches!(&segment.kind, SegmentKind::ThinPool(pool) if !pool.messages.is_empty());
         // The others need not count as changed.
         let concerned = |lv: &LogicalVolume| {

@@ -2,12 +2,13 @@
 
 use open_local_core::{Error, ErrorKind, Extents, Sectors};
 
-use super::draft::{Draft, about, placed};
+use super::draft::{Draft, about, no_volume, placed};
 use super::guards;
 use super::operation::{Growth, Reduction};
 use super::segments::{append, truncate};
 use super::sizes::{bounded, policy, rounded, stripe_size};
-use super::step::Step;
+use super::step::{PlacedRun, Step};
+use super::thin::{is_pool, thin_of};
 use crate::alloc::{Request, Tail};
 use crate::format::group::{LogicalVolume, SegmentKind, VolumeGroup};
 
@@ -40,12 +41,33 @@ fn stripes_of(
 
 impl Draft<'_> {
     pub(super) fn extend(&mut self, growth: &Growth) -> Result<(), Error> {
+        match self.group.logical(&growth.name) {
+            Some(lv) if thin_of(lv).is_some() => return self.extend_thin(growth),
+            Some(lv) if is_pool(lv) => return self.extend_pool(growth),
+            _ => {}
+        }
         let lv = guards::plain(&self.group, &growth.name)?;
+        let (name, id, from) = (growth.name.clone(), lv.id, lv.extents().unwrap_or(Extents::MAX));
+        if let Some((to, on)) = self.append_to(&growth.name, growth)? {
+            self.steps.push(Step::ExtendVolume { name, id, from, to, on });
+        }
+        Ok(())
+    }
+
+    /// Adds extents to a linear or striped volume: a volume by itself, or a part of the one that
+    /// the growth names. Its extents afterwards, and where the new ones are; `None` if it is large
+    /// enough.
+    pub(super) fn append_to(
+        &mut self,
+        volume: &str,
+        growth: &Growth,
+    ) -> Result<Option<(Extents, Vec<PlacedRun>)>, Error> {
+        let lv = self.group.logical(volume).ok_or_else(|| no_volume(volume))?;
         let to = growth.to.extents(&self.group, &growth.name)?;
         let from = lv.extents().unwrap_or(Extents::MAX);
         let (stripes, size) = stripes_of(&self.group, lv, growth)?;
         let Some(missing) = to.checked_sub(from).filter(|missing| !missing.is_zero()) else {
-            return Ok(());
+            return Ok(None);
         };
         let added = rounded(missing, stripes, &growth.name)?;
         let to = bounded(from.get().saturating_add(added.get()), &growth.name)?;
@@ -64,10 +86,9 @@ impl Draft<'_> {
             let name = &growth.name;
             self.warnings.push(format!("{name}: rounded up to {to} for {stripes} stripes"));
         }
-        let (name, id, on) = (growth.name.clone(), grown.id, self.runs(&placements));
-        self.steps.push(Step::ExtendVolume { name, id, from, to, on });
-        *self.volume_mut(&growth.name)? = grown;
-        Ok(())
+        let on = self.runs(&placements);
+        *self.volume_mut(volume)? = grown;
+        Ok(Some((to, on)))
     }
 
     pub(super) fn reduce(&mut self, reduction: &Reduction) -> Result<(), Error> {

@@ -5,6 +5,7 @@ use std::fmt;
 use open_local_core::{Bytes, Extents};
 
 use super::layout::PvLayout;
+use super::thin::Transaction;
 use crate::format::id::LvmId;
 
 /// Extents of a physical volume that are given to a volume.
@@ -22,7 +23,7 @@ pub struct PlacedRun {
 
 /// One step. All take effect with one commit of the metadata, but those that write devices
 /// besides: [`Step::MakePhysical`] before it, [`Step::ReleasePhysical`] and
-/// [`Step::ResizePhysical`] after it.
+/// [`Step::ResizePhysical`] after it, and [`Step::SendMessages`], which tells the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "fields are the words of the message below")]
@@ -109,9 +110,109 @@ pub enum Step {
         id: LvmId,
         writable: bool,
     },
+    /// The metadata is to be zeroed before the pool is activated for the first time.
+    CreateThinPool {
+        name: String,
+        id: LvmId,
+        chunk: Bytes,
+        data: Extents,
+        on: Vec<PlacedRun>,
+        metadata: Extents,
+        metadata_on: Vec<PlacedRun>,
+    },
+    RemoveThinPool {
+        name: String,
+        id: LvmId,
+        data: Extents,
+        metadata: Extents,
+    },
+    ChangePool {
+        name: String,
+        id: LvmId,
+        changes: Vec<&'static str>,
+    },
+    ExtendPoolData {
+        name: String,
+        id: LvmId,
+        from: Extents,
+        to: Extents,
+        on: Vec<PlacedRun>,
+    },
+    ExtendPoolMetadata {
+        name: String,
+        id: LvmId,
+        from: Extents,
+        to: Extents,
+        on: Vec<PlacedRun>,
+    },
+    CreateSpare {
+        name: String,
+        id: LvmId,
+        extents: Extents,
+        on: Vec<PlacedRun>,
+    },
+    ExtendSpare {
+        name: String,
+        id: LvmId,
+        from: Extents,
+        to: Extents,
+        on: Vec<PlacedRun>,
+    },
+    RemoveSpare {
+        name: String,
+        id: LvmId,
+        extents: Extents,
+    },
+    /// Its device is made by the messages of [`Step::SendMessages`].
+    CreateThin {
+        name: String,
+        id: LvmId,
+        pool: String,
+        device: u32,
+        extents: Extents,
+        origin: Option<String>,
+    },
+    /// Its device is deleted by the messages of [`Step::SendMessages`]; it must not be active.
+    RemoveThin {
+        name: String,
+        id: LvmId,
+        pool: String,
+        device: u32,
+    },
+    ExtendThin {
+        name: String,
+        id: LvmId,
+        pool: String,
+        from: Extents,
+        to: Extents,
+    },
+    /// The device is exchanged by the messages of [`Step::SendMessages`]; it must not be active.
+    RollBackThin {
+        name: String,
+        id: LvmId,
+        pool: String,
+        snapshot: String,
+        device: u32,
+        old_device: u32,
+    },
+    AbandonThin {
+        name: String,
+        id: LvmId,
+        pool: String,
+        device: u32,
+        back_to: Option<u32>,
+    },
+    ClearMessages {
+        pool: String,
+        id: LvmId,
+        count: usize,
+    },
+    /// After the commit; then [`super::Operation::ClearMessages`], or later.
+    SendMessages(Transaction),
 }
 
-struct Runs<'a>(&'a [PlacedRun]);
+/// Runs for people, a few of them.
+pub(super) struct Runs<'a>(pub(super) &'a [PlacedRun]);
 
 /// Most runs that a message names.
 const SHOWN: usize = 8;
@@ -182,6 +283,7 @@ impl fmt::Display for Step {
                 write!(f, "make volume {name} writable")
             }
             Self::SetWritable { name, .. } => write!(f, "make volume {name} read-only"),
+            other => other.fmt_thin(f),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::format::text::{Style, print};
 mod devices;
 mod random;
 mod refusals;
+mod thin;
 mod volumes;
 
 /// Random bytes that are the same in every run.

@@ -36,14 +36,13 @@ fn an_error_before_the_new_version_counts_leaves_the_old_one() {
         assert_eq!(view.metadata.group, old);
         assert!(view.findings.is_empty(), "{:?}", view.findings);
     }
-    for n in [1, 2] {
-        let session = lab.session();
-        lab.disks.fail_flush(path(1), n, EIO);
-        let error = session.change(NAME, "tag", |old| Ok(tagged(old, "x"))).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Io, "flush {n}: {error:?}");
-        lab.disks.mend();
-        assert_eq!(session.group(NAME).unwrap().metadata.group, old);
-    }
+    // The text; the second flush is that of the header that lets it count.
+    let session = lab.session();
+    lab.disks.fail_flush(path(1), 1, EIO);
+    let error = session.change(NAME, "tag", |old| Ok(tagged(old, "x"))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io, "{error:?}");
+    lab.disks.mend();
+    assert_eq!(session.group(NAME).unwrap().metadata.group, old);
 }
 
 #[test]
@@ -68,7 +67,7 @@ fn a_commit_that_one_disk_misses_counts_and_says_so() {
     type Fail = fn(&Lab);
     let fail: [(&str, Fail); 2] = [
         ("write", |lab| lab.disks.fail_writes_from(path(1), 3, EIO)),
-        ("flush", |lab| lab.disks.fail_flush(path(1), 3, EIO)),
+        ("flush", |lab| lab.disks.fail_flush(path(1), 2, EIO)),
     ];
     for (round, (what, fail)) in fail.into_iter().enumerate() {
         let session = lab.session();

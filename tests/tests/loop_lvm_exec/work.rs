@@ -6,7 +6,7 @@ use std::sync::Arc;
 use open_local_core::host::{DeviceAccess, Devices, Host, OpenMode, SystemDevices};
 use open_local_core::{Bytes, Extents, Sectors};
 use open_local_lvm::exec::{PvView, Session, Settings};
-use open_local_lvm::format::group::{PhysicalVolume, VolumeGroup, Words};
+use open_local_lvm::format::group::{PhysicalVolume, VolumeGroup, Volumes, Words};
 use open_local_lvm::format::id::LvmId;
 use open_local_lvm::format::text::Value;
 use open_local_tests::LvmTools;
@@ -73,7 +73,7 @@ pub(crate) fn group(name: &str, pvs: &[PvView]) -> VolumeGroup {
         profile: None,
         metadata_copies: Some(0),
         physical_volumes: pvs.iter().enumerate().map(|(i, pv)| physical(pv, i)).collect(),
-        logical_volumes: Vec::new(),
+        logical_volumes: Volumes::new(),
         historical_volumes: Vec::new(),
         unknown: Vec::new(),
     }

@@ -42,7 +42,11 @@ const RULES: [Rule; 5] = [
         never: &["tonic", "kube", "k8s-openapi"],
         not_by_default: &[],
     },
-    Rule { package: "open-local-csi", never: &["kube", "k8s-openapi"], not_by_default: &[] },
+    Rule {
+        package: "open-local-csi",
+        never: &["kube", "k8s-openapi"],
+        not_by_default: &["tonic", "tokio", "hyper"],
+    },
     Rule { package: "open-local-k8s", never: &["tonic", "prost"], not_by_default: &[] },
 ];
 

@@ -31,6 +31,7 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
     for (lock, manifest) in [
         ("Cargo.lock", workspace.root.join("Cargo.toml")),
         ("fuzz/Cargo.lock", workspace.fuzz_manifest()),
+        ("xtask/codegen/Cargo.lock", workspace.root.join("xtask/codegen/Cargo.toml")),
     ] {
         let graph = Workspace::load_graph(&manifest)?;
         findings.extend(judge(&graph.licences, Path::new(lock)));

@@ -87,12 +87,32 @@ pub(super) const CASES: &[Case] = &[
     )
     .needs(&[Need::Snapshots])
     .rests_on(FROZEN),
+    #[cfg(feature = "snapshot")]
+    Case::new(
+        "interruption/group_snapshot",
+        "Taking a group snapshot, cut before any step, is finished by the same call; no member \
+         is ready before the group is.",
+        |context| at_every_step(context, with_groups::TAKE),
+    )
+    .needs(&[Need::GroupSnapshots])
+    .rests_on(GROUPS),
+    #[cfg(feature = "snapshot")]
+    Case::new(
+        "interruption/remove_group_snapshot",
+        "Removing a group snapshot, cut before any step, is finished by the same call.",
+        |context| at_every_step(context, with_groups::REMOVE),
+    )
+    .needs(&[Need::GroupSnapshots])
+    .rests_on(GROUPS),
 ];
 
 const RESTART: &[&str] = &["restart/volumes_are_remembered"];
 
 #[cfg(feature = "snapshot")]
 const FROZEN: &[&str] = &["restart/volumes_are_remembered", "snapshots/keep_their_content"];
+
+#[cfg(feature = "snapshot")]
+const GROUPS: &[&str] = &["restart/volumes_are_remembered", "groups/keep_their_content"];
 
 /// What is asked for is a whole number of MiB, whatever the unit: an operation is a plain function.
 const SMALL: Bytes = Bytes::new(4 << 20);
@@ -301,5 +321,68 @@ mod with_snapshots {
             );
             Ok(())
         })
+    }
+}
+
+#[cfg(feature = "snapshot")]
+mod with_groups {
+    use super::Scenario;
+    use crate::conformance::case::{Checked, check};
+    use crate::conformance::lab::Lab;
+    use crate::error::{ErrorKind, Result};
+    use crate::info::Phase;
+    use crate::pool::PoolExt;
+    use crate::spec::GroupSnapshotSpec;
+
+    pub(super) const TAKE: Scenario = Scenario {
+        prepare: |lab| {
+            lab.filled("a", 150)?;
+            lab.filled("b", 151).map(drop)
+        },
+        act: |pool| pool.require_group_snapshots()?.ensure_group_snapshot(&spec()?).map(drop),
+        done: |lab| {
+            lab.kept("s-a", 150)?;
+            lab.kept("s-b", 151)
+        },
+        meanwhile: |lab| match lab.groups()?.group_snapshot(&"g".parse()?) {
+            Ok(taken) if taken.phase == Phase::Ready => {
+                lab.kept("s-a", 150)?;
+                lab.kept("s-b", 151)
+            }
+            Ok(_) => none_is_ready(lab),
+            Err(error) if error.kind() == ErrorKind::NotFound => none_is_ready(lab),
+            Err(error) => Err(error.into()),
+        },
+    };
+
+    pub(super) const REMOVE: Scenario = Scenario {
+        prepare: |lab| {
+            lab.filled("a", 152)?;
+            lab.filled("b", 153)?;
+            lab.take_group(&spec()?)?;
+            lab.freeze("other", "a").map(drop)
+        },
+        act: |pool| {
+            let groups = pool.require_group_snapshots()?;
+            groups.remove_group_snapshot(&"g".parse()?).map(drop)
+        },
+        done: |lab| {
+            let left = lab.snapshots()?.list_snapshots(None)?;
+            check!(left.len() == 1, "left: {left:?}");
+            lab.kept("other", 152)
+        },
+        meanwhile: |lab| lab.kept("other", 152),
+    };
+
+    fn spec() -> Result<GroupSnapshotSpec> {
+        let spec = GroupSnapshotSpec::new("g".parse()?);
+        Ok(spec.with_member("s-a".parse()?, "a".parse()?).with_member("s-b".parse()?, "b".parse()?))
+    }
+
+    fn none_is_ready(lab: &Lab<'_>) -> Checked {
+        let members = lab.snapshots()?.list_snapshots(None)?;
+        let ready = members.iter().find(|member| member.phase == Phase::Ready);
+        check!(ready.is_none(), "a member is ready before its group is: {ready:?}");
+        Ok(())
     }
 }

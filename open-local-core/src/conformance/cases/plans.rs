@@ -58,8 +58,18 @@ fn make(pool: &dyn Pool, change: &Change) -> Result<(), Error> {
             let snapshots = crate::pool::PoolExt::require_snapshots(pool)?;
             snapshots.remove_snapshot(id).map(drop)
         }
+        #[cfg(feature = "snapshot")]
+        Change::EnsureGroupSnapshot(spec) => {
+            let groups = crate::pool::PoolExt::require_group_snapshots(pool)?;
+            groups.ensure_group_snapshot(spec).map(drop)
+        }
+        #[cfg(feature = "snapshot")]
+        Change::RemoveGroupSnapshot(id) => {
+            let groups = crate::pool::PoolExt::require_group_snapshots(pool)?;
+            groups.remove_group_snapshot(id).map(drop)
+        }
         #[cfg(not(feature = "snapshot"))]
-        Change::EnsureSnapshot(_) | Change::RollBack(..) | Change::RemoveSnapshot(_) => Ok(()),
+        _ => Ok(()),
     }
 }
 
@@ -82,6 +92,17 @@ fn changes<'a>(context: &'a Context<'_>) -> Checked<(Lab<'a>, Vec<Change>)> {
         let t = crate::conformance::lab::snap("t")?;
         changes.push(Change::EnsureSnapshot(crate::SnapshotSpec::new(t, old)));
         changes.push(Change::RemoveSnapshot(s));
+    }
+    #[cfg(feature = "snapshot")]
+    if context.can.group_snapshots {
+        use crate::conformance::lab::{group, snap};
+        let of_old = |name: &str, member: &str| -> Checked<crate::GroupSnapshotSpec> {
+            let spec = crate::GroupSnapshotSpec::new(group(name)?);
+            Ok(spec.with_member(snap(member)?, vol("old")?))
+        };
+        lab.take_group(&of_old("g", "g-old")?)?;
+        changes.push(Change::EnsureGroupSnapshot(of_old("h", "h-old")?));
+        changes.push(Change::RemoveGroupSnapshot(group("g")?));
     }
     changes.push(Change::Publish(PublishSpec::new(volume_source("old")?)));
     changes.push(Change::Unpublish(volume_source("on")?));
@@ -150,6 +171,12 @@ fn fail_as_the_change_would(context: &Context<'_>) -> Checked {
         let missing = crate::SnapshotSpec::new("m".parse()?, unknown);
         bad.push(Change::EnsureSnapshot(other));
         bad.push(Change::EnsureSnapshot(missing));
+        if context.can.group_snapshots {
+            let taken = crate::GroupSnapshotSpec::new("h".parse()?);
+            let taken = taken.with_member(s.clone(), vol("old")?);
+            bad.push(Change::EnsureGroupSnapshot(taken));
+            bad.push(Change::RemoveSnapshot("g-old".parse()?));
+        }
         if context.can.roll_back {
             bad.push(Change::RollBack(vol("on")?, s));
         }

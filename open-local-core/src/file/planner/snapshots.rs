@@ -1,6 +1,6 @@
 //! Plans for snapshots: taking them and going back to them. Pure.
 
-use super::removal::removal;
+use super::removal::{of_group, removal};
 use super::{
     Facts, Seen, busy, conflict, fill, other_tags, out_of_space, refuse_other, refuse_stray,
     source_key, usable,
@@ -26,6 +26,11 @@ pub(in crate::file) fn ensure_snapshot(
     let key = Source::Snapshot(spec.id.clone());
     let volume_key = Source::Volume(spec.volume.clone());
     let mut steps = Vec::new();
+    let member = seen.record.as_ref().filter(|record| seen.grouped && record.stage != Stage::Ready);
+    // What becomes of a member is decided by its group alone.
+    if let Some(group) = member.and_then(|record| record.group.as_ref()) {
+        return Err(of_group(op, &key, group));
+    }
     match &seen.record {
         Some(record) if record.stage == Stage::Removing => steps.extend(removal(&key, seen)),
         Some(record) => {
@@ -42,21 +47,7 @@ pub(in crate::file) fn ensure_snapshot(
     }
     let of = usable(op, &volume_key, volume)?;
     let size = of.usable_size();
-    let record = ObjectRecord {
-        key: key.clone(),
-        uuid: facts.uuid,
-        size,
-        requested: size,
-        provisioning: Provisioning::Thin,
-        writable: spec.writable,
-        origin: Some(VolumeSource::Volume(spec.volume.clone())),
-        made_from: Some(of.uuid),
-        created: facts.now,
-        block_size: of.block_size,
-        tags: spec.tags.clone(),
-        token: of.token,
-        stage: Stage::Filling { done: Bytes::ZERO },
-    };
+    let record = new_snapshot(spec, of, facts);
     let image = Target::Image(key.clone());
     if seen.record.is_none() {
         check_snapshot_room(&record, volume, room, facts)?;
@@ -71,6 +62,27 @@ pub(in crate::file) fn ensure_snapshot(
     steps.push(Step::Record(Box::new(record.with_stage(Stage::Ready))));
     let undo = vec![Step::Drop(image), Step::Forget(key.clone())];
     Ok(Some(Work::new(op, &key, steps).promising(promising).undone_by(undo)))
+}
+
+/// The record of a snapshot that is being taken of this volume.
+pub(super) fn new_snapshot(spec: &SnapshotSpec, of: &ObjectRecord, facts: &Facts) -> ObjectRecord {
+    let size = of.usable_size();
+    ObjectRecord {
+        key: Source::Snapshot(spec.id.clone()),
+        uuid: facts.uuid,
+        size,
+        requested: size,
+        provisioning: Provisioning::Thin,
+        writable: spec.writable,
+        origin: Some(VolumeSource::Volume(spec.volume.clone())),
+        made_from: Some(of.uuid),
+        created: facts.now,
+        block_size: of.block_size,
+        tags: spec.tags.clone(),
+        group: None,
+        token: of.token,
+        stage: Stage::Filling { done: Bytes::ZERO },
+    }
 }
 
 fn same_snapshot(record: &ObjectRecord, spec: &SnapshotSpec) -> Result<()> {

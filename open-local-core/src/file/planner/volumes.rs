@@ -181,6 +181,7 @@ fn new_volume(
         created: facts.now,
         block_size: facts.block_size,
         tags: spec.tags.clone(),
+        group: None,
         token: FormatToken::Unused,
         stage: Stage::Ready,
     };

@@ -14,7 +14,10 @@ use crate::spec::Source;
 pub(in crate::sim) fn recover(view: View<'_>) -> Vec<Step> {
     let volumes = view.pool.volumes.iter();
     let mut steps: Vec<Step> = volumes.flat_map(|(id, v)| volume(view, id, v)).collect();
-    for (id, snapshot) in &view.pool.snapshots {
+    for (id, group) in &view.pool.groups {
+        steps.extend(super::groups::recover(view.pool, id, group));
+    }
+    for (id, snapshot) in view.pool.snapshots.iter().filter(|(_, s)| s.group.is_none()) {
         let this = Source::Snapshot(id.clone());
         match (snapshot.stage, &snapshot.content) {
             (Stage::Ready, _) => {}

@@ -1,5 +1,6 @@
 //! Changes of snapshots.
 
+use super::groups::refuse_member;
 use super::{View, conflict, erase, not_ready, other_tags};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::ids::{SnapshotId, VolumeId};
@@ -18,6 +19,10 @@ pub(super) fn ensure(view: View<'_>, spec: &SnapshotSpec) -> Result<Vec<Step>> {
     let this = Source::Snapshot(spec.id.clone());
     let mut steps = Vec::new();
     match view.pool.snapshots.get(&spec.id) {
+        // What becomes of a member is decided by its group alone.
+        Some(there) if there.group.is_some() && there.stage != Stage::Ready => {
+            refuse_member(op, &spec.id, there)?;
+        }
         Some(there) if there.stage == Stage::Erasing => {
             steps = erase(view.pool, &this, there.stage);
         }
@@ -123,6 +128,7 @@ pub(super) fn remove(view: View<'_>, id: &SnapshotId) -> Result<Vec<Step>> {
     let Some(snapshot) = view.pool.snapshots.get(id) else {
         return Ok(Vec::new());
     };
+    refuse_member(op, id, snapshot)?;
     let this = Source::Snapshot(id.clone());
     view.refuse_published(op, &this)?;
     view.refuse_copied_from(op, &this)?;

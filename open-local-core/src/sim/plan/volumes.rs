@@ -1,5 +1,6 @@
 //! Changes of volumes and their devices.
 
+use super::groups::forget_untaken;
 use super::{View, conflict, erase, not_ready, other_tags, refuse_in_use};
 use crate::error::{Error, ErrorKind, Op, Result};
 use crate::ids::VolumeId;
@@ -191,10 +192,12 @@ pub(super) fn remove(view: View<'_>, id: &VolumeId) -> Result<Vec<Step>> {
     view.refuse_copied_from(op, &this)?;
     // Snapshots that were recorded but never taken have nothing to outlive their volume with.
     let untaken = view.pool.snapshots.iter().filter(|(_, snapshot)| {
-        snapshot.volume == *id && snapshot.stage == Stage::Making && snapshot.content.is_none()
+        let alone = snapshot.volume == *id && snapshot.group.is_none();
+        alone && snapshot.stage == Stage::Making && snapshot.content.is_none()
     });
     let mut steps: Vec<Step> =
         untaken.map(|(snapshot, _)| Step::Forget(Source::Snapshot(snapshot.clone()))).collect();
+    steps.extend(forget_untaken(view.pool, id));
     steps.extend(erase(view.pool, &this, volume.stage));
     Ok(steps)
 }

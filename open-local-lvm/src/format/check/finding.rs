@@ -152,6 +152,12 @@ kinds! {
     DuplicateDeviceId, "duplicate-device-id", Damage;
     /// The reserve for repairing thin pools is smaller than the largest metadata.
     SmallSpare, "small-spare", Note;
+    /// There are two reserves for repairing pools; lvm2 takes one.
+    SecondSpare, "second-spare", Damage;
+    /// A message to a thin pool makes no sense.
+    BadMessage, "bad-message", Damage;
+    /// A message to a thin pool is not known.
+    UnknownMessage, "unknown-message", Refuse;
     /// A physical volume is marked as missing.
     MissingPhysical, "missing-physical", Refuse;
     /// A physical volume was not found among the devices.

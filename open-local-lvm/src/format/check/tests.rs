@@ -62,12 +62,42 @@ fn every_broken_rule_is_found_and_names_the_object() {
         ("chunk_size = 128", "chunk_size = 100", "wrong-size", "volume pool"),
         ("transaction_id = 1\n", "transaction_id = 3\n", "wrong-size", "volume s1"),
     ];
-    for (from, to, kind, named) in cases {
-        assert!(GROUP.contains(from), "{from}");
-        let findings = found(&GROUP.replacen(from, to, 1));
-        let matching = |f: &&Finding| f.kind.as_str() == kind && f.to_string().contains(named);
-        assert!(findings.iter().any(|f| matching(&f)), "{to}: {findings:#?}");
-    }
+    cases.into_iter().for_each(broken);
+}
+
+/// What is changed, into what, and what is found then about which object.
+fn broken((from, to, kind, named): (&str, &str, &str, &str)) {
+    assert!(GROUP.contains(from), "{from}");
+    let findings = found(&GROUP.replacen(from, to, 1));
+    let matching = |f: &&Finding| f.kind.as_str() == kind && f.to_string().contains(named);
+    assert!(findings.iter().any(|f| matching(&f)), "{to}: {findings:#?}");
+}
+
+#[test]
+fn every_broken_rule_of_pools_is_found_and_names_the_object() {
+    let cases = [
+        ("metadata = \"pool_tmeta\"", "metadata = \"pool_tdata\"", "used-twice", "volume pool"),
+        ("create = \"s1\"", "create = \"lin\"", "bad-message", "makes lin"),
+        ("create = \"s1\"", "create = \"gone\"", "bad-message", "makes gone"),
+        ("create = \"s1\"", "delete = 2", "bad-message", "deletes device 2"),
+        ("create = \"s1\"", "shrink = 2", "unknown-message", "volume pool"),
+        ("transaction_id = 2\n", "transaction_id = 0\n", "bad-message", "first transaction"),
+        (
+            "message1 {",
+            "message2 {\ncreate = \"s1\"\n}\nmessage1 {",
+            "bad-message",
+            "two messages make s1",
+        ),
+        (
+            "message1 {\ncreate = \"s1\"",
+            "message1 {\ndelete = 7\n}\nmessage2 {\ndelete = 7",
+            "bad-message",
+            "two messages delete device 7",
+        ),
+        ("cow1 {", "lvol1_pmspare {", "second-spare", "lvol0_pmspare"),
+        ("cow_store = \"cow1\"", "cow_store = \"pool_tdata\"", "used-twice", "pool_tdata"),
+    ];
+    cases.into_iter().for_each(broken);
 }
 
 #[test]
@@ -79,6 +109,19 @@ fn a_small_spare_is_noted() {
     let findings = found(&text);
     assert_eq!(findings.len(), 1, "{findings:?}");
     assert_eq!(findings[0].kind, FindingKind::SmallSpare);
+}
+
+#[test]
+fn an_origin_in_another_pool_is_found() {
+    let mut group = Metadata::parse(GROUP.as_bytes()).unwrap().group;
+    let mut other = group.logical("pool").unwrap().clone();
+    other.name = "pool2".to_owned();
+    group.logical_volumes.push(other);
+    let lv = group.logical_mut("s1").unwrap();
+    let crate::format::group::SegmentKind::Thin(thin) = &mut lv.segments[0].kind else { panic!() };
+    thin.thin_pool = "pool2".to_owned();
+    let message = "is in pool2, its origin in pool";
+    assert!(check(&group).iter().any(|finding| finding.message == message));
 }
 
 #[test]

@@ -101,6 +101,13 @@ impl VolumeGroup {
         self.logical_volumes.get_mut(at)
     }
 
+    /// Whether another version says the same, under whatever sequence number.
+    #[must_use]
+    pub fn is_same_but_for_seqno(&self, other: &Self) -> bool {
+        // Cheap: volumes that were not changed are shared.
+        Self { seqno: self.seqno, ..other.clone() } == *self
+    }
+
     /// The extent size, unless it is zero or beyond 64 bits of bytes.
     #[must_use]
     pub fn extent_bytes(&self) -> Option<ExtentSize> {

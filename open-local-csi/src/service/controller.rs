@@ -1,0 +1,14 @@
+//! Volumes, snapshots and groups as objects.
+
+mod answers;
+mod candidates;
+mod capabilities;
+mod capacity;
+mod create;
+mod expand;
+mod groups;
+mod modify;
+mod snapshots;
+mod volumes;
+
+pub(super) use answers::volume_uuid;

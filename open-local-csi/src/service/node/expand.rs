@@ -1,0 +1,67 @@
+//! A file system fills its grown volume.
+
+use crate::context::VolumeContext;
+use crate::errors::{Answer, Status};
+use crate::proto::{NodeExpandVolumeRequest, NodeExpandVolumeResponse};
+use crate::request::ExpandOnNode;
+use crate::rpc::Rpc;
+use crate::service::{Driver, PublishedAs};
+
+const RPC: Rpc = Rpc::NodeExpandVolume;
+
+impl Driver {
+    /// Makes volume and file system as large as asked for: the volume where nobody else did so,
+    /// the file system through its staging mount, which can be written where a pod's may not.
+    ///
+    /// # Idempotency
+    /// What is as large already stays as it is.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` if there is no such volume, or it is not at the path; `OUT_OF_RANGE` if there
+    /// is no room.
+    pub fn node_expand_volume(
+        &self,
+        request: &NodeExpandVolumeRequest,
+    ) -> Answer<NodeExpandVolumeResponse> {
+        self.on_node(RPC)?;
+        let request = ExpandOnNode::read(request)?;
+        let _turn = self.inflight.begin("volume", &request.volume.text)?;
+        let subject = self.subject(RPC, &request.volume, &VolumeContext::default())?;
+        let elsewhere = || {
+            let text = &request.volume.text;
+            Status::not_found(format!("volume {text} is not at that path"))
+        };
+        let path = request.path.as_ref().ok_or_else(elsewhere)?;
+        let (Some(volume), Some(attachment)) = (&subject.volume, &subject.attachment) else {
+            return Err(elsewhere());
+        };
+        let record = self.records.published(path).map_err(|e| Status::of(RPC, &e))?;
+        let direct = record.as_ref().is_some_and(|one| {
+            one.as_what == PublishedAs::Direct && one.volume == request.volume.text
+        });
+        let block = request.capability.as_ref().is_some_and(crate::request::Capability::is_block);
+        let mounted = self.mounted_at(RPC, path)?;
+        let shown = mounted.as_ref().filter(|mounted| self.shows(mounted, attachment));
+        // A staged block device has nothing at its staging path.
+        if shown.is_none() && !direct && !block {
+            return Err(elsewhere());
+        }
+        let size = match &request.size {
+            Some(size) => self.grow(RPC, &subject.entry, volume, size)?,
+            None => volume.size,
+        };
+        if direct {
+            self.expand_direct(path)?;
+        }
+        if let Some(mounted) = shown.filter(|mounted| !self.is_device(mounted)) {
+            let staging = request.staging.as_ref().filter(|_| mounted.read_only);
+            let place = staging.unwrap_or(path);
+            if subject.entry.pool.capabilities().block {
+                let grown = self.filesystems.grow(place).map_err(|e| Status::of(RPC, &e))?;
+                tracing::info!(volume = %volume.id, grown = grown.changed(), "file system grown");
+            }
+        }
+        let capacity_bytes = i64::try_from(size.get()).unwrap_or(i64::MAX);
+        Ok(NodeExpandVolumeResponse { capacity_bytes })
+    }
+}

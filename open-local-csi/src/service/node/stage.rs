@@ -1,0 +1,220 @@
+//! A volume is mounted once on its node.
+
+use open_local_core::fs::{BindSpec, FormatSpec, MountSpec, Probe};
+use open_local_core::{
+    Attachment, AttachmentKind, FsKind, Phase, PoolExt, PublishSpec, Source, VolumeInfo,
+};
+
+use super::volume::Subject;
+use crate::errors::{Answer, Code, Status};
+use crate::proto::{
+    NodeStageVolumeRequest, NodeStageVolumeResponse, NodeUnstageVolumeRequest,
+    NodeUnstageVolumeResponse,
+};
+use crate::request::{Access, Stage, Unstage};
+use crate::rpc::Rpc;
+use crate::service::Driver;
+
+const RPC: Rpc = Rpc::NodeStageVolume;
+
+/// What a volume is formatted with if nobody says.
+const DEFAULT_FS: FsKind = FsKind::Ext4;
+
+impl Driver {
+    /// Attaches a volume and, unless it is used as a block device, mounts it: formatted once in
+    /// its life, mounted once on its node.
+    ///
+    /// # Idempotency
+    /// Staged already at the same path in the same way answers OK.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`; `FAILED_PRECONDITION` if another volume or pool has its name now, or it can't
+    /// be used this way; `ALREADY_EXISTS` if something else is mounted there.
+    pub fn node_stage_volume(
+        &self,
+        request: &NodeStageVolumeRequest,
+    ) -> Answer<NodeStageVolumeResponse> {
+        self.on_node(RPC)?;
+        let request = Stage::read(request)?;
+        let _turn = self.inflight.begin("volume", &request.volume.text)?;
+        let subject = self.subject(RPC, &request.volume, &request.context)?;
+        if let Some(volume) = subject.volume.as_ref().filter(|v| v.phase != Phase::Ready) {
+            let message = format!("volume {} is {}; ask again", volume.id, volume.phase);
+            return Err(Status::new(Code::Aborted, message));
+        }
+        let block = request.capability.is_block();
+        if block && !subject.entry.pool.capabilities().block {
+            let pool = &subject.entry.name;
+            let message = format!("volumes of pool {pool} are directories, not block devices");
+            return Err(Status::new(Code::FailedPrecondition, message));
+        }
+        if subject.volume.is_none() {
+            self.records
+                .stage(&request.volume.text, &subject.entry.name, &subject.source)
+                .map_err(|e| Status::of(RPC, &e))?;
+        }
+        let device = self.attach(&subject, &request)?;
+        if !(block || request.context.class.direct) {
+            self.mount(&subject, &device, &request)?;
+        }
+        Ok(NodeStageVolumeResponse {})
+    }
+
+    /// Attaches the device, for reading only where nobody may write.
+    fn attach(&self, subject: &Subject, request: &Stage) -> Answer<Attachment> {
+        let mut spec = PublishSpec::new(subject.source.clone());
+        let reader = request.capability.mode.is_read_only();
+        let snapshot = matches!(subject.source, Source::Snapshot(_));
+        // A file system that is not there yet needs a device that can be written.
+        if snapshot || reader && request.capability.is_block() {
+            spec = spec.read_only();
+        }
+        let published = subject.entry.pool.publish(&spec).map_err(|e| Status::of(RPC, &e))?;
+        Ok(published.into_inner())
+    }
+
+    fn mount(&self, subject: &Subject, device: &Attachment, request: &Stage) -> Answer<()> {
+        let failed = |e| Status::of(RPC, &e);
+        let reader = request.capability.mode.is_read_only() || device.read_only;
+        if device.kind == AttachmentKind::Directory {
+            let bind = BindSpec::new(&device.device, &request.staging);
+            let bind = if reader { bind.read_only() } else { bind };
+            let _ = self.filesystems.ensure_bound(&bind).map_err(failed)?;
+            return Ok(());
+        }
+        let Access::Mount { fs, flags } = &request.capability.access else {
+            return Ok(());
+        };
+        let kind = self.format(subject, device, *fs, request)?;
+        let mut spec = MountSpec::new(&device.device, &request.staging).with_kind(kind);
+        for flag in flags {
+            spec = spec.with_option(flag);
+        }
+        if reader {
+            spec = spec.read_only();
+        }
+        let _ = self.filesystems.ensure_mounted(&spec).map_err(failed)?;
+        // A copy may be larger than what it was made from, and its file system is as large as that.
+        let copy = subject.volume.as_ref().is_some_and(|volume| volume.source.is_some());
+        if copy && !reader {
+            let _ = self.filesystems.grow(&request.staging).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure there is a file system; answers its kind.
+    fn format(
+        &self,
+        subject: &Subject,
+        device: &Attachment,
+        wanted: Option<FsKind>,
+        request: &Stage,
+    ) -> Answer<FsKind> {
+        let failed = |e| Status::of(RPC, &e);
+        let there = match self.filesystems.probe(&device.device).map_err(failed)? {
+            Probe::Filesystem(identity) => Some(identity.kind),
+            _ => None,
+        };
+        if let (Some(wanted), Some(there)) = (wanted, there)
+            && wanted != there
+        {
+            let message = format!(
+                "volume {} holds {there}, and {wanted} is asked for; a volume is formatted once",
+                request.volume.text
+            );
+            return Err(Status::new(Code::FailedPrecondition, message));
+        }
+        let kind = wanted.or(there).unwrap_or(DEFAULT_FS);
+        let Some(volume) = &subject.volume else {
+            return Ok(kind);
+        };
+        if device.read_only {
+            return Ok(kind);
+        }
+        self.ensure_format(subject, volume, device, kind, &request.context.class.mkfs_options)?;
+        Ok(kind)
+    }
+
+    fn ensure_format(
+        &self,
+        subject: &Subject,
+        volume: &VolumeInfo,
+        device: &Attachment,
+        kind: FsKind,
+        options: &[String],
+    ) -> Answer<()> {
+        let failed = |e| Status::of(RPC, &e);
+        let tokens = subject.entry.pool.require_format_tokens().map_err(failed)?;
+        let mut spec = FormatSpec::new(kind);
+        for option in options {
+            spec = spec.with_option(option);
+        }
+        let made = self.filesystems.ensure_formatted(tokens, &volume.id, device, &spec);
+        let _ = made.map_err(failed)?;
+        Ok(())
+    }
+
+    /// Unmounts and detaches a volume.
+    ///
+    /// # Idempotency
+    /// A volume that is not staged, or not there, answers OK.
+    ///
+    /// # Errors
+    /// `ABORTED` while it is in use; `FAILED_PRECONDITION` if something else is mounted at the
+    /// path: that is not ours to unmount.
+    pub fn node_unstage_volume(
+        &self,
+        request: &NodeUnstageVolumeRequest,
+    ) -> Answer<NodeUnstageVolumeResponse> {
+        let rpc = Rpc::NodeUnstageVolume;
+        self.on_node(rpc)?;
+        let request = Unstage::read(request)?;
+        let _turn = self.inflight.begin("volume", &request.volume.text)?;
+        let text = &request.volume.text;
+        if let Some(published) = self.live_targets(rpc, text)?.first() {
+            let target = published.target.display();
+            let message = format!("volume {text} is still published at {target}");
+            return Err(Status::new(Code::Aborted, message));
+        }
+        let Some((entry, source, attachment)) = self.staged(rpc, &request)? else {
+            return Ok(NodeUnstageVolumeResponse {});
+        };
+        if let (Some(mounted), Some(attachment)) =
+            (self.mounted_at(rpc, &request.staging)?, &attachment)
+        {
+            if !self.shows(&mounted, attachment) {
+                let message = format!(
+                    "{} is mounted at {}, which is not volume {text}",
+                    mounted.source.display(),
+                    mounted.target.display()
+                );
+                return Err(Status::new(Code::FailedPrecondition, message));
+            }
+            let gone = self.filesystems.ensure_unmounted(&request.staging);
+            let _ = gone.map_err(|e| Status::of(rpc, &e))?;
+        }
+        let _ = entry.pool.unpublish(&source).map_err(|e| Status::of(rpc, &e))?;
+        self.records.unstage(text).map_err(|e| Status::of(rpc, &e))?;
+        Ok(NodeUnstageVolumeResponse {})
+    }
+
+    /// What is staged under a volume's name: the volume, or the snapshot that stands for it.
+    fn staged(
+        &self,
+        rpc: Rpc,
+        request: &Unstage,
+    ) -> Answer<Option<(crate::service::PoolEntry, Source, Option<Attachment>)>> {
+        if let Some(id) = &request.volume.id
+            && let Some(found) = self.pools.volume(id)?
+        {
+            let attachment = found.object.attachment;
+            return Ok(Some((found.entry, Source::Volume(found.object.id), attachment)));
+        }
+        let staged = self.records.staged(&request.volume.text);
+        let Some((_, Source::Snapshot(id))) = staged.map_err(|e| Status::of(rpc, &e))? else {
+            return Ok(None);
+        };
+        let found = self.pools.snapshot(&id)?;
+        Ok(found.map(|found| (found.entry, Source::Snapshot(id), found.object.attachment)))
+    }
+}

@@ -1,0 +1,180 @@
+//! Running the tools.
+
+use std::path::{Path, PathBuf};
+
+use open_local_core::host::{Host, Invocation, Output, find_program};
+use open_local_core::{Error, ErrorKind, Op, Result, Subject};
+
+use super::config::CliConfig;
+use super::order::{Order, shell_word};
+use super::{answer, folder, json, report};
+
+/// What a run that changes something may print.
+const CHANGE_LIMIT: usize = 1 << 20;
+/// What a report may take: some 30,000 volumes.
+const REPORT_LIMIT: usize = 64 << 20;
+
+/// The lvm2 tools on the devices of one configuration.
+///
+/// Cheap to clone. Several may work on the same devices: the tools lock against each other.
+#[derive(Debug, Clone)]
+pub struct CliTools {
+    host: Host,
+    config: CliConfig,
+    program: PathBuf,
+    /// What the tools take for `/etc/lvm`.
+    folder: PathBuf,
+    has_mapper: bool,
+}
+
+impl CliTools {
+    /// The tools, with the configuration they get written into our run folder.
+    ///
+    /// Where lvm2 uses a devices file, the host's own configuration is taken: the file is found
+    /// relative to it, and the tools have to keep it.
+    ///
+    /// # Errors
+    /// `MissingProgram` where lvm2 is not installed, `InvalidArgument` for devices the tools can't
+    /// be told of, `PermissionDenied`, `OutOfSpace` or `Io` if the configuration can't be written.
+    pub fn new(host: &Host, config: CliConfig) -> Result<Self> {
+        let program = find_program(host.files.as_ref(), "lvm", "lvm2")?;
+        let folder = match config.settings.devices_file {
+            Some(_) => config.system_folder.clone(),
+            None => folder::ensure(host, &config)?,
+        };
+        let has_mapper = config.has_mapper(host);
+        Ok(Self { host: host.clone(), config, program, folder, has_mapper })
+    }
+
+    /// Whether volumes can become active.
+    #[must_use]
+    pub const fn has_mapper(&self) -> bool {
+        self.has_mapper
+    }
+
+    /// How the tools are run.
+    #[must_use]
+    pub const fn config(&self) -> &CliConfig {
+        &self.config
+    }
+
+    /// The folder the tools take for `/etc/lvm`.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The host they run on.
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The run of the program that an order stands for.
+    #[must_use]
+    pub fn invocation(&self, order: &Order) -> Invocation {
+        let mut run = Invocation::new(&self.program).arg(order.command()).arg("--nohints");
+        if !self.has_mapper {
+            run = run.args(["--driverloaded", "n"]);
+        }
+        if self.config.settings.devices_file.is_some() {
+            run = run.args(["--config", "activation/monitoring=0"]);
+        }
+        let mut run = run.args(order.arguments());
+        run.environment.push(("LVM_SYSTEM_DIR".into(), self.folder.clone().into()));
+        // Descriptors of this process are none of the tools' business.
+        run.environment.push(("LVM_SUPPRESS_FD_WARNINGS".into(), "1".into()));
+        run.output_limit = if order.changes() { CHANGE_LIMIT } else { REPORT_LIMIT };
+        let config = &self.config;
+        run.with_deadline(if order.changes() {
+            config.change_deadline
+        } else {
+            config.read_deadline
+        })
+    }
+
+    /// The same as a line for a shell, for people and for dry runs.
+    #[must_use]
+    pub fn show(&self, order: &Order) -> String {
+        let run = self.invocation(order);
+        let variable = |name: &str| {
+            let value = run.environment.iter().find(|(key, _)| key == name);
+            value.map(|(_, value)| format!("{name}={}", shell_word(&value.to_string_lossy())))
+        };
+        let arguments = run.arguments.iter().map(|word| shell_word(&word.to_string_lossy()));
+        let words = variable("LVM_SYSTEM_DIR").into_iter();
+        let words = words.chain([run.program.display().to_string()]).chain(arguments);
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Runs an order to its end. One that finds all as it was asked for succeeds.
+    ///
+    /// # Idempotency
+    /// As the command of lvm2 has it: making what is there is a `Conflict`, removing what is not
+    /// there is `NotFound`. Look first.
+    ///
+    /// # Errors
+    /// What the tools say, by kind: `OutOfSpace`, `NotFound`, `Conflict`, `Busy`, `Refused`,
+    /// `Unsupported`, `InvalidArgument`, `PermissionDenied`, `External` for anything else.
+    /// `Indeterminate` where a run that changes something was killed, by its deadline or by
+    /// somebody; `Timeout` where one that only reads was.
+    pub fn run(&self, op: Op, order: &Order) -> Result<Vec<u8>> {
+        let output = self.output(op, order)?;
+        if output.success() || answer::is_done(&output) {
+            return Ok(output.stdout);
+        }
+        Err(answer::failure(op, order, &output))
+    }
+
+    fn output(&self, op: Op, order: &Order) -> Result<Output> {
+        let run = self.invocation(order);
+        if order.changes() {
+            let step = format!("run lvm {order}");
+            self.host.checkpoints.before(op, order.subject(), &step)?;
+        }
+        self.host.programs.run(&run).map_err(|error| {
+            let kind = match error.kind() {
+                ErrorKind::Indeterminate if !order.changes() => ErrorKind::Timeout,
+                kind => kind,
+            };
+            let message = format!("lvm {} did not run to its end", order.command());
+            Error::new(kind, op, order.subject().clone(), message)
+                .with_remedy("repeat the call; if it ends so again, look which process holds the lock of the group")
+                .with_source(error)
+        })
+    }
+
+    /// A group and all that is in it.
+    ///
+    /// # Errors
+    /// `NotFound`; as [`Self::run`]; `Corrupt` if the report can't be understood.
+    pub fn group(&self, op: Op, name: &str) -> Result<report::Group> {
+        let mut found = self.reported(op, &Order::full_report(Some(name))?)?;
+        found.retain(|group| group.name == name);
+        found.pop().ok_or_else(|| {
+            let message = "the tools report no group of this name";
+            Error::new(ErrorKind::NotFound, op, Subject::value(name), message)
+                .with_remedy("look at the name, and at the devices the tools may see")
+        })
+    }
+
+    /// All groups on the devices, sorted by name.
+    ///
+    /// # Errors
+    /// As [`Self::run`]; `Corrupt` if the report can't be understood.
+    pub fn groups(&self, op: Op) -> Result<Vec<report::Group>> {
+        let mut found = self.reported(op, &Order::full_report(None)?)?;
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    fn reported(&self, op: Op, order: &Order) -> Result<Vec<report::Group>> {
+        let printed = self.run(op, order)?;
+        if printed.len() >= REPORT_LIMIT {
+            let message = format!("the report is longer than {REPORT_LIMIT} bytes and was cut");
+            return Err(Error::new(ErrorKind::Corrupt, op, order.subject().clone(), message)
+                .with_remedy("ask for one group in place of all"));
+        }
+        report::groups(&json::parse(&printed)?)
+    }
+}
