@@ -355,6 +355,7 @@ impl Activator {
             let lv = group.logical(name).ok_or_else(|| {
                 let message = "there is no such volume in the group";
                 Error::new(ErrorKind::NotFound, Op::Unpublish, subject(group, name), message)
+                    .with_remedy("see open-local lvm report lvs with the same devices")
             })?;
             uuids.push(VolumeUuid::new(group.id, lv.id, Layer::Public));
         }
