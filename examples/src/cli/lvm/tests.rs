@@ -7,6 +7,8 @@ use clap::Parser;
 use open_local_core::host::Host;
 use open_local_core::sim::{LoggedDisks, SimFiles, sim_host};
 use open_local_core::{Bytes, ErrorKind, Result};
+use open_local_lvm::dm::DeviceMapper;
+use open_local_lvm::dm::sim::SimDm;
 use open_local_lvm::exec::Settings;
 use open_local_lvm::format::group::VolumeGroup;
 
@@ -20,6 +22,7 @@ struct Lab {
     disks: LoggedDisks,
     files: Arc<SimFiles>,
     host: Host,
+    dm: SimDm,
 }
 
 impl Lab {
@@ -40,7 +43,11 @@ impl Lab {
         files.add_file("/proc/1/mountinfo", table.as_bytes()).unwrap();
         files.add_file("/proc/2/comm", b"kthreadd\n").unwrap();
         let host = sim_host(files.clone(), 7);
-        Self { disks, files, host }
+        let dm = SimDm::new(&files, Arc::new(disks.clone())).unwrap();
+        for disk in disks.paths() {
+            dm.add_disk(disk).unwrap();
+        }
+        Self { disks, files, host, dm }
     }
 
     /// Disks a and b in a group with a volume.
@@ -65,7 +72,8 @@ impl Lab {
             Command::Volume(volume) => volume.of().on.devices.clone(),
             other => panic!("{other:?}"),
         };
-        let site = Site::new(host, disks, Settings::default(), &paths, dry_run)?;
+        let mut site = Site::new(host, disks, Settings::default(), &paths, dry_run)?;
+        site.dm = Some(Arc::new(self.dm.clone()));
         match command {
             Command::Group(command) => group::on_site(&cli.globals, &site, &command),
             Command::Volume(command) => volume::on_site(&cli.globals, &site, &command),
@@ -251,4 +259,38 @@ fn arguments_reach_the_plan() {
     assert_eq!(lab.fails(&format!("volume extend x {ON} --size 1GiB")).0, ErrorKind::NotFound);
     let elsewhere = format!("volume create x {ON} --size 4MiB --only /dev/sdc");
     assert_eq!(lab.fails(&elsewhere).0, ErrorKind::NotFound);
+}
+
+#[test]
+fn volumes_become_devices_and_cease_to_be_and_a_dry_run_says_how() {
+    let lab = Lab::with_volume();
+    let dry = lab.run(&format!("volume activate data {ON} --dry-run")).unwrap();
+    let steps = dry.json["plan"]["steps"].as_array().unwrap();
+    assert_eq!(steps[0], "create device vg-data", "{steps:?}");
+    assert!(lab.dm.list().unwrap().is_empty(), "a dry run made something");
+    let done = lab.run(&format!("volume activate data {ON}")).unwrap();
+    assert_eq!(done.json["outcome"], "activated");
+    assert_eq!(done.json["active"][0]["link"], "/dev/vg/data");
+    assert_eq!(done.json["active"][0]["node"], "/dev/dm-0");
+    assert!(done.text.contains("data: /dev/vg/data"), "{}", done.text);
+    assert_eq!(lab.run(&format!("group activate vg {ON}")).unwrap().json["outcome"], "unchanged");
+    let (kind, message) = lab.fails(&format!("volume remove data {ON} --yes"));
+    assert_eq!(kind, ErrorKind::Busy, "{message}");
+    let grown = lab.run(&format!("volume extend data {ON} --size 16MiB")).unwrap();
+    assert_eq!(grown.json["outcome"], "grew");
+    assert_eq!(
+        lab.run(&format!("volume activate data {ON}")).unwrap().json["outcome"],
+        "activated"
+    );
+    assert_eq!(lab.run(&format!("group sweep vg {ON}")).unwrap().json["outcome"], "unchanged");
+    let gone = lab.run(&format!("group deactivate vg {ON}")).unwrap();
+    assert_eq!(gone.json["outcome"], "deactivated");
+    assert_eq!(gone.json["devices"][0], "vg-data");
+    assert!(lab.dm.list().unwrap().is_empty());
+    assert_eq!(
+        lab.run(&format!("volume deactivate data {ON}")).unwrap().json["outcome"],
+        "unchanged"
+    );
+    let (kind, _) = lab.fails(&format!("volume activate nobody {ON}"));
+    assert_eq!(kind, ErrorKind::NotFound);
 }
