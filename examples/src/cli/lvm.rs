@@ -6,6 +6,7 @@ pub mod site;
 pub mod volume;
 
 mod change;
+mod engine;
 mod image;
 mod members;
 
