@@ -207,6 +207,7 @@ fn summary(io: &dyn BlockIo) -> String {
 fn observe(lab: &Lab) -> BTreeMap<String, String> {
     let backend = lab.live(Arc::new(Unchecked));
     let mut seen = BTreeMap::new();
+    let pool = pool(&backend).unwrap();
     for info in backend.list_pools().unwrap() {
         let mut details = info.details.clone();
         details.retain(|key, _| key != "transaction-id" && key != "group-uuid");
@@ -219,7 +220,6 @@ fn observe(lab: &Lab) -> BTreeMap<String, String> {
             format!("{room:?} {:?} {details:?}", info.health),
         );
     }
-    let pool = pool(&backend).unwrap();
     let tokens = pool.require_format_tokens().unwrap();
     let mut keys = Vec::new();
     for mut volume in pool.volumes().unwrap() {

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use open_local_core::host::{Checkpoints, Devices, Host, SystemClock, Unchecked};
 use open_local_core::sim::{SimDisks, SimFiles, sim_host};
@@ -72,7 +73,8 @@ impl Lab {
 
     pub(crate) fn host(&self, checkpoints: Arc<dyn Checkpoints>) -> Host {
         // Each process draws other numbers.
-        let seed = self.files.operations().wrapping_add(3);
+        static PROCESSES: AtomicU64 = AtomicU64::new(3);
+        let seed = PROCESSES.fetch_add(1, Ordering::SeqCst);
         let mut host = sim_host(self.files.clone(), seed).with_checkpoints(checkpoints);
         host.clock = Arc::new(SystemClock);
         host
