@@ -7,6 +7,7 @@ pub mod volume;
 
 mod activate;
 mod change;
+mod engine;
 mod image;
 mod members;
 

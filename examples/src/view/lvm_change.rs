@@ -40,6 +40,40 @@ fn group_json(group: &VolumeGroup) -> Value {
     })
 }
 
+/// The same of a group that the lvm2 tools changed.
+///
+/// `{"outcome", "group": GROUP or null, "steps", "warnings", "activated": false}`.
+pub fn by_tools(
+    name: &str,
+    group: Option<&open_local_lvm::cli::report::Group>,
+    steps: &[String],
+) -> Answer {
+    let outcome = if group.is_some() { "changed" } else { "removed" };
+    let mut text = format!("group {name}: {outcome} by the lvm2 tools");
+    for (number, step) in (1..).zip(steps) {
+        // Writing to a string does not fail.
+        let _ = write!(text, "\n  {number}. {step}");
+    }
+    let group = group.map(|group| {
+        json!({
+            "name": group.name,
+            "uuid": group.id.to_string(),
+            "seqno": group.seqno,
+            "extent_size": group.extent_size.get(),
+            "physical_volumes": group.physical.len(),
+            "volumes": group.volumes.len(),
+        })
+    });
+    let json = json!({
+        "outcome": outcome,
+        "group": group,
+        "steps": steps,
+        "warnings": [],
+        "activated": false,
+    });
+    Answer::new(json, text)
+}
+
 fn with_warnings(mut text: String, warnings: &[String]) -> String {
     for warning in warnings {
         // Writing to a string does not fail.

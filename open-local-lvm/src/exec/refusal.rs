@@ -82,5 +82,7 @@ pub(super) fn refuse_devices_file(settings: &Settings) -> Result<()> {
     };
     let message = "lvm2 uses a devices file here, which only its own tools change";
     Err(Error::new(ErrorKind::Refused, Op::PlanChange, Subject::path(path), message)
-        .with_remedy("use the tools (vgcreate, vgextend, pvcreate, ...) for this change"))
+        .with_remedy(
+            "have the tools do it (vgcreate, vgextend, pvcreate, ...): open-local lvm group ... --engine cli",
+        ))
 }

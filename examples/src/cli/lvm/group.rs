@@ -9,6 +9,7 @@ use open_local_lvm::plan::{Operation, remove_group};
 
 use super::activate::{How, Which, activate, deactivate, sweep};
 use super::change::{Wish, Words, answer, change, dry, metadata, require_all_inactive};
+use super::engine::{self, Engine};
 use super::members;
 use super::site::{On, Site};
 use super::volume::Tags;
@@ -150,6 +151,9 @@ pub struct Extend {
 /// As the operations of [`open_local_lvm::exec::Session`]; `Busy` for a group with an active
 /// volume where that matters; `Refused` if what is lost was not confirmed.
 pub fn run(globals: &Globals, command: &Command) -> Result<Answer> {
+    if command.on().beside.engine == Engine::Cli {
+        return engine::group(globals, command);
+    }
     on_site(globals, &command.on().open(globals, command.more())?, command)
 }
 
@@ -160,6 +164,19 @@ impl Command {
             Self::Extend(arguments) => &arguments.add,
             Self::Reduce { drop, .. } => drop,
             _ => &[],
+        }
+    }
+
+    /// The name of the group.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Create(Create { name, .. })
+            | Self::Extend(Extend { name, .. })
+            | Self::Reduce { name, .. }
+            | Self::Rename { name, .. }
+            | Self::Remove { name, .. }
+            | Self::Tag { name, .. }
+            | Self::Repair { name, .. } => name,
         }
     }
 
