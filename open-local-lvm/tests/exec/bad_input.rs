@@ -54,20 +54,19 @@ fn a_text_of_16_mib_is_written_and_read() {
     let options = PvOptions::default().with_metadata_size(Bytes::new(40 << 20));
     session.create_pv(&path(0), &options).unwrap();
     session.create_group(&group(&session.physical_volumes().unwrap(), 2), "create").unwrap();
-    let long = "x".repeat(16 << 20);
-    let grow = |old: &VolumeGroup| {
+    let grow = |old: &VolumeGroup, length: usize| {
         let mut new = old.clone();
-        new.unknown.push(Entry::value("of_a_later_version", long.as_str()));
+        new.unknown.push(Entry::value("of_a_later_version", "x".repeat(length)));
         Ok(new)
     };
-    assert!(session.change(NAME, "grow", grow).unwrap().changed);
+    assert!(session.change(NAME, "grow", |old| grow(old, 16 << 20)).unwrap().changed);
     session.change(NAME, "tag", |old| Ok(tagged(old, "x"))).unwrap();
     let read = lab.read();
     assert_eq!((read.tags.len(), read.seqno), (1, 3));
-    assert!(read.unknown == grow(&group(&[], 0)).unwrap().unknown);
-    // Twice that is more than the area holds: nothing is written.
+    assert!(read.unknown == grow(&group(&[], 0), 16 << 20).unwrap().unknown);
+    // So much more is more than the area holds: nothing is written.
     lab.disks.record();
-    let error = session.change(NAME, "grow", grow).unwrap_err();
+    let error = session.change(NAME, "grow", |old| grow(old, 5 << 20)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutOfSpace);
     assert!(lab.disks.log().is_empty());
 }
@@ -96,7 +95,8 @@ fn words_that_lvm2_would_not_read_are_refused_before_anything_is_written() {
     let session = lab.session();
     lab.disks.record();
     type Spoil = fn(&mut VolumeGroup);
-    let cases: [(&str, Spoil); 9] = [
+    let cases: [(&str, Spoil); 10] = [
+        ("more volumes than the group allows", |g| g.max_lv = 1),
         ("a tag with a blank", |g| g.tags.push("a b".to_owned())),
         ("a tag with a quote", |g| g.logical_volumes[0].tags.push("\"".to_owned())),
         ("a tag of 1024 characters", |g| g.tags.push("t".repeat(1024))),
