@@ -14,7 +14,7 @@ use open_local_lvm::format::group::VolumeGroup;
 
 use super::change::metadata;
 use super::site::Site;
-use super::{Command, group, volume};
+use super::{Command, group, physical, volume};
 use crate::answer::Answer;
 use crate::cli::{Cli, Command as Any};
 
@@ -70,6 +70,7 @@ impl Lab {
                 group.on().devices.iter().chain(group.more()).cloned().collect()
             }
             Command::Volume(volume) => volume.of().on.devices.clone(),
+            Command::Pv(pv) => pv.on().devices.iter().chain(pv.more()).cloned().collect(),
             other => panic!("{other:?}"),
         };
         let mut site = Site::new(host, disks, Settings::default(), &paths, dry_run)?;
@@ -77,6 +78,7 @@ impl Lab {
         match command {
             Command::Group(command) => group::on_site(&cli.globals, &site, &command),
             Command::Volume(command) => volume::on_site(&cli.globals, &site, &command),
+            Command::Pv(command) => physical::on_site(&cli.globals, &site, &command),
             other => panic!("{other:?}"),
         }
     }
@@ -99,6 +101,13 @@ impl Lab {
         let paths = self.disks.paths();
         let site = Site::new(self.host.clone(), disks, Settings::default(), &paths, true).unwrap();
         site.session.group("vg").unwrap().metadata.group.clone()
+    }
+
+    /// The disk is larger from now on.
+    fn resize(&self, path: &str, size: u64) {
+        let content = self.disks.content(path);
+        self.disks.add(path, Bytes::new(size), Bytes::new(512));
+        self.disks.overwrite(path, 0, &content);
     }
 
     /// The kernel has the volume as a device from now on.
@@ -293,4 +302,48 @@ fn volumes_become_devices_and_cease_to_be_and_a_dry_run_says_how() {
     );
     let (kind, _) = lab.fails(&format!("volume activate nobody {ON}"));
     assert_eq!(kind, ErrorKind::NotFound);
+}
+
+#[test]
+fn physical_volumes_of_no_group_are_made_resized_and_removed() {
+    let lab = Lab::new();
+    let outcome = |command: &str| lab.run(command).unwrap().json["outcome"].clone();
+    let made = "pv create /dev/sda /dev/sdb --metadata-size 2MiB";
+    assert_eq!(lab.run(&format!("{made} --dry-run")).unwrap().json["plan"]["steps"][1], {
+        "make /dev/sdb a physical volume, extents from 3MiB"
+    });
+    assert!(lab.disks.content("/dev/sda").iter().all(|byte| *byte == 0));
+    let answer = lab.run(made).unwrap();
+    assert_eq!(answer.json["outcome"], "created");
+    assert_eq!(answer.json["physical_volumes"][1]["extents_from"], 3 << 20);
+    assert_eq!(outcome(made), "unchanged");
+    lab.resize("/dev/sda", 64 << 20);
+    assert_eq!(outcome("pv resize /dev/sda /dev/sda"), "resized");
+    lab.word("group create vg /dev/sda");
+    assert_eq!(lab.read().physical_volumes[0].pe_count.get(), 15);
+    lab.resize("/dev/sda", 128 << 20);
+    assert_eq!(outcome("pv resize /dev/sda /dev/sda --dry-run"), serde_json::Value::Null);
+    assert_eq!(lab.word("pv resize /dev/sda /dev/sda"), "changed");
+    assert_eq!(lab.word("pv resize /dev/sda /dev/sda"), "unchanged");
+    assert_eq!(lab.read().physical_volumes[0].pe_count.get(), 31);
+    let (kind, message) = lab.fails("pv remove /dev/sda /dev/sdb --yes");
+    assert_eq!(kind, ErrorKind::Refused);
+    assert!(message.contains("/dev/sda"), "{message}");
+    assert_eq!(lab.fails("pv remove /dev/sdb").0, ErrorKind::Refused, "without --yes");
+    assert_eq!(outcome("pv remove /dev/sdb --dry-run"), serde_json::Value::Null);
+    assert_eq!(outcome("pv remove /dev/sdb --yes"), "removed");
+    assert_eq!(outcome("pv remove /dev/sdb --yes"), "unchanged");
+    assert_eq!(lab.fails("pv resize /dev/sdb /dev/sda").0, ErrorKind::NotFound);
+}
+
+#[test]
+fn a_repair_says_what_it_mended() {
+    let lab = Lab::with_volume();
+    lab.disks.overwrite("/dev/sdb", 4096 + 100, &[1]);
+    let answer = lab.run(&format!("group repair vg {ON}")).unwrap();
+    assert_eq!(answer.json["outcome"], "repaired");
+    let step = answer.json["steps"][0].as_str().unwrap();
+    assert!(step.starts_with("mended: ") && step.contains("/dev/sdb"), "{step}");
+    assert_eq!(answer.json["warnings"], serde_json::json!([]));
+    assert_eq!(lab.word(&format!("group repair vg {ON}")), "unchanged");
 }
