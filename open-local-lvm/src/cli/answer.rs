@@ -51,7 +51,13 @@ const MEANINGS: [(&str, ErrorKind); 36] = [
 ];
 
 /// What they say where all is as it was asked for.
-const DONE: [&str; 3] = ["matches existing size", "is already read only", "is already writable"];
+const DONE: [&str; 5] = [
+    "matches existing size",
+    "is already read only",
+    "is already writable",
+    "Error when full is already",
+    "utoactivation is already",
+];
 
 /// The lines that say why, without warnings and hints at the manual.
 fn reasons(output: &Output) -> Vec<String> {

@@ -27,7 +27,7 @@ use self::execute::Work;
 pub(super) use self::look::Seen;
 pub(super) use self::room::policy_tags;
 pub(super) use self::volumes::MOST;
-use super::{CliTools, Order};
+use super::{CliTools, Order, folder};
 use crate::exec::Settings;
 use crate::format::id::LvmId;
 use crate::pool::orders::{Mode, Orders};
@@ -67,8 +67,8 @@ impl CliPool {
     /// Keeps other processes of ours from changing the pool between two runs of the tools. The
     /// tools themselves lock each run against everybody.
     fn lock(&self, op: Op) -> Result<Box<dyn FileLock>> {
-        let path = self.tools.folder().join(format!("{}.lock", self.orders.group));
         let host = self.host();
+        let path = folder::lock_file(host, &self.orders.group)?;
         let failed = |e| Error::from_io(Op::Lock, Subject::path(&path), "can't lock it", e);
         let held = poll_until(host.clock.as_ref(), self.settings().lock_wait, || {
             host.files.try_lock(&path).map_err(failed)

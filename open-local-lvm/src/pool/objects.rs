@@ -61,6 +61,11 @@ impl Object {
 
 /// The id something is listed under while it is erased.
 pub(crate) fn erasing_id(uuid: &LvmId) -> VolumeId {
+    VolumeId::erasing(folded(uuid))
+}
+
+/// A UUID of LVM in the form that others have.
+pub(super) fn folded(uuid: &LvmId) -> Uuid {
     let mut bytes = [0u8; 16];
     for (n, byte) in uuid.as_raw().iter().enumerate() {
         // 32 characters folded into 16 bytes; equal ids are told apart by their names.
@@ -68,7 +73,7 @@ pub(crate) fn erasing_id(uuid: &LvmId) -> VolumeId {
             *slot = slot.rotate_left(4) ^ byte;
         }
     }
-    VolumeId::erasing(Uuid::from_bytes(bytes))
+    Uuid::from_bytes(bytes)
 }
 
 /// The thin segment of a volume, where it is thin.

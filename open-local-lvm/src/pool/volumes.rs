@@ -8,11 +8,13 @@ use open_local_core::{
 
 use super::group::{GroupPool, Turn, View};
 use super::live::Live;
-use super::objects::Object;
+use super::objects::{Object, folded};
 use super::orders::Mode;
 use super::planner::{self, attachment};
 use super::steps::Work;
 use super::tags::{Kind, State};
+use crate::format::group::VolumeGroup;
+use crate::format::id::LvmId;
 
 /// What linear and striped volumes can do.
 const THICK: Capabilities =
@@ -82,6 +84,14 @@ impl GroupPool {
     pub(super) fn unit(&self, op: Op) -> Result<Bytes> {
         let view = self.session.group(&self.orders.group).map_err(|e| self.about(op, e))?;
         Ok(Self::extent(&view.metadata.group))
+    }
+
+    /// What tells the pool from every other: of the group, or of the thin pool in it.
+    fn own_uuid(&self, group: &VolumeGroup) -> LvmId {
+        match &self.orders.mode {
+            Mode::Thick => group.id,
+            Mode::Thin { pool, .. } => group.logical(pool).map_or(group.id, |lv| lv.id),
+        }
     }
 
     fn grown_size(&self, id: &VolumeId, size: Bytes) -> Result<Bytes> {
@@ -168,6 +178,7 @@ impl Pool for GroupPool {
         let mut details = vec![
             ("group", group.name.clone()),
             ("group-uuid", group.id.to_string()),
+            ("uuid", folded(&self.own_uuid(group)).to_string()),
             ("mode", mode.to_owned()),
             ("extent-size", extent.to_string()),
             ("device-mapper", if self.activator.is_some() { "yes" } else { "no" }.to_owned()),

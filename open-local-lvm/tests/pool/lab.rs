@@ -142,6 +142,19 @@ impl Lab {
         self.backend().open_pool(&id()).unwrap()
     }
 
+    /// Changes a group behind the pool's back, as another program does.
+    pub(crate) fn change(&self, name: &str, change: impl FnOnce(&mut VolumeGroup)) {
+        let host = self.host(Arc::new(Unchecked));
+        let disks = Arc::new(self.disks.clone());
+        let session = Session::open(&host, disks, settings(), &["/dev/sda".into()]).unwrap();
+        let done = session.change(name, "another program", |old| {
+            let mut new = old.clone();
+            change(&mut new);
+            Ok(new)
+        });
+        done.unwrap();
+    }
+
     /// The group as another program that starts now sees it.
     pub(crate) fn group(&self) -> VolumeGroup {
         self.groups().into_iter().find(|group| group.name == "vg").unwrap()

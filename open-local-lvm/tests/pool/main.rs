@@ -9,5 +9,6 @@
 )]
 
 mod crashes;
+mod hazards;
 mod inactive;
 mod lab;

@@ -191,12 +191,18 @@ fn make_thin_pool(tools: &CliTools, wanted: &Registration, orders: &Orders) -> R
         None => {
             let mut new = NewPool::new(pool, data.map(Size::AtLeast));
             (new.chunk_size, new.metadata_size) = (*chunk, *metadata);
-            new.error_when_full = *when_full == FullPolicy::Error;
             new.tags = vec![mark.clone()];
             let policy = ThinPolicy::default().with_overcommit(wanted.spec.overcommit);
             new.tags.extend(policy_tags(&policy));
-            tools.run(op, &Order::create_pool(group, &new)?.activated_by_name())?;
+            tools.run(op, &Order::create_pool(group, &new)?)?;
         }
+    }
+    // Not taken when a pool is made (2.03.16). The mark that is taken off last says that a cut call
+    // has to come by here again.
+    if seen.tags.contains(&mark) || seen.volume(pool).is_none() {
+        let error = *when_full == FullPolicy::Error;
+        tools.run(op, &Order::set_error_when_full(group, pool, error)?)?;
+        tools.run(op, &Order::set_autoactivation(group, pool, false)?)?;
     }
     if seen.tags.contains(&mark) {
         let change = TagChange { add: Vec::new(), remove: vec![mark] };

@@ -18,24 +18,16 @@ pub struct NewPool {
     pub metadata_size: Option<Bytes>,
     /// Its chunks: a multiple of 64 KiB; what lvm2 thinks is right unless given.
     pub chunk_size: Option<Bytes>,
-    /// Whether writes fail at once when the room is gone; else they wait.
-    pub error_when_full: bool,
     /// Tags.
     pub tags: Vec<String>,
 }
 
 impl NewPool {
-    /// A pool of this size, or of all there is, whose writes wait for room.
+    /// A pool of this size, or of all there is; writes wait for room until
+    /// [`Order::set_error_when_full`] says otherwise.
     #[must_use]
     pub fn new(name: impl Into<String>, size: Option<Size>) -> Self {
-        Self {
-            name: name.into(),
-            size,
-            metadata_size: None,
-            chunk_size: None,
-            error_when_full: false,
-            tags: Vec::new(),
-        }
+        Self { name: name.into(), size, metadata_size: None, chunk_size: None, tags: Vec::new() }
     }
 }
 
@@ -59,7 +51,6 @@ impl Order {
         let chunk = new.chunk_size.map(|size| ["-c".into(), bytes(size)]);
         Ok(Self::changing("lvcreate", about(group, &new.name))
             .args(["--type", "thin-pool", "-y", "-Zy"])
-            .args(new.error_when_full.then_some(["--errorwhenfull", "y"]).into_iter().flatten())
             .args(new.size.map_or(["-l".to_owned(), "100%FREE".to_owned()], size))
             .args(metadata.into_iter().flatten().chain(chunk.into_iter().flatten()))
             .args(add_tags(&new.tags)?)

@@ -129,6 +129,15 @@ impl Order {
         Ok(order.args([if writable { "-prw" } else { "-pr" }, &path]))
     }
 
+    /// Says whether a volume is activated with its group.
+    ///
+    /// # Errors
+    /// As [`Self::create_volume`].
+    pub fn set_autoactivation(group: &str, name: &str, on: bool) -> Result<Self> {
+        let (order, path) = Self::on_volume("lvchange", group, name)?;
+        Ok(order.args(["--setautoactivation", if on { "y" } else { "n" }, &path]))
+    }
+
     /// Makes a volume a device, also one that is marked to be left out.
     ///
     /// # Errors

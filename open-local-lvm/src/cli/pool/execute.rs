@@ -44,7 +44,7 @@ pub(super) struct Work {
     pub(super) op: Op,
     pub(super) subject: Subject,
     pub(super) steps: Vec<Step>,
-    /// What takes everything back if a step fails (but not if it is cut).
+    /// What takes the first step back if a later one fails (but not if it is cut).
     pub(super) undo: Option<Order>,
 }
 
@@ -64,12 +64,13 @@ impl CliPool {
     /// # Errors
     /// Of the step that failed; `Indeterminate` where it was cut: then nothing is undone.
     pub(super) fn carry_out(&self, work: &Work) -> Result<()> {
-        for step in &work.steps {
+        for (number, step) in work.steps.iter().enumerate() {
             let Err(error) = self.take(work, step) else {
                 continue;
             };
             return match &work.undo {
-                Some(undo) if error.kind() != ErrorKind::Indeterminate => {
+                // What the first step could not make may be there all the same: somebody else's.
+                Some(undo) if number > 0 && error.kind() != ErrorKind::Indeterminate => {
                     match self.tools.run(work.op, undo) {
                         Err(failed) if failed.kind() != ErrorKind::NotFound => {
                             Err(error.with_failed_rollback(failed))

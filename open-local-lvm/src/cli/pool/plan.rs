@@ -30,6 +30,12 @@ pub(super) fn relabel(group: &str, object: &Object, label: &Label) -> Result<Opt
     Order::tag_volume(group, &object.name, &tags).map(Some)
 }
 
+/// The step that keeps a new thin volume from being activated with its group: the tools do not
+/// take that when they make one (2.03.16).
+fn by_name_only(group: &str, name: &str) -> Result<Step> {
+    Order::set_autoactivation(group, name, false).map(Step::Run)
+}
+
 /// The step that says of a new volume that it is whole.
 fn ready(group: &str, name: &str, making: &Label, ready: &Label) -> Result<Step> {
     let (has, wanted) = (making.write(), ready.write());

@@ -164,6 +164,11 @@ impl Pool for CliPool {
             ("extent-size", group.extent_size.to_string()),
             ("device-mapper", mapper.to_owned()),
         ];
+        let own = match self.thin_pool() {
+            Some(pool) => group.volume(pool).map(|volume| volume.id),
+            None => Some(group.id),
+        };
+        details.extend(own.map(|id| ("uuid", id.to_string())));
         details.extend(self.thin_pool().map(|pool| ("thin-pool", pool.to_owned())));
         info.details = details.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Ok(info)

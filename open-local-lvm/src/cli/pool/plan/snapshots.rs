@@ -5,7 +5,7 @@ use open_local_core::{Bytes, Op, Result, SnapshotId, SnapshotSpec, Source, Volum
 use super::super::CliPool;
 use super::super::execute::{Step, Work};
 use super::super::look::{Object, Seen};
-use super::{ready, relabel};
+use super::{by_name_only, ready, relabel};
 use crate::cli::{Order, SnapshotRoom};
 use crate::plan::{Growth, Size};
 use crate::pool::names;
@@ -53,7 +53,7 @@ pub(in crate::cli::pool) fn ensure_snapshot(
     let tags = label.write();
     let room = SnapshotRoom::Shared;
     let order = Order::create_snapshot(group, &of.name, &name, room, &tags, !spec.writable)?;
-    Ok(Some(Work::run(op, &key, order.activated_by_name())))
+    Ok(Some(Work::new(op, &key, vec![Step::Run(order), by_name_only(group, &name)?])))
 }
 
 fn same_snapshot(object: &Object, spec: &SnapshotSpec) -> Result<()> {
@@ -105,7 +105,7 @@ pub(in crate::cli::pool) fn roll_back(
     let next = names::rolling_name(&object.name);
     let (room, tags) = (SnapshotRoom::Shared, making.write());
     let make = Order::create_snapshot(group, &from.name, &next, room, &tags, false)?;
-    let mut steps = vec![Step::Run(make.activated_by_name())];
+    let mut steps = vec![Step::Run(make), by_name_only(group, &next)?];
     if from.size < object.size {
         let growth = Growth::new(&next, Size::AtLeast(object.size));
         steps.push(Step::Run(Order::extend_volume(group, &growth, &[])?));

@@ -8,7 +8,7 @@ use open_local_core::{
 use super::super::CliPool;
 use super::super::execute::{Step, Work};
 use super::super::look::{Object, Seen};
-use super::{ready, relabel};
+use super::{by_name_only, ready, relabel};
 use crate::cli::{Order, SnapshotRoom, Where};
 use crate::plan::{Growth, NewVolume, Size};
 use crate::pool::names;
@@ -178,21 +178,22 @@ fn thin(
     let Some(of) = source else {
         let mut new = NewVolume::new(&name, Size::AtLeast(size));
         new.tags = whole.write();
-        let create = Order::create_thin(group, thin_pool, &new)?.activated_by_name();
-        return Ok(Work::run(op, &key, create));
+        let create = Step::Run(Order::create_thin(group, thin_pool, &new)?);
+        return Ok(Work::new(op, &key, vec![create, by_name_only(group, &name)?]));
     };
     let shared = |label: &Label| {
         let room = SnapshotRoom::Shared;
         let order = Order::create_snapshot(group, &of.name, &name, room, &label.write(), false)?;
-        Ok::<_, Error>(Step::Run(order.activated_by_name()))
+        Ok::<_, Error>(Step::Run(order))
     };
     if of.size == size {
-        return Ok(Work::new(op, &key, vec![shared(&whole)?]));
+        return Ok(Work::new(op, &key, vec![shared(&whole)?, by_name_only(group, &name)?]));
     }
     let making = Label { state: State::Filling(Bytes::ZERO), ..whole.clone() };
     let growth = Growth::new(&name, Size::AtLeast(size));
     let steps = vec![
         shared(&making)?,
+        by_name_only(group, &name)?,
         Step::Run(Order::extend_volume(group, &growth, &[])?),
         ready(group, &name, &making, &whole)?,
     ];
