@@ -41,6 +41,8 @@ pub struct CliConfig {
     pub change_deadline: Duration,
 }
 
+/// There while udev runs (systemd 252).
+const UDEV: &str = "/run/udev/control";
 /// Most devices that can be named.
 const MAX_DEVICES: usize = 1024;
 
@@ -152,7 +154,12 @@ impl CliConfig {
             global.push("system_id_source = \"lvmlocal\"".into());
         }
         section("global", &global);
-        section("activation", &["monitoring = 0".into()]);
+        let mut activation = vec!["monitoring = 0".to_owned()];
+        if host.files.stat(Path::new(UDEV)).is_err() {
+            // Else nodes and links are left to a udev that is not there.
+            activation.extend(["udev_sync = 0", "udev_rules = 0"].map(str::to_owned));
+        }
+        section("activation", &activation);
         section("backup", &self.backup()?);
         let profiles = self.system_folder.join("profile");
         section("config", &[format!("profile_dir = {}", quoted(&profiles)?)]);

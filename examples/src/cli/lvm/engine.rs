@@ -98,6 +98,12 @@ fn job(command: &Command) -> Result<Job> {
                 "leave --text-of out",
             ));
         }
+        Command::Activate(_) | Command::Deactivate(_) | Command::Sweep(_) => {
+            return Err(beyond(
+                "volumes are activated without the tools only",
+                "leave --engine out, or run vgchange -ay or -an by hand",
+            ));
+        }
         Command::Remove { name, .. } => Job {
             order: Order::remove_group(name)?,
             loses: Some(format!("this removes group {name}")),

@@ -177,7 +177,10 @@ impl Command {
             | Self::Rename { name, .. }
             | Self::Remove { name, .. }
             | Self::Tag { name, .. }
-            | Self::Repair { name, .. } => name,
+            | Self::Repair { name, .. }
+            | Self::Activate(Activation { name, .. })
+            | Self::Deactivate(Activation { name, .. })
+            | Self::Sweep(Activation { name, .. }) => name,
         }
     }
 
