@@ -32,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     ("device_filter", inventory::device_filter),
     ("device_number", device_number),
     ("dm_answer", dm::answer),
+    ("dm_names", dm::names),
     ("dm_status", dm::status),
     ("dm_table", dm::table),
     ("exclusive_place", records::exclusive_place),

@@ -73,6 +73,7 @@ use crate::token::FormatTokens;
 use crate::units::Bytes;
 
 pub use crate::host::{MountEntry, mounted_at, parse_mountinfo};
+pub use growth::may_grow_mounted;
 pub use host::HostFilesystems;
 pub use types::{
     BindSpec, CheckOutcome, CheckPolicy, FormatSpec, FsIdentity, FsUsage, MountSpec, Mounted, Probe,

@@ -11,6 +11,7 @@
 
 pub mod names;
 
+mod answers;
 mod compare;
 mod engine;
 mod execute;
@@ -26,9 +27,8 @@ mod steps;
 mod sweep;
 mod tree;
 
-pub use engine::{
-    Activated, ActivationPlan, Activator, ActiveDevice, Deactivated, PhysicalDevices,
-};
+pub use answers::{Activated, ActivationPlan, ActiveDevice, Deactivated, PhysicalDevices};
+pub use engine::Activator;
 pub use settings::{ActivateOptions, PoolCheck, UdevMode};
 pub use steps::Step;
 pub use sweep::Swept;

@@ -5,7 +5,10 @@
 //!
 //! - [`DmId`], [`DmInfo`]: how a device is addressed, and what the kernel says of it;
 //! - [`table`]: what a device is made of; [`status`]: what its targets say of themselves;
-//! - [`Cookie`], [`Udev`]: telling udev of changes, one shared cookie for a batch of them.
+//! - [`Cookie`], [`Udev`]: telling udev of changes, one shared cookie for a batch of them;
+//! - [`SystemDm`]: the kernel by our own ioctls, the one to use; with the feature `devicemapper`
+//!   also `CrateDm`, the kernel through the crate of that name, which can do less;
+//! - with the feature `sim` also `sim::SimDm`, a kernel in memory that carries data.
 
 pub mod fuzz;
 #[cfg(feature = "sim")]

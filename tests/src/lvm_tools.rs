@@ -2,7 +2,7 @@
 //!
 //! Configuration, locks, backups and archives lie in the test's folder, and the filter lets the
 //! tools see no device but the test's: nothing of the host is read or changed. They run with
-//! `--driverloaded n`, so that no device-mapper is needed.
+//! `--driverloaded n`, so that no device-mapper is needed, unless a test asks for it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,8 @@ use crate::sweep;
 pub struct LvmTools {
     folder: PathBuf,
     devices: Vec<PathBuf>,
+    /// Whether they may use device-mapper.
+    kernel: bool,
 }
 
 /// A row of a report: columns and values.
@@ -46,9 +48,16 @@ impl LvmTools {
             };
             SystemLoops::default().attach(&spec).expect("attach a loop device").path
         });
-        let tools = Self { folder, devices: devices.collect() };
+        let tools = Self { folder, devices: devices.collect(), kernel: false };
         fs::write(tools.folder.join("lvm.conf"), tools.configuration()).expect("write lvm.conf");
         tools
+    }
+
+    /// The same tools, with device-mapper: in a guest that has no udev.
+    #[must_use]
+    pub fn with_kernel(mut self) -> Self {
+        self.kernel = true;
+        self
     }
 
     /// The device nodes, in the order of the sizes.
@@ -82,7 +91,7 @@ impl LvmTools {
         for part in ["lock", "backup", "archive", "profile"] {
             fs::create_dir_all(folder.join(part)).expect("make a folder of the tools");
         }
-        let tools = Self { folder, devices };
+        let tools = Self { folder, devices, kernel: self.kernel };
         fs::write(tools.folder.join("lvm.conf"), tools.configuration()).expect("write lvm.conf");
         tools
     }
@@ -112,7 +121,7 @@ impl LvmTools {
     #[expect(clippy::disallowed_methods, reason = "an oracle outside the SDK")]
     pub fn attempt<S: AsRef<str>>(&self, command: &str, arguments: &[S]) -> Result<String, String> {
         let output = std::process::Command::new("/sbin/lvm")
-            .args([command, "--driverloaded", "n"])
+            .args([command, "--driverloaded", if self.kernel { "y" } else { "n" }])
             .args(arguments.iter().map(AsRef::as_ref))
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")

@@ -14,12 +14,13 @@ use std::io::Read;
 
 use open_local_core::host::{SystemDevices, SystemEntropy};
 use open_local_core::{Bytes, ErrorKind, Extents};
-use open_local_lvm::format::group::{Area, Metadata, VolumeGroup};
+use open_local_lvm::format::group::{Area, Metadata, SegmentKind, VolumeGroup};
 use open_local_lvm::format::label::LabelScan;
 use open_local_lvm::format::text::{Style, print};
+use open_local_lvm::plan::thin::{NewThin, NewThinPool};
 use open_local_lvm::plan::{
     Context, Geometry, Growth, LayoutOptions, NewGroup, NewPhysical, NewVolume, Operation, Plan,
-    PvLayout, Reduction, Size, TagChange, create_group, plan,
+    PvLayout, Reduction, Size, Step, TagChange, create_group, plan,
 };
 use open_local_lvm::scan::{Options, open_and_scan};
 use open_local_tests::{LvmTools, Scratch};
@@ -224,6 +225,61 @@ fn random_plans_are_accepted_and_show_what_was_planned() {
         dice.change_by_tools(&tools);
     }
     assert!(committed > ROUNDS / 2 && refused > 0, "{committed} committed, {refused} refused");
+}
+
+/// Rounds of the random test of thin volumes.
+const THIN_ROUNDS: usize = 12;
+
+/// Nothing of this needs device-mapper: the texts are read, checked and shown.
+#[test]
+fn random_plans_of_thin_volumes_are_accepted() {
+    let scratch = Scratch::new("lvm-plan-thin");
+    let tools = LvmTools::new(&scratch, &mib(&[96, 64]));
+    let devices: Vec<String> = tools.devices().iter().map(|d| d.display().to_string()).collect();
+    tools.run("vgcreate", &["-qq", "-s", "1m", "vg", &devices[0], &devices[1]]);
+    let mut new = NewThinPool::new("pool", Size::Extents(Extents::new(40)));
+    new.stripes = 2;
+    commit(
+        &tools,
+        &plan(&observed(&tools, "vg"), &[Operation::CreateThinPool(new)], &CONTEXT).unwrap(),
+    );
+    let mut dice = Dice(0x0007_417e_d1ce);
+    let mut pending = 0;
+    for _ in 0..THIN_ROUNDS {
+        let before = observed(&tools, "vg");
+        let mut operations = vec![Operation::ClearMessages("pool".to_owned())];
+        for _ in 0..8 {
+            let (name, other) = (dice.name(), dice.name());
+            operations.push(match dice.below(8) {
+                0..2 => Operation::CreateThin(NewThin::empty(name, "pool", dice.size())),
+                2..4 => Operation::CreateThin(NewThin::snapshot(name, other)),
+                4 => Operation::RollBackThin { volume: name, snapshot: other },
+                5 => Operation::RemoveVolume(name),
+                6 => Operation::Extend(Growth::new(name, dice.size())),
+                _ => {
+                    let to = Size::Extents(Extents::new(1 + dice.below(5)));
+                    Operation::ExtendPoolMetadata(Growth::new("pool", to))
+                }
+            });
+            if plan(&before, &operations, &CONTEXT).is_err() {
+                operations.pop();
+            }
+        }
+        let plan = plan(&before, &operations, &CONTEXT).unwrap();
+        if plan.is_empty() {
+            continue;
+        }
+        commit(&tools, &plan);
+        pending += usize::from(plan.steps.iter().any(|step| matches!(step, Step::SendMessages(_))));
+        let shown = tools.report("lvs", &["lv_name", "thin_id", "origin"], &["vg"]);
+        for row in shown.iter().filter(|row| row["thin_id"] != "") {
+            let lv = plan.group().logical(row["lv_name"].as_str().unwrap()).unwrap();
+            let SegmentKind::Thin(thin) = &lv.segments[0].kind else { panic!("{row:?}") };
+            assert_eq!(row["thin_id"], thin.device_id.to_string());
+            assert_eq!(row["origin"], thin.origin.as_deref().unwrap_or_default());
+        }
+    }
+    assert!(pending > THIN_ROUNDS / 2, "{pending}");
 }
 
 #[test]

@@ -2,11 +2,13 @@
 //! the lvm2 tools.
 
 pub mod group;
+pub mod physical;
 pub mod site;
 pub mod volume;
 
 mod activate;
 mod change;
+mod engine;
 mod image;
 mod members;
 
@@ -56,6 +58,9 @@ pub enum Command {
         #[command(flatten)]
         on: On,
     },
+    /// Make, resize and remove physical volumes
+    #[command(subcommand)]
+    Pv(physical::Command),
     /// Make, change, repair, remove, activate and deactivate groups
     #[command(subcommand)]
     Group(group::Command),
@@ -145,9 +150,10 @@ impl Units {
 /// # Errors
 /// `NotFound` for a device or group that is not there, `InvalidArgument` for an unknown column;
 /// what is wrong with a device or group is a finding, and the failure of `check`. Those of
-/// [`group::run`] and [`volume::run`].
+/// [`physical::run`], [`group::run`] and [`volume::run`].
 pub fn run(globals: &Globals, command: Command) -> Result<Answer> {
     match command {
+        Command::Pv(command) => physical::run(globals, &command),
         Command::Group(command) => group::run(globals, &command),
         Command::Volume(command) => volume::run(globals, &command),
         Command::Scan { on } => {

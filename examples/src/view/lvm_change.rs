@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use open_local_core::Plan;
+use open_local_lvm::exec::PvView;
 use open_local_lvm::format::group::VolumeGroup;
 use serde_json::{Value, json};
 
@@ -40,6 +41,40 @@ fn group_json(group: &VolumeGroup) -> Value {
     })
 }
 
+/// The same of a group that the lvm2 tools changed.
+///
+/// `{"outcome", "group": GROUP or null, "steps", "warnings", "activated": false}`.
+pub fn by_tools(
+    name: &str,
+    group: Option<&open_local_lvm::cli::report::Group>,
+    steps: &[String],
+) -> Answer {
+    let outcome = if group.is_some() { "changed" } else { "removed" };
+    let mut text = format!("group {name}: {outcome} by the lvm2 tools");
+    for (number, step) in (1..).zip(steps) {
+        // Writing to a string does not fail.
+        let _ = write!(text, "\n  {number}. {step}");
+    }
+    let group = group.map(|group| {
+        json!({
+            "name": group.name,
+            "uuid": group.id.to_string(),
+            "seqno": group.seqno,
+            "extent_size": group.extent_size.get(),
+            "physical_volumes": group.physical.len(),
+            "volumes": group.volumes.len(),
+        })
+    });
+    let json = json!({
+        "outcome": outcome,
+        "group": group,
+        "steps": steps,
+        "warnings": [],
+        "activated": false,
+    });
+    Answer::new(json, text)
+}
+
 fn with_warnings(mut text: String, warnings: &[String]) -> String {
     for warning in warnings {
         // Writing to a string does not fail.
@@ -66,6 +101,34 @@ pub fn done(changed: &Changed<'_>) -> Answer {
         "activated": false,
     });
     Answer::new(json, format!("{}\n{METADATA_ONLY}", with_warnings(text, changed.warnings)))
+}
+
+/// `{"outcome", "physical_volumes": [{"device", "uuid", "size", "extents_from"}], "steps"}`; with
+/// no steps nothing was to be done.
+pub fn physical(outcome: &str, steps: &[String], views: &[PvView]) -> Answer {
+    let outcome = if steps.is_empty() { "unchanged" } else { outcome };
+    let mut text = format!("physical volumes: {outcome}");
+    for (number, step) in (1..).zip(steps) {
+        // Writing to a string does not fail.
+        let _ = write!(text, "\n  {number}. {step}");
+    }
+    for view in views {
+        let _ = write!(text, "\n{}: {}, {}", view.path.display(), view.id, view.device_size);
+    }
+    let shown = views.iter().map(|view| {
+        json!({
+            "device": view.path.display().to_string(),
+            "uuid": view.id.to_string(),
+            "size": view.device_size.get(),
+            "extents_from": view.data_start.get(),
+        })
+    });
+    let json = json!({
+        "outcome": outcome,
+        "physical_volumes": shown.collect::<Vec<_>>(),
+        "steps": steps,
+    });
+    Answer::new(json, text)
 }
 
 /// `{"dry_run": true, "plan": {"subject", "steps"}, "warnings"}`.

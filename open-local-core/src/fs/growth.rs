@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::HostFilesystems;
 use super::types::FsUsage;
 use crate::error::{Error, ErrorKind, Op, Result, Subject};
-use crate::host::{DeviceAccess, Invocation, MountEntry, find_program, read_small};
+use crate::host::{DeviceAccess, Host, Invocation, MountEntry, find_program, read_small};
 use crate::outcome::Grown;
 use crate::raw::open;
 use crate::token::FsKind;
@@ -41,14 +41,16 @@ pub(super) fn grow(fs: &HostFilesystems, target: &Path) -> Result<Grown<FsUsage>
     let output = fs.host.programs.run(&invocation)?;
     if !output.success() {
         let error = output.failure(Op::GrowFilesystem, subject, &invocation.program);
-        return Err(if entry.kind == FsKind::Ext4.as_str() && !may_resize_ext4(fs) {
-            error.with_kind(ErrorKind::PermissionDenied).with_remedy(
-                "this process lacks the capability CAP_SYS_RESOURCE, which ext4 asks for: \
+        return Err(
+            if entry.kind == FsKind::Ext4.as_str() && !may_grow_mounted(&fs.host, FsKind::Ext4) {
+                error.with_kind(ErrorKind::PermissionDenied).with_remedy(
+                    "this process lacks the capability CAP_SYS_RESOURCE, which ext4 asks for: \
                      grant it, or unmount and run e2fsck -f and resize2fs",
-            )
-        } else {
-            error.with_remedy("see the kernel log; the file system is as large as before")
-        });
+                )
+            } else {
+                error.with_remedy("see the kernel log; the file system is as large as before")
+            },
+        );
     }
     let after = usage(fs, Op::GrowFilesystem, &entry.target)?;
     Ok(if after.total > before.total { Grown::Grew(after) } else { Grown::AlreadyLarge(after) })
@@ -101,12 +103,16 @@ fn btrfs_has_to_grow(fs: &HostFilesystems, entry: &MountEntry, total: Bytes) -> 
     Ok(true)
 }
 
-/// Whether this process has `CAP_SYS_RESOURCE`, without which the kernel refuses to resize a
-/// mounted ext4 (Linux 6.18). Not known counts as yes.
-fn may_resize_ext4(fs: &HostFilesystems) -> bool {
+/// Whether this process may grow a mounted file system of this kind: for ext4 the kernel asks for
+/// `CAP_SYS_RESOURCE` (Linux 6.18), which some containers lack. Not known counts as yes.
+#[must_use]
+pub fn may_grow_mounted(host: &Host, kind: FsKind) -> bool {
     const CAP_SYS_RESOURCE: u32 = 24;
-    let path = fs.host.roots.proc.join("self/status");
-    let status = read_small(fs.host.files.as_ref(), &path, MAX_STATUS).unwrap_or_default();
+    if kind != FsKind::Ext4 {
+        return true;
+    }
+    let path = host.roots.proc.join("self/status");
+    let status = read_small(host.files.as_ref(), &path, MAX_STATUS).unwrap_or_default();
     effective_capabilities(&status).is_none_or(|set| set & (1 << CAP_SYS_RESOURCE) != 0)
 }
 

@@ -56,7 +56,7 @@ pub enum Striping {
     /// One extent after the other.
     #[default]
     Linear,
-    /// Over as many disks as have room, as the original's `lvmType: striping`.
+    /// Over all disks of the pool, as the original's `lvmType: striping`.
     Widest,
     /// Over so many.
     Over(u32),
@@ -80,9 +80,9 @@ pub struct VolumeClass {
     pub striping: Striping,
     /// The size of a stripe.
     pub stripe_size: Option<Bytes>,
-    /// How they are erased on removal; the backend reads it.
+    /// How their pool erases what is removed.
     pub erase: Option<String>,
-    /// What writes do when the pool is full; the backend reads it.
+    /// What writes do when their pool is full.
     pub when_full: Option<String>,
     /// More arguments for mkfs.
     pub mkfs_options: Vec<String>,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use open_local_core::Bytes;
+use open_local_core::{Bytes, FsKind};
 
 use super::topology::Topology;
 use crate::errors::{Answer, Status};
@@ -58,6 +58,9 @@ pub struct Config {
     pub max_volumes: u32,
     /// Which inline volumes are allowed, in pools that allow any.
     pub inline: InlinePolicy,
+    /// What a new volume is formatted with if nobody says: ext4 unless set, or XFS where this
+    /// process may not grow a mounted ext4 and the volume is large enough for it.
+    pub filesystem: Option<FsKind>,
     /// The kubelet's folder.
     pub kubelet: PathBuf,
     /// Where the runtime of virtual machines looks for devices that are handed to it.
@@ -77,9 +80,17 @@ impl Config {
             mode: Mode::default(),
             max_volumes: MAX_VOLUMES,
             inline: InlinePolicy::default(),
+            filesystem: None,
             kubelet: "/var/lib/kubelet".into(),
             direct_volumes: "/run/kata-containers/shared/direct-volumes".into(),
         }
+    }
+
+    /// Sets what a new volume is formatted with if nobody says.
+    #[must_use]
+    pub const fn with_filesystem(mut self, kind: FsKind) -> Self {
+        self.filesystem = Some(kind);
+        self
     }
 
     /// Sets the name it answers to.

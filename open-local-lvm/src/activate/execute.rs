@@ -9,7 +9,7 @@ use std::time::Duration;
 use open_local_core::host::{Deadline, Host, poll_until};
 use open_local_core::{DeviceNumber, Error, ErrorKind, Op, Result, Subject};
 
-use super::links::Names;
+use super::links::{Names, mapper_major};
 use super::names::{Layer, VolumeUuid};
 use super::pool_state;
 use super::settings::{PoolCheck, UdevMode};
@@ -291,7 +291,7 @@ impl<'a> Executor<'a> {
     fn unlink(&self, name: &str, link: Option<&str>) -> Result<Vec<String>> {
         let names = self.names(name, link);
         match self.dm.info(&DmId::name(name))? {
-            None => names.remove(self.major),
+            None => names.remove(self.major.or_else(|| mapper_major(self.host))),
             // Another layer of the volume has the name now: its node is right, or will be.
             Some(info) if self.numbers.values().any(|number| *number == info.number) => {
                 names.remove_link()

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use open_local_core::host::{Access, FileKind, Host};
+use open_local_core::host::{Access, FileKind, Host, read_small};
 use open_local_core::{DeviceNumber, Error, Op, Result, Subject};
 
 /// What a path is now.
@@ -94,6 +94,22 @@ fn in_mapper(target: &Path) -> Option<&Path> {
     target.file_name().filter(|_| of_mapper).map(Path::new)
 }
 
+/// The largest list of drivers that is read.
+const MAX_DRIVERS: usize = 1 << 20;
+
+/// Device-mapper's major number, as the kernel lists drivers.
+pub(super) fn mapper_major(host: &Host) -> Option<u32> {
+    let path = host.roots.proc.join("devices");
+    let list = read_small(host.files.as_ref(), &path, MAX_DRIVERS).ok()?;
+    major_of(&String::from_utf8_lossy(&list))
+}
+
+fn major_of(list: &str) -> Option<u32> {
+    let block = list.lines().skip_while(|line| line.trim() != "Block devices:").skip(1);
+    let mut drivers = block.filter_map(|line| line.trim().split_once(' '));
+    drivers.find(|(_, name)| *name == "device-mapper")?.0.parse().ok()
+}
+
 impl<'a> Names<'a> {
     pub(super) const fn new(
         host: &'a Host,
@@ -156,7 +172,8 @@ impl<'a> Names<'a> {
     }
 
     /// Removes what is left of a device that is gone, and the group's folder if that was the last.
-    /// `major` is device-mapper's; what is somebody else's stays and is answered.
+    /// `major` is device-mapper's: without it no node is known to be ours. What is somebody else's
+    /// stays and is answered.
     ///
     /// # Errors
     /// As [`Self::make`].
@@ -165,7 +182,7 @@ impl<'a> Names<'a> {
         let node = self.node();
         let ours = match self.look(&node)? {
             There::Nothing => None,
-            There::Node(number) => Some(major.is_none_or(|major| number.major() == major)),
+            There::Node(number) => Some(major == Some(number.major())),
             There::Link(target) => Some(minor_of(&target).is_some()),
             _ => Some(false),
         };
@@ -375,7 +392,20 @@ mod tests {
         assert_eq!(judge_link(&There::Link("../sda".into()), "vg-lin", OURS), Act::Foreign);
     }
 
+    #[test]
+    fn the_major_number_is_that_of_the_block_driver() {
+        let list = "Character devices:\n 10 misc\n253 device-mapper\n\nBlock devices:\n  7 loop\n\
+                    254 device-mapper\n259 blkext\n";
+        assert_eq!(major_of(list), Some(254));
+        assert_eq!(major_of("Block devices:\n  7 loop\n"), None);
+    }
+
     proptest! {
+        #[test]
+        fn any_list_of_drivers_is_read(list: String) {
+            let _ = major_of(&list);
+        }
+
         #[test]
         fn any_target_of_a_link_is_judged(target: String) {
             let there = There::Link(target.into());

@@ -6,8 +6,9 @@
 
 use open_local_core::DeviceNumber;
 
+use super::answers::PhysicalDevices;
 use super::compare::{Difference, compare};
-use super::engine::PhysicalDevices;
+
 use super::names::VolumeUuid;
 use super::observe::{Observed, Seen, below};
 use super::steps::Step;

@@ -8,6 +8,8 @@ use open_local_core::{Error, ErrorKind, Op, Result, Subject, Uuid};
 use super::config::CliConfig;
 use crate::format::crc::crc;
 
+/// Our folder below that for what a reboot forgets.
+const FOLDER: &str = "lvm-cli";
 /// Two texts with one checksum get folders of their own; more than so many are not tried.
 const TRIES: u32 = 8;
 /// Files larger than this are not ours.
@@ -23,7 +25,7 @@ const MAX_FILE: usize = 1 << 20;
 pub(super) fn ensure(host: &Host, config: &CliConfig) -> Result<PathBuf> {
     let (text, local) = (config.lvm_conf(host)?, config.local_conf()?);
     let all = format!("{text}{}", local.as_deref().unwrap_or_default());
-    let above = host.roots.run.join("lvm-cli");
+    let above = host.roots.run.join(FOLDER);
     for number in 0..TRIES {
         let folder = above.join(format!("{:08x}-{number}", crc(all.as_bytes())));
         // lvmlocal.conf first: a folder with an lvm.conf is a whole one.
@@ -42,6 +44,17 @@ pub(super) fn ensure(host: &Host, config: &CliConfig) -> Result<PathBuf> {
         "every folder for this configuration holds another",
     )
     .with_remedy("remove what is in it; it is made anew when it is needed"))
+}
+
+/// The file whose lock keeps processes of ours from changing one group between two runs of the
+/// tools, whatever devices each of them names. Its folder is made.
+///
+/// # Errors
+/// `PermissionDenied`, `OutOfSpace` or `Io`.
+pub(super) fn lock_file(host: &Host, group: &str) -> Result<PathBuf> {
+    let folder = host.roots.run.join(FOLDER).join("locks");
+    make_folders(host, &folder)?;
+    Ok(folder.join(group))
 }
 
 /// Whether the file has this content, or gets it because there is none.

@@ -337,7 +337,7 @@ fn volume(row: &Row) -> Result<Volume> {
         origin: some_text(row, "origin")?,
         pool: some_text(row, "pool_lv")?,
         metadata_size: some_number(row, "lv_metadata_size")?.map(Bytes::new),
-        error_when_full: some_text(row, "lv_when_full")?.map(|word| word == "error"),
+        error_when_full: some_text(row, "lv_when_full")?.map(|word| word.starts_with("error")),
         data_used: percent(row, "data_percent")?,
         metadata_used: percent(row, "metadata_percent")?,
         segments: Vec::new(),

@@ -229,7 +229,9 @@ pub trait DeviceMapper: Debug + Send + Sync {
     ///
     /// # Errors
     /// `InvalidArgument` for a table the kernel refuses, with its reason in the kernel log; `Busy`
-    /// if a device it names is claimed by another user; `NotFound` also for a device it names.
+    /// if a device it names is claimed by another user, or belongs to another pool; `NotFound`
+    /// also for a device it names, and for a thin volume its pool does not have; `Corrupt` for a
+    /// metadata device that begins with something else than metadata.
     fn load(&self, id: &DmId, table: &Table, read_only: bool) -> Result<DmInfo>;
 
     /// Forgets the table that was loaded and not put in force.
@@ -248,14 +250,19 @@ pub trait DeviceMapper: Debug + Send + Sync {
     /// A suspended device stays so.
     ///
     /// # Errors
-    /// `InvalidArgument` for a device without a table in force (Linux 6.18 refuses it so).
+    /// As the trait says.
     fn suspend(&self, id: &DmId, flags: SuspendFlags) -> Result<DmInfo>;
 
     /// Puts the loaded table in force, if there is one, and lets I/O go on. A device that is not
     /// suspended and has a new table is suspended for the moment, as `flags` say.
     ///
+    /// # Idempotency
+    /// A device that is not suspended and has no loaded table stays as it is.
+    ///
     /// # Errors
-    /// `InvalidArgument` for a device that has no table at all.
+    /// `InvalidArgument` for a suspended device that has no table, and for a loaded table that
+    /// does not fit any more: below it, or less than a thin pool has. It is gone or in force then,
+    /// and the device stays suspended (Linux 6.1).
     fn resume(&self, id: &DmId, flags: SuspendFlags, udev: Udev<'_>) -> Result<DmInfo>;
 
     /// Removes a device and its tables.

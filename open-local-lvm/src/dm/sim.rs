@@ -74,6 +74,8 @@ pub const DM_MAJOR: u32 = 254;
 pub struct SimDm {
     files: Arc<SimFiles>,
     kernel: Arc<Mutex<Kernel>>,
+    /// What programs open by path.
+    disks: Arc<dyn Devices>,
 }
 
 impl SimDm {
@@ -87,8 +89,15 @@ impl SimDm {
         for folder in ["/dev/mapper", "/sys/block", "/sys/dev/block"] {
             files.add_folder(folder)?;
         }
-        let kernel = Kernel::new(Arc::clone(files), disks);
-        Ok(Self { files: Arc::clone(files), kernel: Arc::new(Mutex::new(kernel)) })
+        let kernel = Kernel::new(Arc::clone(files), Arc::clone(&disks));
+        Ok(Self { files: Arc::clone(files), kernel: Arc::new(Mutex::new(kernel)), disks })
+    }
+
+    /// The same with other disks for programs that open one by its path: those whose calls are
+    /// counted and fail as planned, where the kernel's own do not.
+    #[must_use]
+    pub fn with_disks(self, disks: Arc<dyn Devices>) -> Self {
+        Self { disks, ..self }
     }
 
     fn kernel(&self) -> MutexGuard<'_, Kernel> {
@@ -106,11 +115,11 @@ impl SimDm {
     /// The same devices on a machine that was copied; nothing is open there.
     #[must_use]
     pub fn fork(&self, files: &Arc<SimFiles>, disks: Arc<dyn Devices>) -> Self {
-        let kernel = self.kernel().copied(Arc::clone(files), disks);
-        Self { files: Arc::clone(files), kernel: Arc::new(Mutex::new(kernel)) }
+        let kernel = self.kernel().copied(Arc::clone(files), Arc::clone(&disks));
+        Self { files: Arc::clone(files), kernel: Arc::new(Mutex::new(kernel)), disks }
     }
 
-    /// Forgets every device, as a reboot does. What pools have not committed is lost; the disks
+    /// Forgets every device, as a reboot does, with what `/dev` has of it by its name. What pools have not committed is lost; the disks
     /// and files are cut or shut down by their own calls.
     pub fn reboot(&self) {
         self.kernel().reboot();

@@ -11,7 +11,7 @@ use std::io;
 use open_local_core::host::{Host, read_small};
 use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 
-use crate::format::group::{LogicalVolume, VolumeGroup};
+use crate::format::group::{LogicalVolume, SegmentKind, VolumeGroup};
 use crate::format::id::{ID_LEN, LvmId};
 
 /// What device-mapper UUIDs of volumes begin with.
@@ -96,7 +96,16 @@ pub fn require_inactive(host: &Host, group: &VolumeGroup, names: Option<&[&str]>
     Err(Error::new(ErrorKind::Busy, Op::PlanChange, subject, message).with_remedy(remedy))
 }
 
-/// Refuses to let `new` count while a volume that it lacks, shrinks or renames is active.
+/// The numbers of a thin volume's devices in its pool.
+fn thin_devices(lv: &LogicalVolume) -> impl Iterator<Item = u32> {
+    lv.segments.iter().filter_map(|segment| match &segment.kind {
+        SegmentKind::Thin(thin) => Some(thin.device_id),
+        _ => None,
+    })
+}
+
+/// Refuses to let `new` count while a volume is active that it lacks, shrinks, renames, or gives
+/// another device of its pool.
 ///
 /// # Errors
 /// As [`require_inactive`].
@@ -108,7 +117,11 @@ pub(super) fn refuse_under_devices(
     let (before, now) = old.logical_volumes.apart(&new.logical_volumes);
     let now: HashMap<&LvmId, &LogicalVolume> = now.into_iter().map(|lv| (&lv.id, lv)).collect();
     let keeps = |lv: &LogicalVolume| {
-        now.get(&lv.id).is_some_and(|now| now.name == lv.name && now.extents() >= lv.extents())
+        now.get(&lv.id).is_some_and(|now| {
+            now.name == lv.name
+                && now.extents() >= lv.extents()
+                && thin_devices(now).eq(thin_devices(lv))
+        })
     };
     let touched: Vec<&str> =
         before.into_iter().filter(|lv| !keeps(lv)).map(|lv| lv.name.as_str()).collect();
@@ -181,6 +194,21 @@ mod tests {
             active_volumes(&sim_host(files, 1), &id(GROUP)).unwrap_err().kind(),
             ErrorKind::Io
         );
+    }
+
+    /// As a roll back does it: name, UUID and size stay, the device is another one.
+    #[test]
+    fn an_active_thin_volume_keeps_its_device() {
+        use crate::format::group::{Metadata, tests::GROUP};
+        let old = Metadata::parse(GROUP.as_bytes()).unwrap().group;
+        let text = GROUP.replacen("device_id = 1", "device_id = 7", 1);
+        let new = Metadata::parse(text.as_bytes()).unwrap().group;
+        let (group, volume) = (&old.id, &old.logical("t1").unwrap().id);
+        let active = host(&[&format!("LVM-{}{}", group.to_plain(), volume.to_plain())]);
+        refuse_under_devices(&active, &old, &old).unwrap();
+        let error = refuse_under_devices(&active, &old, &new).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+        refuse_under_devices(&host(&[]), &old, &new).unwrap();
     }
 
     proptest! {

@@ -25,8 +25,8 @@ pub(super) struct VoidHints {
 /// `Busy` if another process keeps them locked, `PermissionDenied`, `Io`.
 pub(super) fn void(host: &Host, settings: &Settings) -> Result<VoidHints> {
     let folder = &settings.hints_folder;
-    if host.files.stat(folder).is_err() {
-        // Made by the first lvm2 command after a start of the host.
+    if !settings.hints || host.files.stat(folder).is_err() {
+        // Turned off; or the folder is made by the first lvm2 command after a start of the host.
         return Ok(VoidHints { _lock: None, in_use: false });
     }
     let hints = folder.join("hints");
@@ -105,6 +105,17 @@ mod tests {
         void.renew(&host, &settings).unwrap();
         assert!(files.stat(Path::new("/run/lvm/newhints")).is_ok());
         assert!(files.try_lock(hints).unwrap().is_some());
+    }
+
+    #[test]
+    fn hints_that_are_turned_off_are_left_alone() {
+        let files = Arc::new(SimFiles::new(1));
+        files.add_folder("/run/lvm").unwrap();
+        let before = files.paths();
+        let host = sim_host(files.clone(), 1);
+        let settings = Settings { hints: false, ..Settings::default() };
+        void(&host, &settings).unwrap().renew(&host, &settings).unwrap();
+        assert_eq!(files.paths(), before);
     }
 
     #[test]

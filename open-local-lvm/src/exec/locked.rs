@@ -84,6 +84,7 @@ impl<'s> LockedGroup<'s> {
     ///
     /// # Errors
     /// `Refused` or `Corrupt` with the reason if the group can't be changed or `new` breaks a rule;
+    /// `InvalidArgument` if `new` has a tag, name or number of volumes that lvm2 would refuse;
     /// `Conflict` if `new` is another group or has other physical volumes; `OutOfSpace` if a
     /// metadata area has no room for the text; `Busy` if the kernel has a volume that `new` lacks,
     /// shrinks or renames as a device; errors of the archive. All these before anything
@@ -161,6 +162,7 @@ impl<'s> LockedGroup<'s> {
         })?;
         let new = VolumeGroup { seqno, ..new.clone() };
         refusal::refuse_text(&self.session.settings, &new)?;
+        refusal::refuse_new_words(Some(old), &new)?;
         let members = members_of(&new, &self.observed)?;
         let metadata = self.session.with_provenance(new, what);
         Transaction::plan(&self.session.devices, &metadata, &members)

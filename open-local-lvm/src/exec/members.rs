@@ -48,6 +48,7 @@ impl Session {
     fn create_new(&self, observed: &Observed, new: &VolumeGroup, what: &str) -> Result<Committed> {
         let new = VolumeGroup { seqno: 1, ..new.clone() };
         refusal::refuse_text(&self.settings, &new)?;
+        refusal::refuse_new_words(None, &new)?;
         let members = free_members(observed, &ids(&new))?;
         let new = self.with_provenance(new, what);
         let transaction = Transaction::plan(&self.devices, &new, &members)?;
@@ -154,6 +155,7 @@ impl LockedGroup<'_> {
         let leaving = leaving?;
         refusal::refuse(&old.name, &refusal::against(&session.settings, &self.group))?;
         refusal::refuse_text(&session.settings, new)?;
+        refusal::refuse_new_words(Some(&old), new)?;
         let void = hints::void(&session.host, &session.settings)?;
         session.mark_used(&joining)?;
         let committed = self.prepare_any(new, what).and_then(super::Prepared::commit);

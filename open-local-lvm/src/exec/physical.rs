@@ -16,6 +16,7 @@ use super::{hints, refusal};
 use crate::format::id::LvmId;
 use crate::format::label::{DiskArea, EXTENSION_VERSION, Extension, Label, PvHeader, SECTOR};
 use crate::format::mda::MdaHeader;
+use crate::plan::PvLayout;
 
 /// Where the first metadata area begins (lvm2: the page size).
 const AREA_START: u64 = 4096;
@@ -38,6 +39,8 @@ pub struct PvOptions {
     /// The size of its metadata area, rounded up to where the data area begins. 16 MiB hold about
     /// 20,000 volumes; lvm2's own 1 MiB about 1,100. It can't be changed later.
     pub metadata_size: Bytes,
+    /// Where everything lies, as a plan has it: then [`Self::metadata_size`] does not count.
+    pub layout: Option<PvLayout>,
     /// Names of signatures that may be destroyed, as [`Signature::name`] has them.
     pub destroy: Vec<String>,
 }
@@ -45,7 +48,7 @@ pub struct PvOptions {
 impl Default for PvOptions {
     fn default() -> Self {
         let metadata_size = Bytes::MIB.checked_mul(16).unwrap_or(Bytes::MIB);
-        Self { id: None, metadata_size, destroy: Vec::new() }
+        Self { id: None, metadata_size, layout: None, destroy: Vec::new() }
     }
 }
 
@@ -61,6 +64,13 @@ impl PvOptions {
     #[must_use]
     pub const fn with_metadata_size(mut self, size: Bytes) -> Self {
         self.metadata_size = size;
+        self
+    }
+
+    /// Sets where everything lies: one or two metadata areas, or none.
+    #[must_use]
+    pub fn with_layout(mut self, layout: PvLayout) -> Self {
+        self.layout = Some(layout);
         self
     }
 
@@ -86,6 +96,8 @@ pub struct PvView {
     pub data_start: Bytes,
     /// Sizes of its metadata areas.
     pub areas: Vec<Bytes>,
+    /// The same areas with their places.
+    pub area_places: Vec<DiskArea>,
     /// The group it belongs to, where that is on the devices.
     pub group: Option<String>,
     /// Why it can't join a group; `None` if it can.
@@ -110,6 +122,7 @@ impl Session {
                 device_size: Bytes::new(device.size),
                 data_start: Bytes::new(header.data_start().unwrap_or(0)),
                 areas: member.areas.iter().map(|area| Bytes::new(area.size)).collect(),
+                area_places: header.metadata_areas.clone(),
                 group: observed.owner(&header.id),
                 taken: taken(&observed, member),
             })
@@ -123,7 +136,8 @@ impl Session {
     ///
     /// # Errors
     /// `Refused` if it holds a signature that may not be destroyed, or lvm2 uses a devices file;
-    /// `Busy` if it is in use; `InvalidArgument` if it is no device of this session or too small.
+    /// `Busy` if it is in use; `Conflict` if it has another size than a layout says;
+    /// `InvalidArgument` if it is no device of this session or too small.
     ///
     /// # Idempotency
     /// A device with this UUID, or any if none was asked for, that is free stays as it is.
@@ -161,7 +175,10 @@ impl Session {
             let message = format!("another device is the physical volume {id}");
             return Err(Error::new(ErrorKind::Conflict, Op::EnsurePool, device.subject(), message));
         }
-        let header = self.layout(device, id, options.metadata_size)?;
+        let header = match &options.layout {
+            Some(layout) => planned(device, id, layout)?,
+            None => self.layout(device, id, options.metadata_size)?,
+        };
         let claim = self.wipe(device, &options.destroy)?;
         let void = hints::void(&self.host, &self.settings)?;
         let before = |step| self.host.checkpoints.before(Op::WriteDevice, &device.subject(), step);
@@ -194,6 +211,51 @@ impl Session {
         let answer = self.remove_pv_locked(path);
         global.release(&self.host);
         answer
+    }
+
+    /// Lets the label of a physical volume that belongs to no group say how large its device is
+    /// now. One of a group is resized with the group:
+    /// [`ResizePhysical`](crate::plan::Operation::ResizePhysical) and [`Self::change_members`].
+    ///
+    /// # Errors
+    /// `NotFound` if the device is no physical volume, `Refused` if it belongs to a group, or if
+    /// the device no longer holds what is on it; `InvalidArgument`, `Io`.
+    ///
+    /// # Idempotency
+    /// A label that says so already is not written.
+    pub fn resize_pv(&self, path: &Path) -> Result<Bytes> {
+        let global = self.take_global(path)?;
+        let answer = self.resize_pv_locked(path);
+        global.release(&self.host);
+        answer
+    }
+
+    fn resize_pv_locked(&self, path: &Path) -> Result<Bytes> {
+        let (index, device) = self.device_at(path)?;
+        let observed = self.observe();
+        let refuse = |kind, message: String, remedy: &'static str| {
+            Err(Error::new(kind, Op::EnsurePool, device.subject(), message).with_remedy(remedy))
+        };
+        let Some(member) = observed.members().find(|member| member.device == index) else {
+            let message = "it is no physical volume".to_owned();
+            return refuse(ErrorKind::NotFound, message, "make it one first");
+        };
+        self.require_free(device, member, taken(&observed, member))?;
+        let header = &member.label.header;
+        let ends = header.metadata_areas.iter().map(|area| area.offset.saturating_add(area.size));
+        let needed = ends.chain(header.data_start()).max().unwrap_or(0);
+        if needed > device.size {
+            let message = format!("its areas reach to byte {needed} of {}", device.size);
+            return refuse(ErrorKind::Refused, message, "let the device have its size again");
+        }
+        if header.device_size != device.size {
+            let void = hints::void(&self.host, &self.settings)?;
+            let mut label = member.label.clone();
+            label.header.device_size = device.size;
+            self.write_label(index, &label, "write the new size")?;
+            void.renew(&self.host, &self.settings)?;
+        }
+        Ok(Bytes::new(device.size))
     }
 
     fn remove_pv_locked(&self, path: &Path) -> Result<()> {
@@ -330,6 +392,24 @@ impl Session {
         let multiple = ALIGNMENT.checked_next_multiple_of(likes).unwrap_or(ALIGNMENT);
         if multiple <= MAX_ALIGNMENT && multiple % 512 == 0 { multiple } else { ALIGNMENT }
     }
+}
+
+/// The header that a layout says, without the mark of belonging to a group.
+fn planned(device: &Device, id: LvmId, layout: &PvLayout) -> Result<PvHeader> {
+    if layout.device_size.get() != device.size {
+        let message = format!(
+            "it has {} now, and was laid out for {}",
+            Bytes::new(device.size),
+            layout.device_size
+        );
+        return Err(Error::new(ErrorKind::Conflict, Op::EnsurePool, device.subject(), message)
+            .with_remedy("plan again"));
+    }
+    let mut header = layout.header(id);
+    if let Some(extension) = &mut header.extension {
+        extension.flags = 0;
+    }
+    Ok(header)
 }
 
 /// What core's probe calls a physical volume.

@@ -71,6 +71,25 @@ pub(super) fn refuse_text(settings: &Settings, group: &VolumeGroup) -> Result<()
     refuse(&group.name, &against)
 }
 
+/// Refuses a new version in which somebody else's tools would stumble over what was not there
+/// before: such words in a group of others are none of our business, but we write none.
+///
+/// # Errors
+/// `InvalidArgument` with the first of them.
+pub(super) fn refuse_new_words(old: Option<&VolumeGroup>, new: &VolumeGroup) -> Result<()> {
+    let before = old.map(check).unwrap_or_default();
+    let ours = [FindingKind::BadTag, FindingKind::ReservedName, FindingKind::AboveLimit];
+    let found = check(new);
+    let is_new = |finding: &&Finding| ours.contains(&finding.kind) && !before.contains(finding);
+    let Some(first) = found.iter().find(is_new) else {
+        return Ok(());
+    };
+    let message = format!("{}: {} ({})", first.object, first.message, first.kind);
+    let subject = Subject::value(&new.name);
+    Err(Error::new(ErrorKind::InvalidArgument, Op::PlanChange, subject, message)
+        .with_remedy("choose a name, tag or number that lvm2 accepts"))
+}
+
 /// Refuses changes of which physical volumes and groups there are where lvm2 has a devices file:
 /// it would not see what is not in it.
 ///
@@ -82,5 +101,7 @@ pub(super) fn refuse_devices_file(settings: &Settings) -> Result<()> {
     };
     let message = "lvm2 uses a devices file here, which only its own tools change";
     Err(Error::new(ErrorKind::Refused, Op::PlanChange, Subject::path(path), message)
-        .with_remedy("use the tools (vgcreate, vgextend, pvcreate, ...) for this change"))
+        .with_remedy(
+            "have the tools do it (vgcreate, vgextend, pvcreate, ...): open-local lvm group ... --engine cli",
+        ))
 }

@@ -28,6 +28,8 @@ pub struct Settings {
     pub lock_wait: Duration,
     /// Where hints are; fixed when lvm2 is built.
     pub hints_folder: PathBuf,
+    /// Whether lvm2 uses them here (`devices/hints`).
+    pub hints: bool,
     /// Where texts are archived before a change (`backup/archive_dir`), or `None` for not at all
     /// (`backup/archive = 0`).
     pub archive: Option<Archive>,
@@ -66,6 +68,7 @@ impl Default for Settings {
             lock_folder_is_hosts: false,
             lock_wait: Duration::from_secs(30),
             hints_folder: "/run/lvm".into(),
+            hints: true,
             archive: Some(Archive {
                 folder: "/etc/lvm/archive".into(),
                 keep_at_least: 10,
@@ -107,6 +110,7 @@ impl Settings {
         let default = Self::default();
         Ok(Self {
             lock_folder: conf.text("global/locking_dir").map_or(default.lock_folder, PathBuf::from),
+            hints: conf.text("devices/hints") != Some("none"),
             archive: archive(&conf, folder),
             backup_folder: conf.flag("backup/backup").unwrap_or(true).then(|| {
                 conf.text("backup/backup_dir").map_or_else(|| folder.join("backup"), PathBuf::from)
@@ -179,8 +183,10 @@ mod tests {
                      system_id_source = \"lvmlocal\" }
             backup { archive = 0
                      backup_dir = \"/b\" }
-            devices { use_devicesfile = 0 }";
+            devices { use_devicesfile = 0
+                      hints = \"none\" }";
         let settings = settings(conf);
+        assert!(!settings.hints);
         assert_eq!(settings.lock_folder, Path::new("/elsewhere"));
         assert_eq!(settings.archive, None);
         assert_eq!(settings.backup_folder.as_deref(), Some(Path::new("/b")));
@@ -193,6 +199,7 @@ mod tests {
         let path = Path::new("/etc/lvm/devices/system.devices");
         assert_eq!(settings("").devices_file.as_deref(), Some(path));
         assert_eq!(settings("devices{use_devicesfile=1}").devices_file.as_deref(), Some(path));
+        assert!(settings("devices { hints = \"all\" }").hints && settings("").hints);
     }
 
     #[test]

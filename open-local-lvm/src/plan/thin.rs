@@ -16,6 +16,42 @@
 //!
 //! A plan that makes or deletes a volume is refused as `Busy` while the pool has messages of an
 //! earlier transaction: call [`settle`] first, and put `ClearMessages` before it.
+//!
+//! ```
+//! use open_local_core::Bytes;
+//! use open_local_core::host::SystemEntropy;
+//! use open_local_lvm::plan::thin::{NewThin, NewThinPool, Settlement, settle};
+//! use open_local_lvm::plan::{
+//!     Context, Geometry, LayoutOptions, NewGroup, NewPhysical, Operation, Size, create_group,
+//!     plan,
+//! };
+//!
+//! # let context = Context {
+//! #     host: "node-1",
+//! #     time: 1_800_000_000,
+//! #     description: "an example",
+//! #     system_id: None,
+//! #     entropy: &SystemEntropy,
+//! # };
+//! # let disk = NewPhysical {
+//! #     device: "/dev/sdb".to_owned(),
+//! #     geometry: Geometry::plain("10GiB".parse()?),
+//! #     options: LayoutOptions::default(),
+//! # };
+//! # let group = create_group(&NewGroup::new("data", vec![disk]), &context)?.metadata;
+//! let size = |text: &str| Ok::<_, open_local_core::Error>(Size::AtLeast(text.parse::<Bytes>()?));
+//! let pool = NewThinPool::new("pool", size("5GiB")?);
+//! let with_pool = plan(&group, &[Operation::CreateThinPool(pool)], &context)?.metadata;
+//!
+//! let volume = NewThin::empty("db", "pool", size("100GiB")?);
+//! let plan = plan(&with_pool, &[Operation::CreateThin(volume)], &context)?;
+//! // Committed, but the kernel is still at transaction 0:
+//! let Settlement::Pending(transaction) = settle(plan.group(), "pool", 0)? else { panic!() };
+//! assert_eq!(transaction.messages[0].to_string(), "create_thin 1");
+//! // Sent, and the kernel's count set:
+//! assert_eq!(settle(plan.group(), "pool", 1)?, Settlement::Done(1));
+//! # Ok::<(), open_local_core::Error>(())
+//! ```
 
 mod clear;
 mod device_id;

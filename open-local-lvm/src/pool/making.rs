@@ -19,20 +19,20 @@ use crate::format::group::{PhysicalVolume, VolumeGroup, Volumes, Words, status};
 use crate::format::text::Value;
 
 /// Parameters that say how a call goes about it and are no part of what the pool is.
-const PASSING: [&str; 3] = ["adopt", "devices", "replace"];
+pub(crate) const PASSING: [&str; 3] = ["adopt", "devices", "replace"];
 
 /// The mark of a group whose volumes are ours where they say so.
-pub(super) const GROUP: &str = "open-local/group";
+pub(crate) const GROUP: &str = "open-local/group";
 /// The mark of a group that was made for a pool.
-pub(super) const MADE: &str = "open-local/made-group";
+pub(crate) const MADE: &str = "open-local/made-group";
 
 /// The mark of what a pool lies in: the group, or its volume of the thin pool.
-pub(super) fn pool_mark(id: &PoolId) -> String {
+pub(crate) fn pool_mark(id: &PoolId) -> String {
     format!("{}pool={id}", tags::PREFIX)
 }
 
 /// The pool something is marked for.
-fn marked_for(tags: &[String]) -> Option<&str> {
+pub(crate) fn marked_for(tags: &[String]) -> Option<&str> {
     tags.iter().find_map(|tag| tag.strip_prefix(tags::PREFIX)?.strip_prefix("pool="))
 }
 
@@ -274,7 +274,7 @@ fn may_use(spec: &PoolSpec, orders: &Orders, view: &GroupView) -> Result<()> {
 }
 
 /// Compares a specification with the pool that is there.
-fn same_pool(known: &Registration, spec: &PoolSpec) -> Result<()> {
+pub(crate) fn same_pool(known: &Registration, spec: &PoolSpec) -> Result<()> {
     let op = Op::EnsurePool;
     let conflict = |field: &str, has: String, wanted: String| {
         let why = format!("its {field} is {has}, not {wanted}");

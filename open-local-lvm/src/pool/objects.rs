@@ -60,7 +60,7 @@ impl Object {
 }
 
 /// The id something is listed under while it is erased.
-fn erasing_id(uuid: &LvmId) -> VolumeId {
+pub(crate) fn erasing_id(uuid: &LvmId) -> VolumeId {
     VolumeId::erasing(folded(uuid))
 }
 

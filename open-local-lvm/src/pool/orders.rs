@@ -34,7 +34,7 @@ pub const PARAMETERS: [&str; 15] = [
 
 /// How its volumes take room.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(crate) enum Mode {
     /// Linear or striped volumes.
     Thick,
     /// Volumes of a thin pool of the group.
@@ -54,21 +54,21 @@ pub(super) enum Mode {
 
 /// What a specification asks for, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Orders {
-    pub(super) group: String,
-    pub(super) devices: Vec<PathBuf>,
-    pub(super) mode: Mode,
-    pub(super) stripes: u32,
-    pub(super) stripe_size: Option<Bytes>,
-    pub(super) extent: Bytes,
+pub(crate) struct Orders {
+    pub(crate) group: String,
+    pub(crate) devices: Vec<PathBuf>,
+    pub(crate) mode: Mode,
+    pub(crate) stripes: u32,
+    pub(crate) stripe_size: Option<Bytes>,
+    pub(crate) extent: Bytes,
     /// Whether what is removed is zeroed before its room is free.
-    pub(super) erase: bool,
+    pub(crate) erase: bool,
     /// Whether a group that was not made here may become ours.
-    pub(super) adopt: bool,
+    pub(crate) adopt: bool,
     /// What names of volumes begin with that were made elsewhere and are ours all the same.
-    pub(super) adopted: Vec<String>,
+    pub(crate) adopted: Vec<String>,
     /// Signatures that may be destroyed.
-    pub(super) replace: Vec<String>,
+    pub(crate) replace: Vec<String>,
 }
 
 impl Orders {
@@ -76,7 +76,7 @@ impl Orders {
     ///
     /// # Errors
     /// `InvalidArgument` as [`PoolSpec::validate`], and for what can't be, naming the parameter.
-    pub(super) fn read(spec: &PoolSpec) -> Result<Self> {
+    pub(crate) fn read(spec: &PoolSpec) -> Result<Self> {
         spec.validate()?;
         let reader = Reader(spec);
         if let Some(key) = spec.parameters.keys().find(|key| !PARAMETERS.contains(&key.as_str())) {

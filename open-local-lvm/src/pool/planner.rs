@@ -89,22 +89,22 @@ impl Seen<'_> {
     }
 }
 
-fn absent(op: Op, key: &Source) -> Error {
+pub(crate) fn absent(op: Op, key: &Source) -> Error {
     Error::new(ErrorKind::NotFound, op, key, "there is none of this name in the pool")
         .with_remedy("list what there is with: open-local volume list, open-local snapshot list")
 }
 
-fn busy(op: Op, key: &Source, why: impl Into<String>, remedy: &str) -> Error {
+pub(crate) fn busy(op: Op, key: &Source, why: impl Into<String>, remedy: &str) -> Error {
     Error::new(ErrorKind::Busy, op, key, why).with_remedy(remedy)
 }
 
-fn conflict(op: Op, key: &Source, field: &str, has: &str, wanted: &str) -> Error {
+pub(crate) fn conflict(op: Op, key: &Source, field: &str, has: &str, wanted: &str) -> Error {
     Error::new(ErrorKind::Conflict, op, key, format!("its {field} is {has}, not {wanted}"))
         .with_remedy("choose another name, or ask for what exists")
 }
 
 /// Names the keys of tags that differ, and never the values: messages are logged.
-fn other_tags(op: Op, key: &Source, has: &Tags, wanted: &Tags) -> Error {
+pub(crate) fn other_tags(op: Op, key: &Source, has: &Tags, wanted: &Tags) -> Error {
     let only = |a: &Tags, b: &Tags| -> Vec<String> {
         a.iter()
             .filter(|(key, value)| b.get(*key) != Some(value))

@@ -18,7 +18,7 @@ const PARAMETER: &str = "parameter/";
 
 /// How far the making or removing of a pool is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     Making,
     Ready,
     Removing,
@@ -26,18 +26,18 @@ pub(super) enum Stage {
 
 /// A pool this host knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Registration {
+pub(crate) struct Registration {
     /// As it was asked for; the devices are those it has now.
-    pub(super) spec: PoolSpec,
+    pub(crate) spec: PoolSpec,
     /// The UUID of its group.
-    pub(super) group: LvmId,
+    pub(crate) group: LvmId,
     /// Whether the group was made for the pool, and so is ours to remove.
-    pub(super) made_group: bool,
-    pub(super) stage: Stage,
+    pub(crate) made_group: bool,
+    pub(crate) stage: Stage,
 }
 
 impl Registration {
-    pub(super) fn with_stage(&self, stage: Stage) -> Self {
+    pub(crate) fn with_stage(&self, stage: Stage) -> Self {
         Self { stage, ..self.clone() }
     }
 
@@ -91,13 +91,13 @@ impl Registration {
 
 /// The records of one host.
 #[derive(Debug, Clone)]
-pub(super) struct Registry<'h> {
+pub(crate) struct Registry<'h> {
     host: &'h Host,
     folder: PathBuf,
 }
 
 impl<'h> Registry<'h> {
-    pub(super) fn new(host: &'h Host) -> Self {
+    pub(crate) fn new(host: &'h Host) -> Self {
         Self { host, folder: host.roots.state.join("lvm").join("pools") }
     }
 
@@ -109,7 +109,7 @@ impl<'h> Registry<'h> {
     ///
     /// # Errors
     /// `Corrupt` or `Unsupported` if it can't be understood.
-    pub(super) fn load(&self, op: Op, id: &PoolId) -> Result<Option<Registration>> {
+    pub(crate) fn load(&self, op: Op, id: &PoolId) -> Result<Option<Registration>> {
         let path = self.path(id);
         let loaded = Record::load(self.host.files.as_ref(), &path, KIND, VERSION)
             .and_then(|record| Registration::from_record(&record));
@@ -137,7 +137,7 @@ impl<'h> Registry<'h> {
     ///
     /// # Errors
     /// `Io` if the folder can't be listed; none if there is no such folder.
-    pub(super) fn list(&self, op: Op) -> Result<Vec<(PoolId, Result<Registration>)>> {
+    pub(crate) fn list(&self, op: Op) -> Result<Vec<(PoolId, Result<Registration>)>> {
         let names = match self.host.files.list(&self.folder) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(|e| {
@@ -158,7 +158,7 @@ impl<'h> Registry<'h> {
     ///
     /// # Errors
     /// As [`Record::store`].
-    pub(super) fn store(&self, op: Op, known: &Registration) -> Result<()> {
+    pub(crate) fn store(&self, op: Op, known: &Registration) -> Result<()> {
         self.make_folder(op)?;
         known.to_record().store(self.host.files.as_ref(), &self.path(&known.spec.id))
     }
@@ -167,7 +167,7 @@ impl<'h> Registry<'h> {
     ///
     /// # Errors
     /// `Io`.
-    pub(super) fn forget(&self, op: Op, id: &PoolId) -> Result<()> {
+    pub(crate) fn forget(&self, op: Op, id: &PoolId) -> Result<()> {
         let failed = |e| Error::from_io(op, id, "can't remove its registration", e);
         match self.host.files.remove_file(&self.path(id)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(failed(e)),
@@ -179,7 +179,7 @@ impl<'h> Registry<'h> {
     ///
     /// # Errors
     /// `Busy` after the deadline, `Io`.
-    pub(super) fn lock(
+    pub(crate) fn lock(
         &self,
         op: Op,
         id: &PoolId,

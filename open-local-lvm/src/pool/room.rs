@@ -11,17 +11,17 @@ use crate::format::group::VolumeGroup;
 
 /// What a pool has and has promised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Room {
-    pub(super) total: Bytes,
-    pub(super) used: Bytes,
-    pub(super) promised: Bytes,
-    pub(super) reserve: Bytes,
+pub(crate) struct Room {
+    pub(crate) total: Bytes,
+    pub(crate) used: Bytes,
+    pub(crate) promised: Bytes,
+    pub(crate) reserve: Bytes,
     /// What may still be promised, in whole extents.
-    pub(super) available: Bytes,
+    pub(crate) available: Bytes,
     /// The largest volume for which there are extents.
-    pub(super) most: Bytes,
+    pub(crate) most: Bytes,
     /// Why nothing may be, where that is not for lack of room.
-    pub(super) stopped: bool,
+    pub(crate) stopped: bool,
 }
 
 /// Sizes of what is promised: volumes, and snapshots that can be written.
@@ -115,12 +115,12 @@ impl Room {
     }
 
     /// The largest size a volume can have is bounded by what a device can have.
-    pub(super) fn largest(&self, extent: Bytes) -> Bytes {
+    pub(crate) fn largest(&self, extent: Bytes) -> Bytes {
         let most = Bytes::new(i64::MAX.unsigned_abs());
         self.available.min(self.most).min(most).round_down_to(extent).unwrap_or(Bytes::ZERO)
     }
 
-    pub(super) fn capacity(&self, extent: Bytes) -> Capacity {
+    pub(crate) fn capacity(&self, extent: Bytes) -> Capacity {
         Capacity::new(self.total, self.used, self.promised, self.reserve)
             .with_available(self.available, self.largest(extent))
     }
@@ -129,7 +129,7 @@ impl Room {
     ///
     /// # Errors
     /// `OutOfSpace`.
-    pub(super) fn require(&self, op: Op, key: &Source, size: Bytes) -> Result<()> {
+    pub(crate) fn require(&self, op: Op, key: &Source, size: Bytes) -> Result<()> {
         if size <= self.available && !self.stopped {
             return Ok(());
         }

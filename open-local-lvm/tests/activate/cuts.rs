@@ -66,7 +66,10 @@ fn before_first() -> Lab {
     lab
 }
 
-const CASES: [(&str, fn() -> Lab, Call); 5] = [
+/// What it is, how it begins, and the call.
+type Case = (&'static str, fn() -> Lab, Call);
+
+const CASES: [Case; 5] = [
     ("activate a group", inactive, activate_all),
     ("deactivate a group", active, deactivate_all),
     ("deactivate thin volumes", thin_active, deactivate_thin),

@@ -81,6 +81,8 @@ impl Lab {
             pvs.insert(pv.id, node);
         }
         let dm = SimDm::new(&files, Arc::new(disks.of_kernel())).unwrap();
+        files.add_folder("/proc").unwrap();
+        files.add_file("/proc/devices", b"Block devices:\n  8 sd\n254 device-mapper\n").unwrap();
         let host = sim_host(Arc::clone(&files), 7);
         Self { files, disks, dm, host, group, pvs, udev: UdevMode::Absent }
     }

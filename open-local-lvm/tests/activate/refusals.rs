@@ -1,12 +1,12 @@
 //! What is in the way, and how it is named.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use open_local_core::host::DeviceAccess;
+use open_local_core::host::{DeviceAccess, Invocation, Output, ProgramRunner};
 use open_local_core::{DeviceNumber, ErrorKind, Sectors};
-use open_local_lvm::activate::Goal;
 use open_local_lvm::activate::names::Layer;
+use open_local_lvm::activate::{ActivateOptions, Activator, Goal, PoolCheck, UdevMode};
 use open_local_lvm::dm::{DeviceMapper, DmId, SuspendFlags, Udev};
 use open_local_lvm::format::group::{Area, SegmentKind, status};
 
@@ -160,6 +160,10 @@ fn a_node_that_is_somebody_elses_is_left_and_named() {
     assert!(dev.contains(&"/dev/mapper/vg-ro -> vg-ro".to_owned()), "{dev:?}");
     let gone = activator.deactivate_all(&lab.group).unwrap();
     assert_eq!(gone.warnings.len(), 1, "{:?}", gone.warnings);
+    // Also where nothing of the group is active, and what a former device left goes.
+    lab.files.add_device("/dev/mapper/vg-ro", DeviceNumber::new(254, 77)).unwrap();
+    assert_eq!(activator.deactivate(&lab.group, &["str", "ro"]).unwrap().warnings.len(), 1);
+    assert_eq!(lab.host.files.list(Path::new("/dev/mapper")).unwrap(), ["vg-str"]);
     let node = lab.host.files.stat(Path::new("/dev/mapper/vg-str")).unwrap();
     assert_eq!(node.stands_for, Some(DeviceNumber::new(8, 0)));
 }
@@ -173,5 +177,45 @@ fn minor_numbers_above_255_are_numbers_like_others() {
     let done = lab.activator().activate(&lab.group, &lab.pvs, &goals(&["t1"])).unwrap();
     assert_eq!(done.devices[0].node, Path::new("/dev/dm-303"));
     assert!(lab.dev().contains(&"/dev/mapper/vg-t1 -> vg-t1".to_owned()));
-    let _ = Arc::new(lab);
+}
+
+/// A `thin_check` that answers with this exit code, and what it was called with.
+#[derive(Debug)]
+struct ThinCheck(i32, Mutex<Vec<Invocation>>);
+
+impl ProgramRunner for ThinCheck {
+    fn run(&self, invocation: &Invocation) -> open_local_core::Result<Output> {
+        self.1.lock().unwrap().push(invocation.clone());
+        let mut output = Output::default();
+        output.code = Some(self.0);
+        output.stderr = b"bad checksum in superblock".to_vec();
+        Ok(output)
+    }
+}
+
+#[test]
+fn a_pool_is_checked_before_it_is_used_and_one_that_fails_leaves_nothing() {
+    for (code, good) in [(0, true), (1, false)] {
+        let lab = Lab::new();
+        lab.files.add_folder("/usr/sbin").unwrap();
+        lab.files.add_file("/usr/sbin/thin_check", b"").unwrap();
+        let program = Arc::new(ThinCheck(code, Mutex::new(Vec::new())));
+        let mut host = lab.host.clone();
+        host.programs = program.clone();
+        let options = ActivateOptions::new(UdevMode::Absent).with_pool_check(PoolCheck::as_lvm2());
+        let activator = Activator::new(host, Arc::new(lab.dm.clone()), options);
+        let done = activator.activate(&lab.group, &lab.pvs, &goals(&["t1"]));
+        let calls = program.1.lock().unwrap().clone();
+        assert_eq!(calls.len(), 1);
+        assert_eq!(calls[0].arguments, ["-q", "--clear-needs-check-flag", "/dev/dm-0"]);
+        if good {
+            activator.activate(&lab.group, &lab.pvs, &goals(&["x1"])).unwrap();
+            assert_eq!(program.1.lock().unwrap().len(), 1, "an active pool is not checked");
+            continue;
+        }
+        let error = done.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+        assert!(error.message().contains("bad checksum"), "{error}");
+        assert_eq!((lab.names(), lab.dev()), (vec![], vec![]));
+    }
 }

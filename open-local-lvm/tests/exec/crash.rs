@@ -13,15 +13,15 @@ use open_local_lvm::format::group::VolumeGroup;
 use crate::lab::{Lab, NAME, group, path, physical, pv_options, same, tagged};
 
 /// A kind of commit: what was there, and what is done.
-struct Case<'c> {
-    name: &'c str,
-    lab: Lab,
-    act: Box<dyn Fn(&Session) + 'c>,
+pub(crate) struct Case<'c> {
+    pub(crate) name: &'c str,
+    pub(crate) lab: Lab,
+    pub(crate) act: Box<dyn Fn(&Session) + 'c>,
     /// Mixtures by chance at each cut.
-    mixes: u64,
+    pub(crate) mixes: u64,
     /// States of each cut, the plain ones first, from which is gone on; of the others a sample,
     /// since that takes ten times as long as reading.
-    go_on: usize,
+    pub(crate) go_on: usize,
 }
 
 /// What a program that starts after the crash finds.
@@ -44,7 +44,7 @@ fn crashed(disks: &LoggedDisks, crash: &open_local_core::sim::Crash) -> Lab {
 }
 
 /// Runs a case and cuts it everywhere; answers how many different states were checked.
-fn enumerate(case: &Case<'_>, names: &[&str], next: &dyn Fn(&Lab, &str)) -> usize {
+pub(crate) fn enumerate(case: &Case<'_>, names: &[&str], next: &dyn Fn(&Lab, &str)) -> usize {
     let lab = &case.lab;
     let before: Vec<Seen> = names.iter().map(|name| see(lab, name).unwrap()).collect();
     lab.disks.record();
@@ -87,7 +87,7 @@ fn enumerate(case: &Case<'_>, names: &[&str], next: &dyn Fn(&Lab, &str)) -> usiz
 }
 
 /// One more tag on a group: afterwards every area is good.
-fn commit_again(lab: &Lab, name: &str, what: &str) {
+pub(crate) fn commit_again(lab: &Lab, name: &str, what: &str) {
     let session = lab.session();
     let old = session.group(name).unwrap().metadata.group.clone();
     let done = session.change(name, "next", |old| Ok(tagged(old, "next")));
@@ -100,7 +100,7 @@ fn commit_again(lab: &Lab, name: &str, what: &str) {
     assert!(left.is_empty(), "{what}: {left:?}");
 }
 
-fn tag(session: &Session) {
+pub(crate) fn tag(session: &Session) {
     session.change(NAME, "tag", |old| Ok(tagged(old, "new"))).unwrap();
 }
 

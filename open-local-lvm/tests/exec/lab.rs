@@ -12,6 +12,7 @@ use open_local_lvm::format::group::{
 };
 use open_local_lvm::format::id::LvmId;
 use open_local_lvm::format::text::Value;
+use open_local_lvm::plan::{Geometry, LayoutOptions, PvLayout};
 
 /// 64 KiB.
 pub(crate) const EXTENT: Sectors = Sectors::new(128);
@@ -70,6 +71,29 @@ impl Lab {
         lab
     }
 
+    /// The same on disks with blocks of this size, with so many metadata areas each.
+    pub(crate) fn laid_out(count: usize, block: u64, areas: u8, volumes: usize) -> Self {
+        let disks = LoggedDisks::new();
+        let size = Bytes::MIB.checked_mul(4).unwrap();
+        (0..count).for_each(|index| disks.add(path(index), size, Bytes::new(block)));
+        let lab = Self::on(disks);
+        let session = lab.session();
+        let geometry = Geometry { logical_block: Bytes::new(block), ..Geometry::plain(size) };
+        let options = LayoutOptions {
+            metadata_size: Bytes::new(4096),
+            metadata_areas: areas,
+            ..LayoutOptions::default()
+        };
+        for index in 0..count {
+            let layout = PvLayout::new("sd", &geometry, &options).unwrap();
+            session.create_pv(&path(index), &pv_options(index).with_layout(layout)).unwrap();
+        }
+        let pvs = session.physical_volumes().unwrap();
+        assert!(pvs.iter().all(|pv| pv.areas.len() == usize::from(areas)));
+        session.create_group(&group(&pvs, volumes), "create").unwrap();
+        lab
+    }
+
     pub(crate) fn make_pvs(&self) {
         let session = self.session();
         for (index, path) in self.disks.paths().iter().enumerate() {
@@ -111,7 +135,9 @@ pub(crate) fn pv_options(index: usize) -> PvOptions {
 }
 
 pub(crate) fn physical(view: &PvView, index: usize) -> PhysicalVolume {
-    let data = view.device_size.get() - view.data_start.get();
+    let behind = view.area_places.iter().map(|area| area.offset);
+    let end = behind.filter(|offset| *offset > view.data_start.get()).min();
+    let data = end.unwrap_or(view.device_size.get()) - view.data_start.get();
     PhysicalVolume {
         key: format!("pv{index}"),
         id: view.id,

@@ -8,9 +8,11 @@
     reason = "tests"
 )]
 
+mod bad_input;
 mod crash;
 mod faults;
 mod lab;
+mod layouts;
 mod life;
 mod recovery;
 mod refusals;

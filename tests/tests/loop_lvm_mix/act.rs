@@ -12,6 +12,9 @@ pub(crate) enum Act {
     SetWritable { name: String, writable: bool },
     TagGroup { tag: String, add: bool },
     SetAllocatable { device: usize, allocatable: bool },
+    RenameGroup { to: String },
+    Join { device: usize },
+    Leave { device: usize },
 }
 
 /// Kinds of operations, for counting.
@@ -28,10 +31,13 @@ pub(crate) enum Kind {
     SetWritable,
     TagGroup,
     SetAllocatable,
+    RenameGroup,
+    Join,
+    Leave,
 }
 
 impl Kind {
-    pub(crate) const COUNT: usize = Self::SetAllocatable as usize + 1;
+    pub(crate) const COUNT: usize = Self::Leave as usize + 1;
 }
 
 impl Act {
@@ -48,6 +54,9 @@ impl Act {
             Self::SetWritable { .. } => Kind::SetWritable,
             Self::TagGroup { .. } => Kind::TagGroup,
             Self::SetAllocatable { .. } => Kind::SetAllocatable,
+            Self::RenameGroup { .. } => Kind::RenameGroup,
+            Self::Join { .. } => Kind::Join,
+            Self::Leave { .. } => Kind::Leave,
         }
     }
 }

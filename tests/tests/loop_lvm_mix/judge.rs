@@ -1,6 +1,7 @@
 //! What the group must be after each operation, kept apart from both sides.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use open_local_lvm::format::group::{LogicalVolume, VolumeGroup};
 use open_local_tests::LvmTools;
@@ -9,7 +10,7 @@ use crate::GROUP;
 use crate::act::Act;
 use crate::dice::Dice;
 use crate::reports::scan;
-use crate::sides::{Native, Outcome};
+use crate::sides::{Native, Outcome, physical_on};
 
 /// Names of volumes that may be there at once.
 const NAMES: u64 = 16;
@@ -42,7 +43,9 @@ pub(crate) struct Judge {
     group: VolumeGroup,
     expected: BTreeMap<String, Expected>,
     group_tags: BTreeSet<String>,
-    allocatable: Vec<bool>,
+    devices: Vec<PathBuf>,
+    /// Of each device: whether extents may be taken from it, if it is in the group.
+    allocatable: Vec<Option<bool>>,
     /// For tags that no volume had before.
     next_tag: u64,
 }
@@ -51,14 +54,15 @@ pub(crate) struct Judge {
 type Verdict = Option<bool>;
 
 impl Judge {
-    pub(crate) fn new(native: &Native, tools: &LvmTools) -> Self {
+    pub(crate) fn new(native: &Native) -> Self {
         let group = native.session.group(GROUP).unwrap().metadata.group.clone();
         assert_eq!((group.seqno, group.logical_volumes.len()), (1, 0));
         Self {
             group,
             expected: BTreeMap::new(),
             group_tags: BTreeSet::new(),
-            allocatable: vec![true; tools.devices().len()],
+            devices: native.session.devices().map(Path::to_path_buf).collect(),
+            allocatable: native.session.devices().map(|_| Some(true)).collect(),
             next_tag: 0,
         }
     }
@@ -81,7 +85,7 @@ impl Judge {
         };
         let volume = self.expected.get(&name);
         let extents = volume.map_or(1, |volume| volume.extents);
-        match dice.below(20) {
+        match dice.below(26) {
             0..5 => Act::Create {
                 name: any_name(dice),
                 extents: 1 + dice.below(MAX_EXTENTS),
@@ -92,9 +96,9 @@ impl Judge {
             5..9 => Act::Extend { to: extents + 1 + dice.below(MAX_EXTENTS), name },
             9..11 => Act::Reduce { to: 1 + dice.below(extents), name },
             11..13 => Act::Remove { name },
-            13 => Act::Rename { from: name, to: any_name(dice) },
+            13 | 21 => Act::Rename { from: name, to: any_name(dice) },
             14..16 => Act::Tag { name, tag: self.new_tag(), add: true },
-            16 => match volume.and_then(|volume| volume.tags.first().cloned()) {
+            16 | 22 => match volume.and_then(|volume| volume.tags.first().cloned()) {
                 Some(tag) => Act::Tag { name, tag, add: false },
                 None => Act::Tag { name, tag: self.new_tag(), add: true },
             },
@@ -106,14 +110,40 @@ impl Judge {
                 Some(tag) => Act::TagGroup { tag: tag.clone(), add: false },
                 None => Act::TagGroup { tag: self.new_tag(), add: true },
             },
-            _ => {
-                let any = usize::try_from(dice.below(self.allocatable.len() as u64)).unwrap();
+            19 => {
+                let members = self.members();
+                let any = dice.pick(&members).unwrap();
                 // Mostly all are, so that there is room.
-                let closed = self.allocatable.iter().position(|allocatable| !allocatable);
+                let closed = members.into_iter().find(|device| self.is_closed(*device));
                 let device = closed.filter(|_| !dice.once_in(8)).unwrap_or(any);
-                Act::SetAllocatable { device, allocatable: !self.allocatable[device] }
+                Act::SetAllocatable { device, allocatable: self.is_closed(device) }
+            }
+            20 => Act::RenameGroup { to: format!("{GROUP}-{}", dice.below(3)) },
+            number => {
+                let out = (0..self.allocatable.len()).find(|at| self.allocatable[*at].is_none());
+                if let Some(device) = out.filter(|_| number < 25) {
+                    return Act::Join { device };
+                }
+                let members = self.members();
+                let empty = members.iter().copied().find(|device| !self.is_used(*device));
+                let any = dice.pick(&members).unwrap();
+                Act::Leave { device: empty.filter(|_| !dice.once_in(4)).unwrap_or(any) }
             }
         }
+    }
+
+    /// Devices that are in the group.
+    fn members(&self) -> Vec<usize> {
+        (0..self.allocatable.len()).filter(|at| self.allocatable[*at].is_some()).collect()
+    }
+
+    fn is_closed(&self, device: usize) -> bool {
+        self.allocatable[device] == Some(false)
+    }
+
+    fn is_used(&self, device: usize) -> bool {
+        let pv = physical_on(&self.group, &self.devices[device]).unwrap();
+        self.group.physical_areas().iter().any(|area| area.pv == pv.key)
     }
 
     fn new_tag(&mut self) -> String {
@@ -124,10 +154,10 @@ impl Judge {
     /// Extents that may be given to volumes.
     fn free(&self) -> u64 {
         let group = &self.group;
-        let pvs = group.physical_volumes.iter().zip(&self.allocatable);
-        let open: BTreeMap<&str, u64> = pvs
-            .filter(|(_, allocatable)| **allocatable)
-            .map(|(pv, _)| (pv.key.as_str(), pv.pe_count.get()))
+        let open = self.members().into_iter().filter(|device| !self.is_closed(*device));
+        let open: BTreeMap<&str, u64> = open
+            .map(|device| physical_on(group, &self.devices[device]).unwrap())
+            .map(|pv| (pv.key.as_str(), pv.pe_count.get()))
             .collect();
         let used = group.physical_areas().into_iter();
         let used = used.filter(|area| open.contains_key(area.pv)).map(|area| area.count.get());
@@ -167,7 +197,9 @@ impl Judge {
             Act::Remove { name } | Act::Tag { name, .. } | Act::SetWritable { name, .. } => {
                 Some(volume(name).is_some())
             }
-            Act::TagGroup { .. } | Act::SetAllocatable { .. } => Some(true),
+            Act::TagGroup { .. } | Act::SetAllocatable { .. } | Act::Join { .. } => Some(true),
+            Act::RenameGroup { to } => Some(*to != self.group.name),
+            Act::Leave { device } => Some(!self.is_used(*device) && self.members().len() > 1),
         }
     }
 
@@ -198,7 +230,12 @@ impl Judge {
                 let tags = &mut self.group_tags;
                 assert!(if add { tags.insert(tag) } else { tags.remove(&tag) });
             }
-            Act::SetAllocatable { device, allocatable } => self.allocatable[device] = allocatable,
+            Act::SetAllocatable { device, allocatable } => {
+                self.allocatable[device] = Some(allocatable);
+            }
+            Act::RenameGroup { .. } => {}
+            Act::Join { device } => self.allocatable[device] = Some(true),
+            Act::Leave { device } => self.allocatable[device] = None,
         }
     }
 
@@ -212,12 +249,16 @@ impl Judge {
         tools: &LvmTools,
     ) -> bool {
         let verdict = self.verdict(act);
-        let view = native.session.group(GROUP).unwrap();
+        let name = match act {
+            Act::RenameGroup { to } if outcome.is_ok() => to.clone(),
+            _ => self.group.name.clone(),
+        };
+        let view = native.session.group(&name).unwrap();
         assert!(view.findings.is_empty(), "{what}: {:?}", view.findings);
         let now = view.metadata.group.clone();
         let fresh = scan(tools);
         assert_eq!(fresh.findings().count(), 0, "{what}");
-        assert_eq!(fresh.group(GROUP).unwrap().group(), &now, "{what}: the session sees another");
+        assert_eq!(fresh.group(&name).unwrap().group(), &now, "{what}: the session sees another");
         let changed = now.seqno != self.group.seqno;
         if let Some(verdict) = verdict {
             assert_eq!(changed, verdict, "{what}: {outcome:?}, {} extents free", self.free());
@@ -252,8 +293,8 @@ impl Judge {
         assert_eq!(found, self.expected, "{what}");
         let tags: BTreeSet<String> = group.tags.iter().cloned().collect();
         assert_eq!(tags, self.group_tags, "{what}");
-        let allocatable: Vec<bool> =
-            group.physical_volumes.iter().map(|pv| pv.is_allocatable()).collect();
+        let on = |device: &PathBuf| Some(physical_on(group, device)?.is_allocatable());
+        let allocatable: Vec<Option<bool>> = self.devices.iter().map(on).collect();
         assert_eq!(allocatable, self.allocatable, "{what}");
     }
 }

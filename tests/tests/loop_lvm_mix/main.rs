@@ -28,7 +28,7 @@ use crate::judge::Judge;
 use crate::reports::reports_agree;
 use crate::sides::{Native, Side};
 
-/// The name of the group.
+/// The name of the group at first.
 pub(crate) const GROUP: &str = "vg";
 /// Operations unless told otherwise.
 const OPERATIONS: u64 = 1000;
@@ -57,7 +57,7 @@ fn operations_of_both_sides_in_turns_agree() {
     let devices: Vec<&str> = devices.iter().map(String::as_str).collect();
     tools.run("vgcreate", &[&["-qq", "-s", "1m", GROUP], &devices[..]].concat());
     let native = Native::open(&tools);
-    let mut judge = Judge::new(&native, &tools);
+    let mut judge = Judge::new(&native);
     let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
     let (mut cells, mut checks) = (0, 0);
     for number in 1..=operations {
@@ -73,10 +73,12 @@ fn operations_of_both_sides_in_turns_agree() {
             false => counts.refused += 1,
         }
         if number % REPORTS_EVERY == 0 || number == operations {
-            cells += reports_agree(&tools, &what);
+            cells += reports_agree(&tools, &judge.group().name, &what);
         }
         if number % CHECK_EVERY == 0 || number == operations {
-            tools.attempt("vgck", &[GROUP]).unwrap_or_else(|error| panic!("{what}: {error}"));
+            tools
+                .attempt("vgck", &[&judge.group().name])
+                .unwrap_or_else(|error| panic!("{what}: {error}"));
             checks += 1;
         }
     }

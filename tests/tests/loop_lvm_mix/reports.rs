@@ -7,19 +7,22 @@ use open_local_lvm::report::{
 use open_local_lvm::scan::{Options, Scan, open_and_scan};
 use open_local_tests::LvmTools;
 
-use crate::GROUP;
-
 /// The devices as somebody sees them who was not there before.
 pub(crate) fn scan(tools: &LvmTools) -> Scan {
     open_and_scan(&SystemDevices, tools.devices(), &Options::default())
 }
 
 /// Compares the four reports, which the tools give in one; answers how many cells were equal.
-pub(crate) fn reports_agree(tools: &LvmTools, what: &str) -> usize {
+pub(crate) fn reports_agree(tools: &LvmTools, group: &str, what: &str) -> usize {
     let scan = scan(tools);
     assert_eq!(scan.findings().count(), 0, "{what}: {:?}", scan.findings().collect::<Vec<_>>());
-    let reports =
+    let mut reports =
         [physical_volumes(&scan), volume_groups(&scan), logical_volumes(&scan), segments(&scan)];
+    // The tools are asked about the group; physical volumes that left it are in none.
+    let format = SizeFormat { unit: SizeUnit::Bytes, suffix: true };
+    for report in &mut reports {
+        report.rows.retain(|row| row.text("vg_name", format).as_deref() == Some(group));
+    }
     let mut arguments: Vec<String> =
         ["-a", "--reportformat", "json", "--units", "b"].map(str::to_owned).to_vec();
     // A report without rows has no columns to ask for.
@@ -33,7 +36,7 @@ pub(crate) fn reports_agree(tools: &LvmTools, what: &str) -> usize {
             arguments.extend(["-O", "vg_name,lv_name,seg_start"].map(str::to_owned));
         }
     }
-    arguments.push(GROUP.to_owned());
+    arguments.push(group.to_owned());
     let text = tools.run("fullreport", &arguments);
     let theirs: serde_json::Value = serde_json::from_str(&text).unwrap();
     asked.iter().map(|report| rows_agree(report, &theirs, what)).sum()

@@ -1,17 +1,19 @@
 //! The two that change the group.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use open_local_core::host::{Host, SystemDevices, SystemEntropy};
-use open_local_core::{ErrorKind, Extents};
-use open_local_lvm::exec::{Session, Settings};
-use open_local_lvm::format::group::VolumeGroup;
+use open_local_core::{Bytes, Error, ErrorKind, Extents, Sectors};
+use open_local_lvm::exec::{Committed, PvOptions, Session, Settings};
+use open_local_lvm::format::group::{Metadata, PhysicalVolume, Provenance, VolumeGroup};
+use open_local_lvm::format::text::Value;
 use open_local_lvm::plan::{
-    Context, Growth, NewVolume, Operation, Reduction, Size, TagChange, plan,
+    Context, Geometry, Growth, LayoutOptions, NewPhysical, NewVolume, Operation, Reduction, Size,
+    TagChange, plan,
 };
 use open_local_tests::LvmTools;
 
-use crate::GROUP;
 use crate::act::Act;
 
 /// Done, or the reason why not.
@@ -48,7 +50,27 @@ fn tags(tag: &str, add: bool) -> TagChange {
     }
 }
 
-fn operation(act: &Act, before: &VolumeGroup) -> Operation {
+/// What the group has on a device.
+pub(crate) fn physical_on<'g>(group: &'g VolumeGroup, device: &Path) -> Option<&'g PhysicalVolume> {
+    let on = |pv: &&PhysicalVolume| {
+        pv.device.as_ref().and_then(Value::as_str) == Some(device.to_str().unwrap())
+    };
+    group.physical_volumes.iter().find(on)
+}
+
+/// What is one operation of a plan; the others are calls of their own.
+fn operation(act: &Act, before: &VolumeGroup, devices: &[PathBuf]) -> Option<Operation> {
+    Some(match act {
+        Act::RenameGroup { .. } | Act::Join { .. } | Act::Leave { .. } => return None,
+        Act::SetAllocatable { device, allocatable } => Operation::SetAllocatable {
+            id: physical_on(before, &devices[*device]).unwrap().id,
+            allocatable: *allocatable,
+        },
+        act => of_volumes(act),
+    })
+}
+
+fn of_volumes(act: &Act) -> Operation {
     let size = |extents: &u64| Size::Extents(Extents::new(*extents));
     match act {
         Act::Create { name, extents, stripes, tag, read_only } => {
@@ -71,10 +93,7 @@ fn operation(act: &Act, before: &VolumeGroup) -> Operation {
             Operation::SetWritable { name: name.clone(), writable: *writable }
         }
         Act::TagGroup { tag, add } => Operation::TagGroup(tags(tag, *add)),
-        Act::SetAllocatable { device, allocatable } => Operation::SetAllocatable {
-            id: before.physical_volumes[*device].id,
-            allocatable: *allocatable,
-        },
+        other => panic!("{other:?} is not about volumes"),
     }
 }
 
@@ -84,32 +103,95 @@ impl Side for Native {
     }
 
     fn act(&self, act: &Act, before: &VolumeGroup) -> Outcome {
-        let context = Context {
-            host: "node",
-            time: 1_800_000_000,
-            description: "mix",
-            system_id: None,
-            entropy: &SystemEntropy,
-        };
-        let mut locked = self.session.lock(GROUP).unwrap();
+        let devices: Vec<PathBuf> = self.session.devices().map(Path::to_path_buf).collect();
+        let mut locked = self.session.lock(&before.name).unwrap();
         assert_eq!(locked.group(), before, "a change nobody made");
         let view = locked.view();
         assert!(view.findings.is_empty(), "{:?}", view.findings);
-        let answer = match plan(&view.metadata, &[operation(act, before)], &context) {
-            Ok(plan) => {
-                let done = locked.commit(plan.group(), "mix").unwrap();
-                assert_eq!(done.changed, !plan.is_empty());
-                assert!(done.degraded.is_empty() && done.backup.is_none(), "{done:?}");
-                Ok(())
-            }
-            Err(error) => {
-                let known = [ErrorKind::NotFound, ErrorKind::Conflict, ErrorKind::OutOfSpace];
-                assert!(known.contains(&error.kind()), "{error}");
-                Err(error.to_string())
-            }
+        let Some(operation) = operation(act, before, &devices) else {
+            locked.release();
+            return self.members(act, before, &devices);
         };
+        let answer = plan(&view.metadata, &[operation], &context()).map(|plan| {
+            let done = locked.commit(plan.group(), "mix").unwrap();
+            assert_eq!(done.changed, !plan.is_empty());
+            well(&done);
+        });
         locked.release();
-        answer
+        answer.map_err(expected)
+    }
+}
+
+fn context() -> Context<'static> {
+    Context {
+        host: "node",
+        time: 1_800_000_000,
+        description: "mix",
+        system_id: None,
+        entropy: &SystemEntropy,
+    }
+}
+
+fn well(done: &Committed) {
+    assert!(done.degraded.is_empty() && done.backup.is_none(), "{done:?}");
+}
+
+/// An error that says no to what can't be done.
+fn expected(error: Error) -> String {
+    let known = [
+        ErrorKind::NotFound,
+        ErrorKind::Conflict,
+        ErrorKind::OutOfSpace,
+        ErrorKind::Busy,
+        ErrorKind::Refused,
+    ];
+    assert!(known.contains(&error.kind()), "{error}");
+    error.to_string()
+}
+
+impl Native {
+    /// The group's name and its physical volumes.
+    fn members(&self, act: &Act, before: &VolumeGroup, devices: &[PathBuf]) -> Outcome {
+        let name = &before.name;
+        let planned = |old: &VolumeGroup, operation| {
+            let metadata = Metadata { group: old.clone(), provenance: Provenance::default() };
+            Ok(plan(&metadata, &[operation], &context())?.metadata.group)
+        };
+        let done = match act {
+            Act::RenameGroup { to } => self.session.rename_group(name, to, "mix"),
+            Act::Leave { device } => {
+                let id = physical_on(before, &devices[*device]).unwrap().id;
+                let leave = |old: &VolumeGroup| planned(old, Operation::RemovePhysical(id));
+                self.session.change_members(name, "mix", leave)
+            }
+            Act::Join { device } => {
+                let path = &devices[*device];
+                let id = self.session.create_pv(path, &PvOptions::default()).unwrap();
+                let views = self.session.physical_volumes().unwrap();
+                let view = views.into_iter().find(|view| view.id == id).unwrap();
+                self.session.change_members(name, "mix", |old| {
+                    let new = NewPhysical {
+                        device: path.to_str().unwrap().to_owned(),
+                        geometry: Geometry::plain(view.device_size),
+                        options: LayoutOptions {
+                            metadata_size: Bytes::MIB,
+                            ..LayoutOptions::default()
+                        },
+                    };
+                    let mut group = planned(old, Operation::AddPhysical(new))?;
+                    let extent = group.extent_bytes().unwrap();
+                    let pv = group.physical_volumes.last_mut().unwrap();
+                    // It was laid out before, perhaps by the other side.
+                    let data = view.device_size.get() - view.data_start.get();
+                    pv.id = id;
+                    pv.pe_start = Sectors::from_bytes_floor(view.data_start);
+                    pv.pe_count = extent.extents_floor(Bytes::new(data));
+                    Ok(group)
+                })
+            }
+            other => panic!("{other:?} is one operation"),
+        };
+        done.map(|done| well(&done)).map_err(expected)
     }
 }
 
@@ -118,8 +200,10 @@ impl Side for LvmTools {
         "lvm2"
     }
 
-    fn act(&self, act: &Act, _before: &VolumeGroup) -> Outcome {
-        let path = |name: &str| format!("{GROUP}/{name}");
+    fn act(&self, act: &Act, before: &VolumeGroup) -> Outcome {
+        let group = before.name.as_str();
+        let path = |name: &str| format!("{group}/{name}");
+        let device = |index: &usize| self.devices()[*index].display().to_string();
         let change = |add: bool| if add { "--addtag" } else { "--deltag" };
         let run = |command: &str, arguments: &[&str]| {
             let quiet: [&str; 2] = ["-qq", "-y"];
@@ -131,7 +215,7 @@ impl Side for LvmTools {
                 let mut arguments = vec!["-an", "-Zn", "-Wn", "-n", name, "-l", &extents];
                 arguments.extend(["-i", &stripes, "-p", if *read_only { "r" } else { "rw" }]);
                 arguments.extend(tag.iter().flat_map(|tag| ["--addtag", tag.as_str()]));
-                arguments.push(GROUP);
+                arguments.push(group);
                 run("lvcreate", &arguments)
             }
             Act::Extend { name, to } => run("lvextend", &["-l", &to.to_string(), &path(name)]),
@@ -139,16 +223,18 @@ impl Side for LvmTools {
                 run("lvreduce", &["-f", "-l", &to.to_string(), &path(name)])
             }
             Act::Remove { name } => run("lvremove", &[&path(name)]),
-            Act::Rename { from, to } => run("lvrename", &[GROUP, from, to]),
+            Act::Rename { from, to } => run("lvrename", &[group, from, to]),
             Act::Tag { name, tag, add } => run("lvchange", &[change(*add), tag, &path(name)]),
             Act::SetWritable { name, writable } => {
                 run("lvchange", &["-p", if *writable { "rw" } else { "r" }, &path(name)])
             }
-            Act::TagGroup { tag, add } => run("vgchange", &[change(*add), tag, GROUP]),
-            Act::SetAllocatable { device, allocatable } => {
-                let device = self.devices()[*device].display().to_string();
-                run("pvchange", &["-x", if *allocatable { "y" } else { "n" }, &device])
+            Act::TagGroup { tag, add } => run("vgchange", &[change(*add), tag, group]),
+            Act::SetAllocatable { device: index, allocatable } => {
+                run("pvchange", &["-x", if *allocatable { "y" } else { "n" }, &device(index)])
             }
+            Act::RenameGroup { to } => run("vgrename", &[group, to]),
+            Act::Join { device: index } => run("vgextend", &[group, &device(index)]),
+            Act::Leave { device: index } => run("vgreduce", &[group, &device(index)]),
         }
     }
 }

@@ -3,7 +3,7 @@
 use open_local_core::{Error, ErrorKind, Op, Plan as Steps, Result, Subject};
 use open_local_lvm::exec::{Committed, GroupView, active_volumes, require_inactive};
 use open_local_lvm::format::group::{Metadata, Provenance, VolumeGroup};
-use open_local_lvm::plan::{Operation, Plan, plan};
+use open_local_lvm::plan::{Operation, Plan, Step, plan};
 
 use super::site::Site;
 use crate::answer::Answer;
@@ -73,6 +73,17 @@ fn permitted(site: &Site, group: &VolumeGroup, wish: &Wish) -> Result<Plan> {
         .map_err(with_some_remedy)?;
     if planned.is_empty() {
         return Ok(planned);
+    }
+    let told = planned.steps.iter().find(|step| matches!(step, Step::SendMessages(_)));
+    if let Some(step) = told.filter(|_| !site.dry_run) {
+        let message = format!("this command changes metadata only, and the kernel is to: {step}");
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            Op::PlanChange,
+            Subject::value(&group.name),
+            message,
+        )
+        .with_remedy("use lvremove of the lvm2 tools"));
     }
     let inactive: Vec<&str> = wish.inactive.iter().map(String::as_str).collect();
     if !inactive.is_empty() {

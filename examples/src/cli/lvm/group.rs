@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use open_local_core::{Bytes, ErrorKind, Op, Result, Subject};
 use open_local_lvm::exec::Choice;
+use open_local_lvm::format::check::Finding;
 use open_local_lvm::plan::{Operation, remove_group};
 
 use super::activate::{How, Which, activate, deactivate, sweep};
 use super::change::{Wish, Words, answer, change, dry, metadata, require_all_inactive};
+use super::engine::{self, Engine};
 use super::members;
 use super::site::{On, Site};
 use super::volume::Tags;
@@ -150,6 +152,9 @@ pub struct Extend {
 /// As the operations of [`open_local_lvm::exec::Session`]; `Busy` for a group with an active
 /// volume where that matters; `Refused` if what is lost was not confirmed.
 pub fn run(globals: &Globals, command: &Command) -> Result<Answer> {
+    if command.on().beside.engine == Engine::Cli {
+        return engine::group(globals, command);
+    }
     on_site(globals, &command.on().open(globals, command.more())?, command)
 }
 
@@ -160,6 +165,19 @@ impl Command {
             Self::Extend(arguments) => &arguments.add,
             Self::Reduce { drop, .. } => drop,
             _ => &[],
+        }
+    }
+
+    /// The name of the group.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Create(Create { name, .. })
+            | Self::Extend(Extend { name, .. })
+            | Self::Reduce { name, .. }
+            | Self::Rename { name, .. }
+            | Self::Remove { name, .. }
+            | Self::Tag { name, .. }
+            | Self::Repair { name, .. } => name,
         }
     }
 
@@ -243,12 +261,10 @@ fn remove(globals: &Globals, site: &Site, name: &str) -> Result<Answer> {
 
 fn repair(site: &Site, name: &str, text_of: Option<&Path>) -> Result<Answer> {
     let view = site.session.group(name)?;
-    let steps: Vec<String> = view
-        .findings
-        .iter()
-        .map(|finding| format!("{}: {} ({})", finding.object, finding.message, finding.kind))
-        .collect();
+    let told =
+        |finding: &Finding| format!("{}: {} ({})", finding.object, finding.message, finding.kind);
     if site.dry_run {
+        let steps: Vec<String> = view.findings.iter().map(told).collect();
         let warning = "what is listed was found; a repair mends metadata areas and nothing else";
         let warnings = if steps.is_empty() { vec![] } else { vec![warning.to_owned()] };
         return Ok(dry(Subject::value(name), &steps, &warnings));
@@ -256,6 +272,22 @@ fn repair(site: &Site, name: &str, text_of: Option<&Path>) -> Result<Answer> {
     let text_of = text_of.map(crate::context::absolute).transpose()?;
     let choice = text_of.as_deref().map_or(Choice::Refuse, Choice::Of);
     let done = site.session.repair(name, choice)?;
-    let words = Words { done: "repaired", nothing: "unchanged" };
-    Ok(answer(&done, &steps, Vec::new(), words))
+    let now = site.session.group(name)?;
+    let left = |finding: &&Finding| now.findings.contains(finding);
+    let steps: Vec<String> = view
+        .findings
+        .iter()
+        .filter(|finding| !left(finding))
+        .map(|finding| format!("mended: {}", told(finding)))
+        .collect();
+    let mut warnings: Vec<String> =
+        now.findings.iter().map(|finding| format!("not mended: {}", told(finding))).collect();
+    warnings.extend(done.backup.iter().map(|why| format!("the backup file is not current: {why}")));
+    Ok(lvm_change::done(&Changed {
+        outcome: if done.changed || !steps.is_empty() { "repaired" } else { "unchanged" },
+        name,
+        group: Some(&done.metadata.group),
+        steps: &steps,
+        warnings: &warnings,
+    }))
 }

@@ -135,7 +135,7 @@ pub(super) fn reduce(site: &Site, name: &str, drop: &[PathBuf]) -> Result<Answer
 }
 
 /// What the devices are to the plan. Those that can't join are refused, before any is changed.
-fn joining(
+pub(super) fn joining(
     site: &Site,
     devices: &[PathBuf],
     views: &[PvView],

@@ -12,6 +12,7 @@ use open_local_lvm::exec::{GroupView, Session, Settings};
 use open_local_lvm::format::id::LvmId;
 use open_local_lvm::plan::Context;
 
+use super::engine::Engine;
 use super::image::WithImages;
 use crate::context::{Globals, absolute};
 
@@ -38,6 +39,9 @@ pub struct Beside {
     /// The folder of locks is the host's, although this process is in a container and can't see it
     #[arg(long)]
     pub lock_folder_is_hosts: bool,
+    /// Who changes a group: this program, or the lvm2 tools where it refuses
+    #[arg(long, value_enum, default_value_t)]
+    pub engine: Engine,
 }
 
 /// Open devices and what goes with them.

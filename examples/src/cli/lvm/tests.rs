@@ -7,11 +7,14 @@ use clap::Parser;
 use open_local_core::host::Host;
 use open_local_core::sim::{LoggedDisks, SimFiles, sim_host};
 use open_local_core::{Bytes, ErrorKind, Result};
+use open_local_lvm::dm::DeviceMapper;
+use open_local_lvm::dm::sim::SimDm;
 use open_local_lvm::exec::Settings;
 use open_local_lvm::format::group::VolumeGroup;
 
+use super::change::metadata;
 use super::site::Site;
-use super::{Command, group, volume};
+use super::{Command, group, physical, volume};
 use crate::answer::Answer;
 use crate::cli::{Cli, Command as Any};
 
@@ -19,6 +22,7 @@ struct Lab {
     disks: LoggedDisks,
     files: Arc<SimFiles>,
     host: Host,
+    dm: SimDm,
 }
 
 impl Lab {
@@ -39,7 +43,11 @@ impl Lab {
         files.add_file("/proc/1/mountinfo", table.as_bytes()).unwrap();
         files.add_file("/proc/2/comm", b"kthreadd\n").unwrap();
         let host = sim_host(files.clone(), 7);
-        Self { disks, files, host }
+        let dm = SimDm::new(&files, Arc::new(disks.clone())).unwrap();
+        for disk in disks.paths() {
+            dm.add_disk(disk).unwrap();
+        }
+        Self { disks, files, host, dm }
     }
 
     /// Disks a and b in a group with a volume.
@@ -62,12 +70,15 @@ impl Lab {
                 group.on().devices.iter().chain(group.more()).cloned().collect()
             }
             Command::Volume(volume) => volume.of().on.devices.clone(),
+            Command::Pv(pv) => pv.on().devices.iter().chain(pv.more()).cloned().collect(),
             other => panic!("{other:?}"),
         };
-        let site = Site::new(host, disks, Settings::default(), &paths, dry_run)?;
+        let mut site = Site::new(host, disks, Settings::default(), &paths, dry_run)?;
+        site.dm = Some(Arc::new(self.dm.clone()));
         match command {
             Command::Group(command) => group::on_site(&cli.globals, &site, &command),
             Command::Volume(command) => volume::on_site(&cli.globals, &site, &command),
+            Command::Pv(command) => physical::on_site(&cli.globals, &site, &command),
             other => panic!("{other:?}"),
         }
     }
@@ -92,6 +103,13 @@ impl Lab {
         site.session.group("vg").unwrap().metadata.group.clone()
     }
 
+    /// The disk is larger from now on.
+    fn resize(&self, path: &str, size: u64) {
+        let content = self.disks.content(path);
+        self.disks.add(path, Bytes::new(size), Bytes::new(512));
+        self.disks.overwrite(path, 0, &content);
+    }
+
     /// The kernel has the volume as a device from now on.
     fn activate(&self, name: &str) {
         let group = self.read();
@@ -103,6 +121,40 @@ impl Lab {
 }
 
 const ON: &str = "/dev/sda /dev/sdb";
+
+#[test]
+fn what_the_kernel_would_have_to_be_told_is_planned_and_not_done() {
+    use open_local_core::Extents;
+    use open_local_lvm::plan::thin::{NewThin, NewThinPool};
+    use open_local_lvm::plan::{Operation, Size, plan};
+
+    let lab = Lab::with_volume();
+    let disks = Arc::new(lab.disks.clone());
+    let paths: Vec<PathBuf> = ON.split(' ').map(PathBuf::from).collect();
+    let site = Site::new(lab.host.clone(), disks, Settings::default(), &paths, false).unwrap();
+    let size = Size::Extents(Extents::new(3));
+    for operation in [
+        Operation::CreateThinPool(NewThinPool::new("pool", size)),
+        Operation::CreateThin(NewThin::empty("thin", "pool", size)),
+        Operation::ClearMessages("pool".to_owned()),
+    ] {
+        let changed = |old: &VolumeGroup| {
+            let planned = plan(&metadata(old), &[operation], &site.context("test"))?;
+            Ok(planned.metadata.group)
+        };
+        site.session.change("vg", "test", changed).unwrap();
+    }
+    drop(site);
+    let before = lab.read();
+    let (kind, message) = lab.fails(&format!("volume remove thin {ON} --yes"));
+    assert_eq!(kind, ErrorKind::Unsupported, "{message}");
+    assert!(message.contains("tell pool pool: delete 1"), "{message}");
+    let shown = lab.run(&format!("volume remove thin {ON} --dry-run")).unwrap();
+    assert_eq!(shown.json["plan"]["steps"].as_array().unwrap().len(), 2);
+    assert_eq!(lab.read(), before);
+    // More virtual extents are metadata only.
+    assert_eq!(lab.word(&format!("volume extend thin {ON} --extents 5")), "grew");
+}
 
 #[test]
 fn an_active_volume_is_not_removed_reduced_or_renamed() {
@@ -216,4 +268,82 @@ fn arguments_reach_the_plan() {
     assert_eq!(lab.fails(&format!("volume extend x {ON} --size 1GiB")).0, ErrorKind::NotFound);
     let elsewhere = format!("volume create x {ON} --size 4MiB --only /dev/sdc");
     assert_eq!(lab.fails(&elsewhere).0, ErrorKind::NotFound);
+}
+
+#[test]
+fn volumes_become_devices_and_cease_to_be_and_a_dry_run_says_how() {
+    let lab = Lab::with_volume();
+    let dry = lab.run(&format!("volume activate data {ON} --dry-run")).unwrap();
+    let steps = dry.json["plan"]["steps"].as_array().unwrap();
+    assert_eq!(steps[0], "create device vg-data", "{steps:?}");
+    assert!(lab.dm.list().unwrap().is_empty(), "a dry run made something");
+    let done = lab.run(&format!("volume activate data {ON}")).unwrap();
+    assert_eq!(done.json["outcome"], "activated");
+    assert_eq!(done.json["active"][0]["link"], "/dev/vg/data");
+    assert_eq!(done.json["active"][0]["node"], "/dev/dm-0");
+    assert!(done.text.contains("data: /dev/vg/data"), "{}", done.text);
+    assert_eq!(lab.run(&format!("group activate vg {ON}")).unwrap().json["outcome"], "unchanged");
+    let (kind, message) = lab.fails(&format!("volume remove data {ON} --yes"));
+    assert_eq!(kind, ErrorKind::Busy, "{message}");
+    let grown = lab.run(&format!("volume extend data {ON} --size 16MiB")).unwrap();
+    assert_eq!(grown.json["outcome"], "grew");
+    assert_eq!(
+        lab.run(&format!("volume activate data {ON}")).unwrap().json["outcome"],
+        "activated"
+    );
+    assert_eq!(lab.run(&format!("group sweep vg {ON}")).unwrap().json["outcome"], "unchanged");
+    let gone = lab.run(&format!("group deactivate vg {ON}")).unwrap();
+    assert_eq!(gone.json["outcome"], "deactivated");
+    assert_eq!(gone.json["devices"][0], "vg-data");
+    assert!(lab.dm.list().unwrap().is_empty());
+    assert_eq!(
+        lab.run(&format!("volume deactivate data {ON}")).unwrap().json["outcome"],
+        "unchanged"
+    );
+    let (kind, _) = lab.fails(&format!("volume activate nobody {ON}"));
+    assert_eq!(kind, ErrorKind::NotFound);
+}
+
+#[test]
+fn physical_volumes_of_no_group_are_made_resized_and_removed() {
+    let lab = Lab::new();
+    let outcome = |command: &str| lab.run(command).unwrap().json["outcome"].clone();
+    let made = "pv create /dev/sda /dev/sdb --metadata-size 2MiB";
+    assert_eq!(lab.run(&format!("{made} --dry-run")).unwrap().json["plan"]["steps"][1], {
+        "make /dev/sdb a physical volume, extents from 3MiB"
+    });
+    assert!(lab.disks.content("/dev/sda").iter().all(|byte| *byte == 0));
+    let answer = lab.run(made).unwrap();
+    assert_eq!(answer.json["outcome"], "created");
+    assert_eq!(answer.json["physical_volumes"][1]["extents_from"], 3 << 20);
+    assert_eq!(outcome(made), "unchanged");
+    lab.resize("/dev/sda", 64 << 20);
+    assert_eq!(outcome("pv resize /dev/sda /dev/sda"), "resized");
+    lab.word("group create vg /dev/sda");
+    assert_eq!(lab.read().physical_volumes[0].pe_count.get(), 15);
+    lab.resize("/dev/sda", 128 << 20);
+    assert_eq!(outcome("pv resize /dev/sda /dev/sda --dry-run"), serde_json::Value::Null);
+    assert_eq!(lab.word("pv resize /dev/sda /dev/sda"), "changed");
+    assert_eq!(lab.word("pv resize /dev/sda /dev/sda"), "unchanged");
+    assert_eq!(lab.read().physical_volumes[0].pe_count.get(), 31);
+    let (kind, message) = lab.fails("pv remove /dev/sda /dev/sdb --yes");
+    assert_eq!(kind, ErrorKind::Refused);
+    assert!(message.contains("/dev/sda"), "{message}");
+    assert_eq!(lab.fails("pv remove /dev/sdb").0, ErrorKind::Refused, "without --yes");
+    assert_eq!(outcome("pv remove /dev/sdb --dry-run"), serde_json::Value::Null);
+    assert_eq!(outcome("pv remove /dev/sdb --yes"), "removed");
+    assert_eq!(outcome("pv remove /dev/sdb --yes"), "unchanged");
+    assert_eq!(lab.fails("pv resize /dev/sdb /dev/sda").0, ErrorKind::NotFound);
+}
+
+#[test]
+fn a_repair_says_what_it_mended() {
+    let lab = Lab::with_volume();
+    lab.disks.overwrite("/dev/sdb", 4096 + 100, &[1]);
+    let answer = lab.run(&format!("group repair vg {ON}")).unwrap();
+    assert_eq!(answer.json["outcome"], "repaired");
+    let step = answer.json["steps"][0].as_str().unwrap();
+    assert!(step.starts_with("mended: ") && step.contains("/dev/sdb"), "{step}");
+    assert_eq!(answer.json["warnings"], serde_json::json!([]));
+    assert_eq!(lab.word(&format!("group repair vg {ON}")), "unchanged");
 }

@@ -267,6 +267,7 @@ impl Command {
 /// active volume where that matters; `Refused` if what is lost was not confirmed.
 pub fn run(globals: &Globals, command: &Command) -> Result<Answer> {
     let of = command.of();
+    super::engine::refuse_volumes(&of.on)?;
     on_site(globals, &of.on.open(globals, &[])?, command)
 }
 

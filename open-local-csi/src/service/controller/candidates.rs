@@ -28,6 +28,9 @@ fn candidate(entry: &PoolEntry, class: &VolumeClass, ways: &[Capability]) -> Opt
             return None;
         }
     };
+    if !erases(&info, class) {
+        return None;
+    }
     if provisioning == Provisioning::Thin {
         info.capacity = within_ratio(&info, class);
         if !behaves_when_full(entry, class) {
@@ -60,6 +63,15 @@ fn within_ratio(info: &PoolInfo, class: &VolumeClass) -> Capacity {
         capacity.largest = least(capacity.largest);
     }
     capacity
+}
+
+/// Whether the pool erases what is removed as the class asks for.
+fn erases(info: &PoolInfo, class: &VolumeClass) -> bool {
+    let Some(wanted) = &class.erase else {
+        return true;
+    };
+    let how = info.details.get("erase").or_else(|| info.spec.parameters.get("erase"));
+    how.map_or("none", String::as_str) == wanted
 }
 
 /// Whether writes to a full pool do what the class asks for.

@@ -72,7 +72,7 @@ impl Driver {
             .with_provisioning(volume.provisioning);
         spec.source.clone_from(&volume.source);
         spec.tags = volume.tags.clone();
-        let spec = with_parameters(spec, &request.class);
+        let spec = with_parameters(spec, &request.class, entry);
         let object = entry.pool.ensure_volume(&spec).map_err(|e| Status::of(RPC, &e))?;
         Ok(Found { entry: found.entry, object: object.into_inner() })
     }
@@ -209,14 +209,15 @@ impl Driver {
             spec = spec.from_source(origin.source.clone());
         }
         spec.tags = tags(&request.wanted.name, &request.wanted.id, uuid);
-        let spec = with_parameters(spec, &request.class);
+        let spec = with_parameters(spec, &request.class, entry);
         let made = entry.pool.ensure_volume(&spec).map_err(|e| Status::of(RPC, &e))?;
         tracing::info!(volume = %request.wanted.id, pool = %entry.name, "made");
         Ok(Found { entry: entry.clone(), object: made.into_inner() })
     }
 
     fn origin(&self, origin: &VolumeOrigin) -> Answer<Origin> {
-        let missing = |what: String| Status::not_found(format!("{what} is not on this node"));
+        let node = &self.config.node;
+        let missing = |what: String| Status::not_found(format!("{what} is not on node {node}"));
         match origin {
             VolumeOrigin::Snapshot(handle) => {
                 let found = match &handle.id {
@@ -254,17 +255,29 @@ pub(in crate::service) fn tags(name: &str, id: &VolumeId, uuid: Uuid) -> Tags {
 }
 
 /// What only the backend understands.
-pub(in crate::service) fn with_parameters(mut spec: VolumeSpec, class: &VolumeClass) -> VolumeSpec {
-    match class.striping {
-        Striping::Linear => {}
-        Striping::Widest => spec = spec.with_parameter("stripes", "widest"),
-        Striping::Over(stripes) => spec = spec.with_parameter("stripes", stripes.to_string()),
+pub(in crate::service) fn with_parameters(
+    mut spec: VolumeSpec,
+    class: &VolumeClass,
+    entry: &PoolEntry,
+) -> VolumeSpec {
+    let stripes = match class.striping {
+        Striping::Linear => None,
+        Striping::Over(stripes) => Some(stripes.to_string()),
+        Striping::Widest => disks(entry).map(|disks| disks.to_string()),
+    };
+    if let Some(stripes) = stripes {
+        spec = spec.with_parameter("stripes", stripes);
     }
     if let Some(size) = class.stripe_size {
         spec = spec.with_parameter("stripe-size", size.get().to_string());
     }
-    if let Some(erase) = &class.erase {
-        spec = spec.with_parameter("erase", erase.clone());
-    }
     spec
+}
+
+/// How many disks a pool was given; a pool that was given none by name has a number of its own.
+fn disks(entry: &PoolEntry) -> Option<usize> {
+    let info = entry.pool.info().ok()?;
+    let devices = info.spec.parameters.get("devices")?;
+    let count = devices.split(',').filter(|device| !device.is_empty()).count();
+    (count > 1).then_some(count.min(128))
 }

@@ -168,7 +168,8 @@ impl Driver {
         };
         found.ok_or_else(|| {
             let shown = open_local_core::Subject::value(&volume.text);
-            Status::not_found(format!("there is no volume {shown} on this node"))
+            let node = &self.config.node;
+            Status::not_found(format!("there is no volume {shown} on node {node}"))
         })
     }
 }

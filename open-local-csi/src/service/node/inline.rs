@@ -118,7 +118,7 @@ impl Driver {
         let mut spec = VolumeSpec::new(wanted.id.clone(), size);
         spec.provisioning = class.provisioning;
         spec.tags = tags(&wanted.name, &wanted.id, uuid);
-        let spec = with_parameters(spec.with_tag(INLINE_TAG, "true"), class);
+        let spec = with_parameters(spec.with_tag(INLINE_TAG, "true"), class, entry);
         let _ = entry.pool.ensure_volume(&spec).map_err(|e| Status::of(RPC, &e))?;
         tracing::info!(volume = %wanted.id, pool = %entry.name, "made for a pod");
         Ok(())

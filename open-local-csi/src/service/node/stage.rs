@@ -1,8 +1,9 @@
 //! A volume is mounted once on its node.
 
-use open_local_core::fs::{BindSpec, FormatSpec, MountSpec, Probe};
+use open_local_core::fs::{BindSpec, FormatSpec, MountSpec, Probe, may_grow_mounted};
 use open_local_core::{
-    Attachment, AttachmentKind, FsKind, Phase, PoolExt, PublishSpec, Source, VolumeInfo,
+    Attachment, AttachmentKind, Bytes, ErrorKind, FsKind, Phase, PoolExt, PublishSpec, Source,
+    VolumeInfo,
 };
 
 use super::volume::Subject;
@@ -17,8 +18,8 @@ use crate::service::Driver;
 
 const RPC: Rpc = Rpc::NodeStageVolume;
 
-/// What a volume is formatted with if nobody says.
-const DEFAULT_FS: FsKind = FsKind::Ext4;
+/// The smallest volume that XFS is chosen for; mkfs.xfs 6 refuses less than 300 MiB.
+const SMALLEST_XFS: Bytes = Bytes::new(512 << 20);
 
 impl Driver {
     /// Attaches a volume and, unless it is used as a block device, mounts it: formatted once in
@@ -101,10 +102,28 @@ impl Driver {
         let _ = self.filesystems.ensure_mounted(&spec).map_err(failed)?;
         // A copy may be larger than what it was made from, and its file system is as large as that.
         let copy = subject.volume.as_ref().is_some_and(|volume| volume.source.is_some());
-        if copy && !reader {
-            let _ = self.filesystems.grow(&request.staging).map_err(failed)?;
+        if !copy || reader {
+            return Ok(());
         }
-        Ok(())
+        match self.filesystems.grow(&request.staging) {
+            // A smaller file system than could be is better than none.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let volume = &request.volume.text;
+                tracing::warn!(%volume, error = %error.report(), "the copy is not grown");
+                Ok(())
+            }
+            grown => grown.map(|_| ()).map_err(failed),
+        }
+    }
+
+    /// What a volume of this size is formatted with if nobody says.
+    pub(super) fn usual_filesystem(&self, size: Bytes) -> FsKind {
+        let grows = || may_grow_mounted(&self.host, FsKind::Ext4);
+        match self.config.filesystem {
+            Some(kind) => kind,
+            None if size < SMALLEST_XFS || grows() => FsKind::Ext4,
+            None => FsKind::Xfs,
+        }
     }
 
     /// Makes sure there is a file system; answers its kind.
@@ -129,7 +148,8 @@ impl Driver {
             );
             return Err(Status::new(Code::FailedPrecondition, message));
         }
-        let kind = wanted.or(there).unwrap_or(DEFAULT_FS);
+        let size = subject.volume.as_ref().map_or(Bytes::ZERO, |volume| volume.size);
+        let kind = wanted.or(there).unwrap_or_else(|| self.usual_filesystem(size));
         let Some(volume) = &subject.volume else {
             return Ok(kind);
         };

@@ -71,7 +71,9 @@ impl Driver {
             used: number(usage.inodes_used),
             unit: Unit::Inodes.into(),
         };
-        Ok(vec![bytes, inodes])
+        // Zero of zero inodes would read as none left.
+        let counted = usage.inodes != 0;
+        Ok(if counted { vec![bytes, inodes] } else { vec![bytes] })
     }
 }
 

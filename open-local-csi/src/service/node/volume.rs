@@ -51,7 +51,8 @@ impl Driver {
             return Ok(Subject { entry: found.entry, source, volume: None, attachment });
         }
         let shown = open_local_core::Subject::value(&volume.text);
-        Err(Status::not_found(format!("there is no volume {shown} on this node")))
+        let node = &self.config.node;
+        Err(Status::not_found(format!("there is no volume {shown} on node {node}")))
     }
 
     fn find(

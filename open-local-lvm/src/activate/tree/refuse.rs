@@ -18,6 +18,7 @@ pub(super) fn unsupported(group: &VolumeGroup, volume: &str, what: &str) -> Erro
 pub(super) fn absent(group: &VolumeGroup, volume: &str) -> Error {
     let message = "there is no such volume in the group";
     Error::new(ErrorKind::NotFound, Op::Publish, subject(group, volume), message)
+        .with_remedy("see open-local lvm report lvs with the same devices")
 }
 
 pub(super) fn hidden(group: &VolumeGroup, volume: &str) -> Error {

@@ -114,6 +114,14 @@ impl Kernel {
         }
     }
 
+    /// Takes away the nodes and links a device has by its name, whoever made them: `/dev` does
+    /// not outlive a reboot.
+    pub(super) fn forget_links(&self, minor: u32) {
+        if let Some(device) = self.devices.get(&minor) {
+            self.unlink(links(&device.name, &device.uuid, UdevFlags::NONE));
+        }
+    }
+
     /// Lets udev deal with all it was told of.
     pub(super) fn settle(&mut self) {
         if self.udev.mode != SimUdev::Answers {

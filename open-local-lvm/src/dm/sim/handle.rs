@@ -48,14 +48,14 @@ impl Devices for SimDm {
         match self.files.device_at(path) {
             Ok(number) if minor_of(number).is_some() => open(self, number, access),
             // A disk, by whatever its own world calls it.
-            _ => self.kernel().open_path(path, access),
+            _ => self.disks.open(path, access),
         }
     }
 
     fn number_of(&self, path: &Path) -> io::Result<DeviceNumber> {
         match self.files.device_at(path) {
             Ok(number) => Ok(number),
-            Err(_) => self.kernel().open_path(path, DeviceAccess::Look)?.number(),
+            Err(_) => self.disks.number_of(path),
         }
     }
 }

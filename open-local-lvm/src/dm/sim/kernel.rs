@@ -84,6 +84,7 @@ impl Kernel {
     pub(super) fn reboot(&mut self) {
         for minor in self.devices.keys().copied().collect::<Vec<_>>() {
             self.hide(minor);
+            self.forget_links(minor);
         }
         self.devices.clear();
         self.pools.clear();
@@ -138,14 +139,6 @@ impl Kernel {
         access: DeviceAccess,
     ) -> io::Result<Box<dyn DeviceHandle>> {
         self.lower.open(&self.path_of(number)?, access)
-    }
-
-    pub(super) fn open_path(
-        &self,
-        path: &Path,
-        access: DeviceAccess,
-    ) -> io::Result<Box<dyn DeviceHandle>> {
-        self.lower.open(path, access)
     }
 
     /// A disk for the driver's own I/O.

@@ -47,6 +47,8 @@ pub(super) struct Pool {
     requested: PoolFeatures,
     low_water: u64,
     low_water_told: bool,
+    /// Where the search for a free block begins.
+    next_block: u64,
 }
 
 impl Pool {
@@ -67,6 +69,7 @@ impl Pool {
             requested: PoolFeatures::default(),
             low_water: 0,
             low_water_told: false,
+            next_block: 0,
         }
     }
 
@@ -90,7 +93,8 @@ impl Pool {
         let used = |block: &u64| {
             self.now.uses.contains_key(block) || self.committed.uses.contains_key(block)
         };
-        (0..self.now.data_blocks).find(|block| !used(block))
+        let (first, end) = (self.next_block.min(self.now.data_blocks), self.now.data_blocks);
+        (first..end).chain(0..first).find(|block| !used(block))
     }
 
     fn free_data(&self) -> u64 {
@@ -321,6 +325,7 @@ impl Kernel {
             self.set_mode(minor, Mode::OutOfMetadataSpace);
             return Err(os(libc::ENOSPC));
         }
+        self.pool_mut(minor)?.next_block = block.saturating_add(1);
         Ok(block)
     }
 }

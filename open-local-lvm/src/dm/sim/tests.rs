@@ -1,3 +1,5 @@
+mod crash;
+
 use std::sync::Arc;
 
 use open_local_core::host::{Deadline, DeviceAccess, DeviceHandle, Devices, Files, Host, OpenMode};

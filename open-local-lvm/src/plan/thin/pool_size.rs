@@ -68,9 +68,12 @@ impl PoolSize {
             );
             return Err(invalid(message));
         }
-        let chunk = match (request.chunk, request.metadata) {
+        let given = request.metadata.map(|metadata| request.extent.extents_ceil(metadata));
+        let chunk = match (request.chunk, given) {
             (Some(chunk), _) => chunk,
-            (None, Some(metadata)) => chunk_for(data, metadata),
+            (None, Some(extents)) => {
+                chunk_for(data, request.extent.to_bytes(extents).unwrap_or(MAX_METADATA))
+            }
             (None, None) => chunk_for(data, GOOD_METADATA),
         };
         if data < chunk {
@@ -86,14 +89,11 @@ impl PoolSize {
             return Err(invalid(message)
                 .with_remedy(format!("use chunks of {}", chunk_for(data, MAX_METADATA))));
         }
-        let extents = match request.metadata {
-            Some(metadata) => request.extent.extents_ceil(metadata),
-            None => {
-                let wanted = request.extent.extents_ceil(needed.max(MIN_METADATA));
-                wanted.min(largest_metadata(request.extent))
-            }
+        let chosen = || {
+            let wanted = request.extent.extents_ceil(needed.max(MIN_METADATA));
+            wanted.min(largest_metadata(request.extent))
         };
-        Ok(Self { chunk, metadata: extents })
+        Ok(Self { chunk, metadata: given.unwrap_or_else(chosen) })
     }
 }
 
@@ -159,13 +159,11 @@ mod tests {
         let figures = [
             (64 * MIB, 64 * KIB, 4 * MIB),
             (GIB, 64 * KIB, 4 * MIB),
-            (4 * GIB, 64 * KIB, 4 * MIB),
             (5 * GIB, 64 * KIB, 8 * MIB),
-            (100 * GIB, 64 * KIB, 100 * MIB),
+            (256 * GIB, 128 * KIB, 128 * MIB),
             (128 * GIB, 64 * KIB, 128 * MIB),
             (129 * GIB, 128 * KIB, 68 * MIB),
             (TIB, 512 * KIB, 128 * MIB),
-            (2 * TIB, 1024 * KIB, 128 * MIB),
         ];
         for (data, chunk, metadata) in figures {
             assert_eq!(choose(data, None, None).unwrap(), (chunk, metadata), "{data}");
@@ -178,6 +176,11 @@ mod tests {
         assert_eq!(choose(TIB, Some(64 * KIB), None).unwrap(), (64 * KIB, GIB));
         assert_eq!(choose(GIB, None, Some(5 * MIB)).unwrap(), (64 * KIB, 8 * MIB));
         assert_eq!(choose(TIB, None, Some(64 * MIB)).unwrap(), (MIB, 64 * MIB));
+        assert_eq!(choose(TIB, None, Some(48 * MIB)).unwrap(), (2 * MIB, 48 * MIB));
+        // As much metadata as there is in the end counts.
+        assert_eq!(choose(100 * GIB, None, Some(5 * MIB)).unwrap(), (MIB, 8 * MIB));
+        assert_eq!(choose(TIB, Some(192 * KIB), None).unwrap(), (192 * KIB, 344 * MIB));
+        assert_eq!(choose(2 * TIB, Some(64 * KIB), None).unwrap(), (64 * KIB, 2 * GIB));
         assert_eq!(choose(64 * KIB, Some(64 * KIB), None).unwrap(), (64 * KIB, 4 * MIB));
     }
 
