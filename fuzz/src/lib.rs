@@ -48,6 +48,7 @@ pub const TARGETS: &[Target] = &[
     ("lvm_group", lvm::group),
     ("lvm_label", lvm::label),
     ("lvm_mda", lvm::mda),
+    ("lvm_tags", lvm::tags),
     ("lvm_text", lvm::text),
     ("mountinfo", kernel::mountinfo),
     ("nbd", fixtures::nbd),

@@ -8,9 +8,10 @@ use open_local_lvm::exec::LvmConf;
 use open_local_lvm::format::check::{MAX_FINDINGS, check};
 use open_local_lvm::format::crc::crc;
 use open_local_lvm::format::group::Metadata;
-use open_local_lvm::format::label::{Label, LabelScan, SECTOR};
+use open_local_lvm::format::label::{Label as DiskLabel, LabelScan, SECTOR};
 use open_local_lvm::format::mda::MdaHeader;
 use open_local_lvm::format::text::{Style, parse, print};
+use open_local_lvm::pool::tags::{Label, escape, unescape};
 use open_local_lvm::report::{
     SizeFormat, logical_volumes, physical_volumes, segments, volume_groups,
 };
@@ -47,12 +48,23 @@ pub(crate) fn cli(data: &[u8]) {
     }
 }
 
+/// Any tags of a volume, one a line, give a label or none; a label reads what it writes.
+pub(crate) fn tags(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let tags: Vec<&str> = text.lines().collect();
+    if let Some(label) = Label::read(&tags) {
+        assert_eq!(Label::read(&label.write()), Some(label));
+    }
+    let _ = unescape(&text);
+    assert_eq!(unescape(&escape(&text)).as_deref(), Some(&*text));
+}
+
 pub(crate) fn label(data: &[u8]) {
     for sector in sectors(data, 16, 20) {
         for number in 0..4 {
-            if let Ok(Some(label)) = Label::parse(&sector, number) {
+            if let Ok(Some(label)) = DiskLabel::parse(&sector, number) {
                 let again = label.encode().expect("a label that was read has a form");
-                assert_eq!(Label::parse(&again, number).unwrap(), Some(label));
+                assert_eq!(DiskLabel::parse(&again, number).unwrap(), Some(label));
             }
         }
     }

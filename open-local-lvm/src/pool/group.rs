@@ -143,7 +143,7 @@ impl GroupPool {
         live: &Live,
     ) -> Result<Room> {
         match &self.orders.mode {
-            Mode::Thick => Room::thick(group, objects, &self.spec),
+            Mode::Thick => Room::thick(group, objects, &self.spec, self.orders.stripes),
             Mode::Thin { .. } => {
                 let usage = self.usage(group, objects, live)?;
                 Ok(Room::thin(group, &usage, &self.policy(group), &self.spec))

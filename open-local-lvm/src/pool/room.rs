@@ -1,12 +1,12 @@
 //! Room of a pool (pure).
 
 use open_local_core::{
-    Bytes, Capacity, Error, ErrorKind, Op, PoolSpec, Result, Source, ThinPolicy, ThinUsage,
+    Bytes, Capacity, Error, ErrorKind, Extents, Op, PoolSpec, Result, Source, ThinPolicy, ThinUsage,
 };
 
 use super::objects::{Object, Role};
 use super::tags::State;
-use crate::alloc::FreeMap;
+use crate::alloc::{FreeMap, Request, allocate};
 use crate::format::group::VolumeGroup;
 
 /// What a pool has and has promised.
@@ -18,6 +18,8 @@ pub(crate) struct Room {
     pub(crate) reserve: Bytes,
     /// What may still be promised, in whole extents.
     pub(crate) available: Bytes,
+    /// The largest volume for which there are extents.
+    pub(crate) most: Bytes,
     /// Why nothing may be, where that is not for lack of room.
     pub(crate) stopped: bool,
 }
@@ -37,14 +39,46 @@ fn whole(group: &VolumeGroup, size: Bytes) -> Bytes {
     size.round_down_to(extent).unwrap_or(Bytes::ZERO)
 }
 
+/// The most extents one volume of so many stripes can have: stripes want extents on as many
+/// devices at once, so that not all that is free is of use.
+fn largest(map: &FreeMap, stripes: u32) -> Extents {
+    let free = map.free().get();
+    let stripes_wide = u64::from(stripes.max(1));
+    if stripes_wide == 1 {
+        return map.free();
+    }
+    let fits = |rows: u64| {
+        let request =
+            Request { stripes, ..Request::linear(Extents::new(rows.saturating_mul(stripes_wide))) };
+        allocate(map, &request).is_ok()
+    };
+    // The last number of rows that fits; halved at most 64 times.
+    let (mut low, mut high) = (0, free.checked_div(stripes_wide).unwrap_or(0));
+    while low < high {
+        let middle = low.saturating_add(high.saturating_sub(low).div_ceil(2));
+        if fits(middle) {
+            low = middle;
+        } else {
+            high = middle.saturating_sub(1);
+        }
+    }
+    Extents::new(low.saturating_mul(stripes_wide))
+}
+
 impl Room {
     /// Of linear and striped volumes.
     ///
     /// # Errors
     /// `Corrupt` for a group whose extents can't be told.
-    pub(super) fn thick(group: &VolumeGroup, objects: &[Object], spec: &PoolSpec) -> Result<Self> {
-        let free = FreeMap::of_group(group)?.free();
-        let free = group.size_of(free).unwrap_or(Bytes::ZERO);
+    pub(super) fn thick(
+        group: &VolumeGroup,
+        objects: &[Object],
+        spec: &PoolSpec,
+        stripes: u32,
+    ) -> Result<Self> {
+        let map = FreeMap::of_group(group)?;
+        let free = group.size_of(map.free()).unwrap_or(Bytes::ZERO);
+        let most = group.size_of(largest(&map, stripes)).unwrap_or(Bytes::ZERO);
         let used =
             Bytes::checked_sum(objects.iter().map(|object| object.size)).unwrap_or(Bytes::MAX);
         let all = free.saturating_add(used);
@@ -56,6 +90,7 @@ impl Room {
             promised: promised(objects),
             reserve: spec.reserve,
             available: whole(group, left.min(free)),
+            most,
             stopped: false,
         })
     }
@@ -75,13 +110,14 @@ impl Room {
         let stopped = available.is_zero() && usage.promised < limit;
         let (used, reserve) = (counted.data_used, spec.reserve);
         let available = whole(group, available);
-        Self { total, used, promised: usage.promised, reserve, available, stopped }
+        let most = Bytes::MAX;
+        Self { total, used, promised: usage.promised, reserve, available, most, stopped }
     }
 
     /// The largest size a volume can have is bounded by what a device can have.
     pub(crate) fn largest(&self, extent: Bytes) -> Bytes {
         let most = Bytes::new(i64::MAX.unsigned_abs());
-        self.available.min(most).round_down_to(extent).unwrap_or(Bytes::ZERO)
+        self.available.min(self.most).min(most).round_down_to(extent).unwrap_or(Bytes::ZERO)
     }
 
     pub(crate) fn capacity(&self, extent: Bytes) -> Capacity {

@@ -118,7 +118,7 @@ impl Label {
             requested: value("size").and_then(|n| n.parse().ok()).map(Bytes::new),
             made: value("made").and_then(|n| n.parse().ok()),
             state: value("state").and_then(read_state).unwrap_or_default(),
-            tags: ours().filter_map(read_user_tag).collect(),
+            tags: ours().rev().filter_map(read_user_tag).collect(),
         })
     }
 

@@ -201,3 +201,20 @@ fn a_thick_pool_makes_no_copies_and_says_so() {
     assert_eq!(pool.ensure_volume(&copy).unwrap_err().kind(), ErrorKind::Unsupported);
     assert!(pool.snapshots().is_none() && pool.thin().is_none());
 }
+
+#[test]
+fn the_largest_striped_volume_that_is_shown_is_granted_and_no_larger() {
+    let lab = Lab::new(&[64, 96, 40]);
+    let spec = Lab::spec(&["sda", "sdb", "sdc"]).with_parameter("stripes", "2");
+    let backend = live(&lab);
+    let _ = backend.ensure_pool(&spec).unwrap();
+    let pool = backend.open_pool(&id()).unwrap();
+    let room = pool.info().unwrap().capacity;
+    // 44, 76 and 20 MiB are free in whole extents: two devices at a time.
+    assert_eq!(room.available, mib(140));
+    assert!(room.largest < room.available && room.largest >= mib(88), "{room:?}");
+    let more = VolumeSpec::new(vol("more"), room.largest.checked_add(mib(8)).unwrap());
+    assert_eq!(pool.ensure_volume(&more).unwrap_err().kind(), ErrorKind::OutOfSpace);
+    let most = pool.ensure_volume(&VolumeSpec::new(vol("most"), room.largest)).unwrap();
+    assert_eq!(most.get().size, room.largest);
+}

@@ -46,6 +46,7 @@ pub(super) fn room_of(pool: &CliPool, group: &Group, objects: &[Object]) -> Resu
         promised: usage.promised,
         reserve: spec.reserve,
         available: whole(group, available),
+        most: Bytes::MAX,
         stopped: available.is_zero() && usage.promised < limit,
     })
 }
@@ -65,6 +66,7 @@ fn thick(pool: &CliPool, group: &Group, objects: &[Object]) -> Room {
         promised: promised(objects),
         reserve: spec.reserve,
         available: whole(group, left.min(free)),
+        most: Bytes::MAX,
         stopped: false,
     }
 }
