@@ -9,6 +9,7 @@ use open_local_core::throttle::IoThrottle;
 use super::central::Central;
 use super::config::Config;
 use super::inflight::InFlight;
+use super::node::Conditions;
 use super::placement::Placement;
 use super::planner::LocalPlanner;
 use super::pools::PoolSet;
@@ -29,6 +30,7 @@ pub struct Driver {
     pub(super) central: Option<Arc<dyn Central>>,
     pub(super) inflight: InFlight,
     pub(super) records: Records,
+    pub(super) conditions: Conditions,
 }
 
 impl Driver {
@@ -126,6 +128,7 @@ impl DriverBuilder {
             placement,
             central: self.central,
             inflight: InFlight::default(),
+            conditions: Conditions::default(),
         })
     }
 }

@@ -20,6 +20,7 @@ use crate::{Answer, Code};
 mod groups;
 mod life;
 mod places;
+mod pods;
 
 const GIB: i64 = 1 << 30;
 

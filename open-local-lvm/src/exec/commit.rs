@@ -13,8 +13,7 @@ use open_local_core::host::Host;
 use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 
 use super::device::Device;
-use super::observe::{Area, AreaState, Member, Text, read_sector};
-use crate::format::check::Finding;
+use super::observe::{Area, AreaState, Member, read_sector};
 use crate::format::crc::crc;
 use crate::format::group::Metadata;
 use crate::format::label::SECTOR;
@@ -43,7 +42,7 @@ pub(super) struct Target {
 #[derive(Debug, Clone)]
 pub(super) struct Transaction {
     /// What is written, as it reads back.
-    pub(super) text: Arc<Text>,
+    pub(super) metadata: Arc<Metadata>,
     bytes: Vec<u8>,
     pub(super) targets: Vec<Target>,
     subject: Subject,
@@ -80,19 +79,19 @@ pub(super) fn encode(metadata: &Metadata) -> Result<(Vec<u8>, Metadata)> {
 }
 
 impl Transaction {
-    /// Decides what is written where; writes nothing. The findings are those about the group.
+    /// Decides what is written where; writes nothing.
     ///
     /// # Errors
     /// `OutOfSpace` if an area has no room for the text, `Corrupt` if a header makes no sense.
     pub(super) fn plan(
         devices: &[Device],
         metadata: &Metadata,
-        findings: Vec<Finding>,
         members: &[&Member],
     ) -> Result<Self> {
         let (bytes, read) = encode(metadata)?;
         let place = TextPlace { size: bytes_of(&bytes), checksum: crc(&bytes) };
-        let text = Arc::new(Text::checked(Arc::new(read), findings));
+        read.group.logical_volumes.set_checked(metadata.group.logical_volumes.checked());
+        let metadata = Arc::new(read);
         let subject = Subject::value(&metadata.group.name);
         let mut targets = Vec::new();
         for member in members {
@@ -110,7 +109,7 @@ impl Transaction {
             return Err(Error::new(ErrorKind::Refused, Op::PlanChange, subject, message)
                 .with_remedy("add a physical volume with a metadata area"));
         }
-        Ok(Self { text, bytes, targets, subject })
+        Ok(Self { metadata, bytes, targets, subject })
     }
 
     /// Text on all areas, durable, and announced; the old version still counts.

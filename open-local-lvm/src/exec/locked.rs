@@ -160,10 +160,10 @@ impl<'s> LockedGroup<'s> {
             Error::new(ErrorKind::Refused, Op::PlanChange, Subject::value(&old.name), message)
         })?;
         let new = VolumeGroup { seqno, ..new.clone() };
-        let findings = refusal::refuse_text(&self.session.settings, &new)?;
+        refusal::refuse_text(&self.session.settings, &new)?;
         let members = members_of(&new, &self.observed)?;
         let metadata = self.session.with_provenance(new, what);
-        Transaction::plan(&self.session.devices, &metadata, findings, &members)
+        Transaction::plan(&self.session.devices, &metadata, &members)
     }
 
     fn require_same_members(&self, new: &VolumeGroup) -> Result<()> {
@@ -183,9 +183,9 @@ impl<'s> LockedGroup<'s> {
 
     /// The group after a commit of which every area was read back, without reading it again.
     fn take_over(&mut self, transaction: &Transaction) -> Result<()> {
-        let now = self.observed.with_written(&transaction.text, &transaction.headers())?;
+        let now = self.observed.with_written(&transaction.metadata, &transaction.headers())?;
         self.observed = self.session.install(now);
-        self.group = self.observed.group(&transaction.text.metadata.group.name)?;
+        self.group = self.observed.group(&transaction.metadata.group.name)?;
         Ok(())
     }
 
@@ -201,7 +201,7 @@ impl Prepared<'_, '_> {
     /// The version that will count.
     #[must_use]
     pub fn group(&self) -> &VolumeGroup {
-        &self.transaction.text.metadata.group
+        &self.transaction.metadata.group
     }
 
     /// Lets the new version count.
@@ -211,7 +211,7 @@ impl Prepared<'_, '_> {
     pub fn commit(self) -> Result<Committed> {
         let session = self.locked.session;
         let degraded = self.transaction.commit(&session.host, &session.devices)?;
-        let metadata = Arc::clone(&self.transaction.text.metadata);
+        let metadata = Arc::clone(&self.transaction.metadata);
         let kept = session.keeper().backup(&metadata, &self.what);
         let backup = match kept {
             Err(cut) if cut.kind() == ErrorKind::Indeterminate => return Err(cut),

@@ -47,11 +47,11 @@ impl Session {
 
     fn create_new(&self, observed: &Observed, new: &VolumeGroup, what: &str) -> Result<Committed> {
         let new = VolumeGroup { seqno: 1, ..new.clone() };
-        let findings = refusal::refuse_text(&self.settings, &new)?;
+        refusal::refuse_text(&self.settings, &new)?;
         let members = free_members(observed, &ids(&new))?;
         let new = self.with_provenance(new, what);
-        let transaction = Transaction::plan(&self.devices, &new, findings, &members)?;
-        let metadata = Arc::clone(&transaction.text.metadata);
+        let transaction = Transaction::plan(&self.devices, &new, &members)?;
+        let metadata = Arc::clone(&transaction.metadata);
         let void = hints::void(&self.host, &self.settings)?;
         self.mark_used(&members)?;
         transaction.prepare(&self.host, &self.devices)?;
@@ -250,7 +250,7 @@ pub(super) fn taken(observed: &Observed, member: &Member) -> Option<String> {
     }
     let mut texts = member.areas.iter().filter_map(Area::text);
     if let Some(text) = texts.next() {
-        return Some(format!("holds a text of the group {}", text.metadata.group.name));
+        return Some(format!("holds a text of the group {}", text.group.name));
     }
     if !is_used(&member.label) {
         return None;

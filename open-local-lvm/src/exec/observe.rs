@@ -1,12 +1,12 @@
 //! What the devices of a session hold: labels, metadata areas, and the group they agree on.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 
 use super::device::Device;
-use crate::format::check::{Finding, FindingKind, Object, check};
+use crate::format::check::{Finding, FindingKind, Object};
 use crate::format::crc::crc;
 use crate::format::group::Metadata;
 use crate::format::id::LvmId;
@@ -44,7 +44,7 @@ pub(super) struct Area {
 #[derive(Debug, Clone)]
 pub(super) enum AreaState {
     /// A good header, and the text that counts if there is one.
-    Good { sector: Box<Sector>, header: MdaHeader, text: Option<Arc<Text>> },
+    Good { sector: Box<Sector>, header: MdaHeader, text: Option<Arc<Metadata>> },
     /// A good header and a text that is none.
     BadText { header: MdaHeader, why: String },
     /// A header that is none.
@@ -61,7 +61,7 @@ impl Area {
         }
     }
 
-    pub(super) fn text(&self) -> Option<&Arc<Text>> {
+    pub(super) fn text(&self) -> Option<&Arc<Metadata>> {
         match &self.state {
             AreaState::Good { text, header, .. } if !header.is_ignored() => text.as_ref(),
             _ => None,
@@ -71,29 +71,6 @@ impl Area {
     /// Whether lvm2 has set it aside; then nothing is written to it.
     pub(super) fn is_ignored(&self) -> bool {
         self.header().is_some_and(MdaHeader::is_ignored)
-    }
-}
-
-/// A text that was read or written, and what is wrong with what it says.
-#[derive(Debug)]
-pub(super) struct Text {
-    pub(super) metadata: Arc<Metadata>,
-    checked: OnceLock<Vec<Finding>>,
-}
-
-impl Text {
-    pub(super) fn new(metadata: Arc<Metadata>) -> Self {
-        Self { metadata, checked: OnceLock::new() }
-    }
-
-    /// A text that was checked.
-    pub(super) fn checked(metadata: Arc<Metadata>, findings: Vec<Finding>) -> Self {
-        Self { metadata, checked: findings.into() }
-    }
-
-    /// What [`check`] says of the group; asked once.
-    pub(super) fn findings(&self) -> &[Finding] {
-        self.checked.get_or_init(|| check(&self.metadata.group))
     }
 }
 
@@ -115,8 +92,6 @@ struct Seen {
 #[derive(Debug, Clone)]
 pub(super) struct ObservedGroup {
     pub(super) metadata: Arc<Metadata>,
-    /// The same, with what is wrong with it.
-    pub(super) text: Arc<Text>,
     /// Devices that the text names, in its order; `None` for one that is not there.
     pub(super) members: Vec<Option<Member>>,
     /// Devices that hold a text of the group but are not in it any more.
@@ -248,7 +223,7 @@ impl Observed {
     /// of the devices: what would be read there now.
     pub(super) fn with_written(
         &self,
-        text: &Arc<Text>,
+        text: &Arc<Metadata>,
         written: &[(usize, u64, Sector)],
     ) -> Result<Self> {
         let mut now = self.clone();
@@ -281,18 +256,18 @@ impl Observed {
     }
 
     /// Every text on the devices.
-    fn texts(&self) -> impl Iterator<Item = &Arc<Text>> {
+    fn texts(&self) -> impl Iterator<Item = &Arc<Metadata>> {
         self.members().flat_map(|member| &member.areas).filter_map(Area::text)
     }
 
     /// The text that counts of every group: the one with the highest sequence number, and of
     /// several with one number the first that was read.
-    fn newest(&self) -> BTreeMap<LvmId, &Arc<Text>> {
-        let mut newest: BTreeMap<LvmId, &Arc<Text>> = BTreeMap::new();
+    fn newest(&self) -> BTreeMap<LvmId, &Arc<Metadata>> {
+        let mut newest: BTreeMap<LvmId, &Arc<Metadata>> = BTreeMap::new();
         for text in self.texts() {
-            let group = &text.metadata.group;
+            let group = &text.group;
             let best = newest.entry(group.id).or_insert(text);
-            if group.seqno > best.metadata.group.seqno {
+            if group.seqno > best.group.seqno {
                 *best = text;
             }
         }
@@ -302,8 +277,7 @@ impl Observed {
     /// The names of all groups, sorted.
     pub(super) fn names(&self) -> Vec<String> {
         let newest = self.newest();
-        let mut names: Vec<String> =
-            newest.values().map(|text| text.metadata.group.name.clone()).collect();
+        let mut names: Vec<String> = newest.values().map(|text| text.group.name.clone()).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -312,15 +286,14 @@ impl Observed {
     /// The group that has a physical volume by the text that counts.
     pub(super) fn owner(&self, id: &LvmId) -> Option<String> {
         let newest = self.newest();
-        let owner =
-            newest.values().find(|text| text.metadata.group.physical_by_id(id).is_some())?;
-        Some(owner.metadata.group.name.clone())
+        let owner = newest.values().find(|text| text.group.physical_by_id(id).is_some())?;
+        Some(owner.group.name.clone())
     }
 
     /// A group by its name.
     pub(super) fn group(&self, name: &str) -> Result<ObservedGroup> {
         let newest = self.newest();
-        let mut named = newest.values().filter(|text| text.metadata.group.name == name);
+        let mut named = newest.values().filter(|text| text.group.name == name);
         let Some(text) = named.next() else {
             return Err(self.no_group(name));
         };
@@ -354,14 +327,13 @@ impl Observed {
         }
     }
 
-    fn assemble(&self, text: &Arc<Text>, findings: Vec<Finding>) -> ObservedGroup {
-        let group = &text.metadata.group;
+    fn assemble(&self, text: &Arc<Metadata>, findings: Vec<Finding>) -> ObservedGroup {
+        let group = &text.group;
         let mut found = ObservedGroup {
             members: Vec::new(),
             outdated: Vec::new(),
             findings,
-            metadata: Arc::clone(&text.metadata),
-            text: Arc::clone(text),
+            metadata: Arc::clone(text),
         };
         for pv in &group.physical_volumes {
             let mut devices = self.members().filter(|m| m.label.header.id == pv.id);
@@ -380,7 +352,7 @@ impl Observed {
         let ours = |member: &&Member| {
             let mut texts = member.areas.iter().filter_map(Area::text);
             let is_member = group.physical_by_id(&member.label.header.id).is_some();
-            !is_member && texts.any(|text| text.metadata.group.id == group.id)
+            !is_member && texts.any(|text| text.group.id == group.id)
         };
         found.outdated = self.members().filter(ours).cloned().collect();
         found
@@ -391,7 +363,7 @@ impl Observed {
 struct Parsed<'b> {
     before: Option<&'b Observed>,
     /// By checksum and length.
-    texts: BTreeMap<(u32, u64), Vec<(Vec<u8>, Arc<Text>)>>,
+    texts: BTreeMap<(u32, u64), Vec<(Vec<u8>, Arc<Metadata>)>>,
 }
 
 fn read_area(
@@ -454,7 +426,11 @@ pub(super) fn read_committed(device: &Device, header: &MdaHeader) -> Result<Vec<
     Ok(text)
 }
 
-fn read_text(device: &Device, header: &MdaHeader, parsed: &mut Parsed<'_>) -> Result<Arc<Text>> {
+fn read_text(
+    device: &Device,
+    header: &MdaHeader,
+    parsed: &mut Parsed<'_>,
+) -> Result<Arc<Metadata>> {
     let bytes = read_committed(device, header)?;
     let same = parsed.texts.entry((header.committed.checksum, header.committed.size)).or_default();
     if let Some((_, known)) = same.iter().find(|(other, _)| *other == bytes) {
@@ -463,15 +439,15 @@ fn read_text(device: &Device, header: &MdaHeader, parsed: &mut Parsed<'_>) -> Re
     // A group is known by its name here only so that its volumes need not be read again.
     let name = bytes.split(|byte| matches!(byte, b' ' | b'{' | b'\n')).next().unwrap_or_default();
     let mut before = parsed.before.into_iter().flat_map(Observed::texts);
-    let known = before.find(|text| text.metadata.group.name.as_bytes() == name);
+    let known = before.find(|text| text.group.name.as_bytes() == name);
     let metadata = match known {
-        Some(known) => Metadata::parse_again(&bytes, &known.metadata)?,
+        Some(known) => Metadata::parse_again(&bytes, known)?,
         None => Metadata::parse(&bytes)?,
     };
     // The same version as before, on another device or with other neighbours.
-    let text = match known.filter(|known| *known.metadata == metadata) {
+    let text = match known.filter(|known| ***known == metadata) {
         Some(known) => Arc::clone(known),
-        None => Arc::new(Text::new(Arc::new(metadata))),
+        None => Arc::new(metadata),
     };
     same.push((bytes, Arc::clone(&text)));
     Ok(text)

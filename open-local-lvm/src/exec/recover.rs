@@ -73,7 +73,7 @@ fn area_finding(
             finding(FindingKind::StaleArea, "holds no text of the group".to_owned())
         }
         AreaState::Good { header, text: Some(text), .. } => {
-            let text = &*text.metadata;
+            let text: &Metadata = text;
             let (own, newest) = (text.group.seqno, counts.group.seqno);
             if text.group.id != counts.group.id {
                 let message = format!("holds a text of the group {}", text.group.name);
@@ -173,7 +173,7 @@ impl super::LockedGroup<'_> {
         };
         let newest = self.group().seqno;
         let areas = self.group.members.iter().flatten().filter(at).flat_map(|m| &m.areas);
-        let mut texts = areas.filter_map(Area::text).map(|text| &text.metadata.group);
+        let mut texts = areas.filter_map(Area::text).map(|text| &text.group);
         let found = texts.find(|text| text.id == self.group().id && text.seqno == newest);
         found.cloned().ok_or_else(|| {
             let message = format!("it holds no text of version {newest} of this group");

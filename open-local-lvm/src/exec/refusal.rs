@@ -10,7 +10,7 @@ use crate::format::group::VolumeGroup;
 /// Everything that forbids to change a group, as it is on the devices.
 pub(super) fn against(settings: &Settings, observed: &ObservedGroup) -> Vec<Finding> {
     let group = &observed.metadata.group;
-    let mut found = forbidding(observed.text.findings());
+    let mut found = forbidding(&check(group));
     found.extend(foreign(settings, group));
     found.extend(forbidding(&observed.findings));
     found
@@ -61,16 +61,14 @@ pub(super) fn refuse(name: &str, found: &[Finding]) -> Result<()> {
     Err(Error::new(kind, Op::PlanChange, Subject::value(name), message).with_remedy(remedy))
 }
 
-/// Refuses a new version that breaks a rule; answers what else is to be said of it.
+/// Refuses a new version that breaks a rule.
 ///
 /// # Errors
 /// As [`refuse`].
-pub(super) fn refuse_text(settings: &Settings, group: &VolumeGroup) -> Result<Vec<Finding>> {
-    let found = check(group);
-    let mut against = forbidding(&found);
+pub(super) fn refuse_text(settings: &Settings, group: &VolumeGroup) -> Result<()> {
+    let mut against = forbidding(&check(group));
     against.extend(foreign(settings, group));
-    refuse(&group.name, &against)?;
-    Ok(found)
+    refuse(&group.name, &against)
 }
 
 /// Refuses changes of which physical volumes and groups there are where lvm2 has a devices file:

@@ -15,7 +15,9 @@ mod words;
 pub use finding::{Finding, FindingKind, Object, Severity};
 pub(crate) use references::references;
 
-use super::group::VolumeGroup;
+use std::sync::Arc;
+
+use super::group::{Checked, VolumeGroup};
 
 /// Most findings of one check; a text made to have more tells nothing new.
 pub const MAX_FINDINGS: usize = 1000;
@@ -40,8 +42,21 @@ impl Findings {
 ///
 /// A group is written natively only if nothing of severity [`Severity::Refuse`] or
 /// [`Severity::Damage`] is found.
+///
+/// Asked again of the same group, or of a copy in which nothing was changed, it remembers.
 #[must_use]
 pub fn check(group: &VolumeGroup) -> Vec<Finding> {
+    let rest = group.without_volumes();
+    if let Some(known) = group.logical_volumes.checked().filter(|known| known.rest == rest) {
+        return known.findings.clone();
+    }
+    let findings = find(group);
+    let checked = Checked { rest, findings: findings.clone() };
+    group.logical_volumes.set_checked(Some(Arc::new(checked)));
+    findings
+}
+
+fn find(group: &VolumeGroup) -> Vec<Finding> {
     let mut findings = Findings::default();
     words::check(group, &mut findings);
     objects::check(group, &mut findings);

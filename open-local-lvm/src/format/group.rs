@@ -26,6 +26,7 @@ pub use segment::{
     ThinMessage, ThinPoolSegment, ThinSegment,
 };
 pub use volume_group::{Metadata, Provenance, VolumeGroup};
+pub(crate) use volumes::Checked;
 pub use volumes::{Iter, IterMut, Volumes};
 pub use words::{AllocationPolicy, Words, flag, status};
 

@@ -1,7 +1,5 @@
 //! What a plan needs beside the group.
 
-use std::collections::HashSet;
-
 use open_local_core::host::Entropy;
 use open_local_core::{Error, ErrorKind, Op, Subject};
 
@@ -32,19 +30,18 @@ impl Context<'_> {
     /// # Errors
     /// Those of the source; `Corrupt` if it returns the same bytes over and over.
     pub(super) fn new_id(&self, group: Option<&VolumeGroup>) -> Result<LvmId, Error> {
-        let taken: HashSet<LvmId> = group
-            .into_iter()
-            .flat_map(|group| {
-                let physical = group.physical_volumes.iter().map(|pv| pv.id);
-                let logical = group.logical_volumes.iter().map(|lv| lv.id);
-                physical.chain(logical).chain([group.id])
+        let is_taken = |id: LvmId| {
+            group.is_some_and(|group| {
+                group.id == id
+                    || group.physical_by_id(&id).is_some()
+                    || group.logical_volumes.iter().any(|lv| lv.id == id)
             })
-            .collect();
+        };
         for _ in 0..DRAWS {
             let mut random = [0u8; ID_LEN];
             self.entropy.fill(&mut random)?;
             let id = LvmId::from_random(random);
-            if !taken.contains(&id) {
+            if !is_taken(id) {
                 return Ok(id);
             }
         }

@@ -44,7 +44,10 @@ pub(super) fn text(metadata: &Metadata) -> Result<(Metadata, Vec<u8>), Error> {
     let text = metadata.to_text()?;
     match Metadata::parse_again(&text, metadata) {
         // The one that was read knows its text.
-        Ok(read) if read == *metadata => Ok((read, text)),
+        Ok(read) if read == *metadata => {
+            read.group.logical_volumes.set_checked(group.logical_volumes.checked());
+            Ok((read, text))
+        }
         Ok(_) => Err(broken("read back it says something else".to_owned())),
         Err(error) => Err(broken(error.to_string())),
     }

@@ -34,6 +34,10 @@ pub(crate) enum Use {
 }
 
 pub(super) fn check(group: &VolumeGroup, findings: &mut Findings) {
+    let mut segments = group.logical_volumes.iter().flat_map(|lv| &lv.segments);
+    if segments.all(|segment| references(segment).is_empty()) {
+        return;
+    }
     let index: HashMap<&str, usize> =
         (0..).zip(&group.logical_volumes).map(|(at, lv)| (lv.name.as_str(), at)).collect();
     let physical: HashSet<&str> = group.physical_volumes.iter().map(|pv| pv.key.as_str()).collect();

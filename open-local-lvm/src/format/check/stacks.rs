@@ -18,6 +18,14 @@ const LAST_DEVICE: u32 = (1 << 24) - 1;
 type Volumes<'a> = HashMap<&'a str, &'a LogicalVolume>;
 
 pub(super) fn check(group: &VolumeGroup, findings: &mut Findings) {
+    let physical = |area: &Area| matches!(area, Area::Physical { .. });
+    let plain = |segment: &Segment| {
+        matches!(segment.kind, SegmentKind::Striped(_)) && segment.areas().iter().all(physical)
+    };
+    if group.logical_volumes.iter().flat_map(|lv| &lv.segments).all(plain) {
+        spare(group, findings);
+        return;
+    }
     let volumes: Volumes<'_> =
         group.logical_volumes.iter().map(|lv| (lv.name.as_str(), lv)).collect();
     let mut devices = HashMap::new();

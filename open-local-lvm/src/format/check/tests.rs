@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::format::group::Metadata;
 use crate::format::group::tests::GROUP;
+use crate::format::group::{LogicalVolume, Metadata, Volumes};
 
 fn found(text: &str) -> Vec<Finding> {
     check(&Metadata::parse(text.as_bytes()).unwrap().group)
@@ -11,6 +11,43 @@ fn found(text: &str) -> Vec<Finding> {
 #[test]
 fn a_good_group_has_no_findings() {
     assert_eq!(found(GROUP), []);
+}
+
+#[test]
+fn what_is_remembered_is_forgotten_with_every_change() {
+    let mut group = Metadata::parse(GROUP.as_bytes()).unwrap().group;
+    assert_eq!(check(&group), []);
+    let copy = group.clone();
+    group.max_lv = 2;
+    assert_eq!(check(&group)[0].kind, FindingKind::AboveLimit);
+    group.max_lv = 0;
+    assert_eq!(check(&group), []);
+    group.logical_volumes[0].name = "a b".to_owned();
+    assert_eq!(check(&group)[0].kind, FindingKind::BadName);
+    group.logical_mut("a b").unwrap().name = "c".to_owned();
+    group.physical_volumes[0].pe_count = open_local_core::Extents::new(1);
+    assert!(check(&group).iter().any(|finding| finding.kind == FindingKind::BeyondEnd));
+    assert_eq!(check(&copy), []);
+    let first = copy.logical_volumes[0].clone();
+    for change in [
+        |list: &mut Volumes, lv: LogicalVolume| list.push(lv),
+        |list: &mut Volumes, lv: LogicalVolume| list.insert(1, lv),
+        |list: &mut Volumes, lv: LogicalVolume| list.extend([lv]),
+        |list: &mut Volumes, lv: LogicalVolume| list.iter_mut().for_each(|one| *one = lv.clone()),
+        |list: &mut Volumes, lv: LogicalVolume| *list.get_mut(1).unwrap() = lv,
+    ] {
+        let mut changed = copy.clone();
+        change(&mut changed.logical_volumes, first.clone());
+        assert!(check(&changed).iter().any(|finding| finding.kind == FindingKind::DuplicateId));
+    }
+    for change in [
+        |list: &mut Volumes| drop(list.remove(1)),
+        |list: &mut Volumes| list.retain(|lv| lv.is_visible()),
+    ] {
+        let mut changed = copy.clone();
+        change(&mut changed.logical_volumes);
+        assert_ne!(check(&changed), [], "what it was made of is missing");
+    }
 }
 
 /// Each change breaks one rule; the finding names the object.

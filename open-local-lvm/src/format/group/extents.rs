@@ -31,30 +31,32 @@ impl VolumeGroup {
     /// Carried segments count too: a `mirror` uses as many extents of each area as it has itself.
     /// Of other carried types only lists of `stripes` name physical volumes (lvm2 2.03.16).
     #[must_use]
-    pub fn physical_areas(&self) -> Vec<PhysicalArea<'_>> {
-        let mut used = Vec::new();
+    pub fn physical_areas<'a>(&'a self) -> Vec<PhysicalArea<'a>> {
+        let mut used = Vec::with_capacity(self.logical_volumes.len());
         let keys: HashSet<&str> = self.physical_volumes.iter().map(|pv| pv.key.as_str()).collect();
         for lv in &self.logical_volumes {
-            for (index, segment) in lv.segments.iter().enumerate() {
-                let (areas, each) = match &segment.kind {
+            for (segment, part) in lv.segments.iter().enumerate() {
+                let area = |(area, place, count)| {
+                    let (pv, start): (&'a str, Extents) = place?;
+                    let count = Extents::new(count);
+                    Some(PhysicalArea { pv, start, count, lv: lv.name.as_str(), segment, area })
+                };
+                let whole = part.extent_count.get();
+                match &part.kind {
                     SegmentKind::Striped(striped) => {
                         let stripes = u64::try_from(striped.areas.len()).unwrap_or(u64::MAX);
-                        let count = segment.extent_count.get();
                         // A count that does not divide is reported by the checks; it is rounded
                         // up here so that no extent in use counts as free.
-                        let each = count.div_ceil(stripes.max(1));
-                        (striped.areas.iter().map(borrowed).collect(), each)
+                        let each = whole.div_ceil(stripes.max(1));
+                        let places = striped.areas.iter().map(borrowed).enumerate();
+                        used.extend(places.filter_map(|(at, place)| area((at, place, each))));
                     }
                     SegmentKind::Carried(carried) => {
-                        (carried_areas(&keys, carried), segment.extent_count.get())
+                        let places = carried_areas(&keys, carried).into_iter().enumerate();
+                        used.extend(places.filter_map(|(at, place)| area((at, place, whole))));
                     }
-                    _ => (Vec::new(), 0),
-                };
-                used.extend(areas.into_iter().enumerate().filter_map(|(area, place)| {
-                    let (pv, start) = place?;
-                    let count = Extents::new(each);
-                    Some(PhysicalArea { pv, start, count, lv: &lv.name, segment: index, area })
-                }));
+                    _ => {}
+                }
             }
         }
         used

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use open_local_core::Error;
 
-use super::volume_group::Metadata;
-use super::volumes::{PvKeys, Shared};
+use super::volume_group::{Metadata, VolumeGroup};
+use super::volumes::{PvKeys, Shared, Source};
 use crate::format::text::{self, Member, Members, Section, parse};
 
 /// What holds the volumes.
@@ -26,7 +26,7 @@ impl Metadata {
     /// # Errors
     /// `Corrupt`, with the place, if it is no text or not that of a group.
     pub fn parse(text: &[u8]) -> Result<Self, Error> {
-        Self::read(text, &[])
+        Self::read(text, None)
     }
 
     /// Reads a text that has much in common with one that was read before.
@@ -37,87 +37,104 @@ impl Metadata {
     /// # Errors
     /// As [`Self::parse`].
     pub fn parse_again(text: &[u8], known: &Self) -> Result<Self, Error> {
-        let keys = || known.group.physical_volumes.iter().map(|pv| &pv.key);
-        let mut good: Option<&PvKeys> = None;
-        let mut shared = Vec::with_capacity(known.group.logical_volumes.len());
-        for volume in known.group.logical_volumes.shared() {
-            let Some(source) = volume.source() else {
-                continue;
-            };
-            // What was read beside other physical volumes may mean something else beside these.
-            if good.is_some_and(|good| PvKeys::ptr_eq(good, &source.keys)) {
-                shared.push(volume);
-            } else if keys().eq(source.keys.iter()) {
-                good = Some(&source.keys);
-                shared.push(volume);
-            }
-        }
-        Self::read(text, &shared)
+        Self::read(text, Some(&known.group))
     }
 
-    fn read(text: &[u8], known: &[&Shared]) -> Result<Self, Error> {
-        let mut volumes = Apart { known, next: 0, by_name: None, found: Vec::new(), lists: 0 };
+    fn read(text: &[u8], known: Option<&VolumeGroup>) -> Result<Self, Error> {
+        let shared = known.map_or(&[][..], |known| known.logical_volumes.shared());
+        let keys = known.iter().flat_map(|known| &known.physical_volumes).map(|pv| pv.key.as_str());
+        let mut volumes = Apart {
+            known: shared,
+            keys: keys.collect(),
+            good: None,
+            next: 0,
+            by_name: None,
+            found: Vec::with_capacity(shared.len()),
+            lists: 0,
+        };
         let tree = text::parse_apart(text, LIST, &mut volumes)?;
-        let own = volumes.lists <= 1 && fits(&tree, known);
+        let own = volumes.lists <= 1 && volumes.fit(&tree);
         if own { Self::from_parts(tree, volumes.found) } else { Self::from_tree(parse(text)?) }
     }
 }
 
-/// Whether the tree has the physical volumes beside which volumes are known, and one group: else
-/// the sections that were taken apart may not be its volumes.
-fn fits(tree: &Section, known: &[&Shared]) -> bool {
-    let mut groups = tree.sections();
-    let (Some((_, group)), None) = (groups.next(), groups.next()) else {
-        return false;
-    };
-    let Some(keys) = known.first().and_then(|shared| shared.source()).map(|s| &s.keys) else {
-        return true;
-    };
-    let physical = group.section("physical_volumes");
-    physical.into_iter().flat_map(Section::sections).map(|(key, _)| key).eq(keys.iter())
-}
-
 struct Apart<'k, 't> {
-    known: &'k [&'k Shared],
+    known: &'k [Shared],
+    /// The physical volumes beside which they are known.
+    keys: Vec<&'k str>,
+    /// The same, as one of them has it: to compare them once.
+    good: Option<&'k PvKeys>,
     /// The known volume that is likely to come next.
     next: usize,
-    by_name: Option<HashMap<&'k [u8], usize>>,
+    by_name: Option<HashMap<&'k str, usize>>,
     found: Vec<Found<'t>>,
     lists: usize,
 }
 
 impl<'k> Apart<'k, '_> {
-    /// The known volume whose bytes `rest` begins with.
-    fn at(&mut self, rest: &[u8]) -> Option<&'k Shared> {
-        if self.known.is_empty() {
-            return None;
+    /// Whether the tree has the physical volumes beside which volumes are known, and one group:
+    /// else the sections that were taken apart may not be its volumes.
+    fn fit(&self, tree: &Section) -> bool {
+        let mut groups = tree.sections();
+        let (Some((_, group)), None) = (groups.next(), groups.next()) else {
+            return false;
+        };
+        let physical = group.section("physical_volumes");
+        let keys = physical.into_iter().flat_map(Section::sections).map(|(key, _)| key);
+        // Nothing was taken from what is known.
+        self.good.is_none() || keys.eq(self.keys.iter().copied())
+    }
+
+    /// What a volume was read from, if `rest` begins with it and it meant this volume beside
+    /// those physical volumes.
+    fn source(&mut self, shared: &'k Shared, rest: &[u8]) -> Option<&'k Source> {
+        let source = shared.source().filter(|source| rest.starts_with(&source.text))?;
+        if !self.good.is_some_and(|good| PvKeys::ptr_eq(good, &source.keys)) {
+            // What was read beside others may mean something else beside these.
+            if !self.keys.iter().eq(source.keys.iter()) {
+                return None;
+            }
+            self.good = Some(&source.keys);
         }
-        let begins =
-            |shared: &Shared| shared.source().is_some_and(|source| rest.starts_with(&source.text));
+        Some(source)
+    }
+
+    /// The known volume whose bytes `rest` begins with.
+    fn at(&mut self, rest: &[u8]) -> Option<(&'k Shared, &'k Source)> {
         let known = self.known;
-        let near = known.iter().enumerate().skip(self.next).take(NEAR);
-        let near = near.into_iter().find(|(_, shared)| begins(shared));
-        if let Some((at, shared)) = near {
-            self.next = at.saturating_add(1);
-            return Some(shared);
+        for at in self.next..self.next.saturating_add(NEAR) {
+            if let Some(shared) = known.get(at)
+                && let Some(source) = self.source(shared, rest)
+            {
+                self.next = at.saturating_add(1);
+                return Some((shared, source));
+            }
         }
         let end = rest.iter().position(|byte| byte.is_ascii_whitespace() || *byte == b'{')?;
-        let name = rest.get(..end)?;
-        let by_name = self.by_name.get_or_insert_with(|| {
-            let name = |shared: &&'k Shared| shared.volume().name.as_bytes();
-            known.iter().map(name).zip(0..).collect()
-        });
-        let at = *by_name.get(name)?;
+        let name = std::str::from_utf8(rest.get(..end)?).ok()?;
+        let at = self.by_its_name(name)?;
         // Changed, if it is not the same: those behind it come next all the same.
         self.next = at.saturating_add(1);
-        known.get(at).copied().filter(|shared| begins(shared))
+        let shared = known.get(at)?;
+        self.source(shared, rest).map(|source| (shared, source))
+    }
+
+    fn by_its_name(&mut self, name: &str) -> Option<usize> {
+        let known = self.known;
+        let is_next = |shared: &Shared| shared.volume().name == name;
+        if known.get(self.next).is_some_and(is_next) {
+            return Some(self.next);
+        }
+        let by_name = self.by_name.get_or_insert_with(|| {
+            known.iter().map(|shared| shared.volume().name.as_str()).zip(0..).collect()
+        });
+        by_name.get(name).copied()
     }
 }
 
 impl<'t> Members<'t> for Apart<'_, 't> {
     fn known(&mut self, rest: &'t [u8]) -> Option<text::Known> {
-        let shared = self.at(rest)?;
-        let source = shared.source()?;
+        let (shared, source) = self.at(rest)?;
         self.found.push(Found::Known(shared.clone()));
         Some(text::Known { bytes: source.text.len(), entries: source.entries })
     }

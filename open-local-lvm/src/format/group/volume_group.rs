@@ -108,6 +108,32 @@ impl VolumeGroup {
         Self { seqno: self.seqno, ..other.clone() } == *self
     }
 
+    /// All but the volumes and the sequence number.
+    pub(crate) fn without_volumes(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            id: self.id,
+            seqno: 0,
+            format: self.format.clone(),
+            status: self.status.clone(),
+            flags: self.flags.clone(),
+            tags: self.tags.clone(),
+            system_id: self.system_id.clone(),
+            lock_type: self.lock_type.clone(),
+            lock_args: self.lock_args.clone(),
+            extent_size: self.extent_size,
+            max_lv: self.max_lv,
+            max_pv: self.max_pv,
+            allocation_policy: self.allocation_policy.clone(),
+            profile: self.profile.clone(),
+            metadata_copies: self.metadata_copies,
+            physical_volumes: self.physical_volumes.clone(),
+            logical_volumes: Volumes::new(),
+            historical_volumes: self.historical_volumes.clone(),
+            unknown: self.unknown.clone(),
+        }
+    }
+
     /// The extent size, unless it is zero or beyond 64 bits of bytes.
     #[must_use]
     pub fn extent_bytes(&self) -> Option<ExtentSize> {

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::ops::{Index, IndexMut};
 use std::slice;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::logical::LogicalVolume;
+use super::volume_group::VolumeGroup;
+use crate::format::check::Finding;
 
 /// Volumes in the order of the text.
 ///
@@ -13,8 +15,20 @@ use super::logical::LogicalVolume;
 /// so that planning and comparing versions costs what changes and not what is there. A volume
 /// that was read and not changed since also knows the bytes it was read from: they are written
 /// again as they are.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Volumes(Vec<Shared>);
+#[derive(Default)]
+pub struct Volumes {
+    list: Vec<Shared>,
+    /// What the last check of these volumes found, until one of them is changed.
+    checked: Mutex<Option<Arc<Checked>>>,
+}
+
+/// What a check of a group found.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// The group without volumes and sequence number.
+    pub(crate) rest: VolumeGroup,
+    pub(crate) findings: Vec<Finding>,
+}
 
 /// One volume. Equal if it is the same one in memory, or if the values are equal.
 #[derive(Clone)]
@@ -88,83 +102,99 @@ impl Volumes {
     /// None.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self { list: Vec::new(), checked: Mutex::new(None) }
+    }
+
+    /// The list, to be changed.
+    fn change(&mut self) -> &mut Vec<Shared> {
+        *self.checked.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+        &mut self.list
+    }
+
+    pub(crate) fn checked(&self) -> Option<Arc<Checked>> {
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers what was found of this list, or of one that is equal to it.
+    pub(crate) fn set_checked(&self, checked: Option<Arc<Checked>>) {
+        *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = checked;
     }
 
     /// How many.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.0.len()
+        self.list.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 
     /// All of them, in order.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
-        Iter(self.0.iter())
+        Iter(self.list.iter())
     }
 
     /// All of them, to be changed: each that is asked for counts as changed.
     pub fn iter_mut(&mut self) -> IterMut<'_> {
-        IterMut(self.0.iter_mut())
+        IterMut(self.change().iter_mut())
     }
 
     /// The first one.
     #[must_use]
     pub fn first(&self) -> Option<&LogicalVolume> {
-        self.0.first().map(Shared::volume)
+        self.list.first().map(Shared::volume)
     }
 
     /// The last one.
     #[must_use]
     pub fn last(&self) -> Option<&LogicalVolume> {
-        self.0.last().map(Shared::volume)
+        self.list.last().map(Shared::volume)
     }
 
     /// One by its index.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&LogicalVolume> {
-        self.0.get(index).map(Shared::volume)
+        self.list.get(index).map(Shared::volume)
     }
 
     /// One by its index, to be changed.
     pub fn get_mut(&mut self, index: usize) -> Option<&mut LogicalVolume> {
-        self.0.get_mut(index).map(Shared::changed)
+        self.change().get_mut(index).map(Shared::changed)
     }
 
     /// Adds one at the end.
     pub fn push(&mut self, volume: LogicalVolume) {
-        self.0.push(volume.into());
+        self.change().push(volume.into());
     }
 
     /// Adds one before that with this index; at the end if there are fewer.
     pub fn insert(&mut self, index: usize, volume: LogicalVolume) {
-        self.0.insert(index.min(self.0.len()), volume.into());
+        let end = self.list.len();
+        self.change().insert(index.min(end), volume.into());
     }
 
     /// Takes one out; `None` if there are fewer.
     pub fn remove(&mut self, index: usize) -> Option<LogicalVolume> {
-        let Shared(node) = (index < self.0.len()).then(|| self.0.remove(index))?;
+        let Shared(node) = (index < self.list.len()).then(|| self.change().remove(index))?;
         Some(Arc::try_unwrap(node).map_or_else(|node| node.volume.clone(), |node| node.volume))
     }
 
     /// Keeps those that satisfy a condition.
     pub fn retain(&mut self, mut keep: impl FnMut(&LogicalVolume) -> bool) {
-        self.0.retain(|shared| keep(shared.volume()));
+        self.change().retain(|shared| keep(shared.volume()));
     }
 
     /// Takes all of them out.
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.change().clear();
     }
 
     pub(crate) fn shared(&self) -> &[Shared] {
-        &self.0
+        &self.list
     }
 
     /// Those of two versions that are not the same in both, each in its order: of a thousand
@@ -174,9 +204,9 @@ impl Volumes {
         other: &'a Self,
     ) -> (Vec<&'a LogicalVolume>, Vec<&'a LogicalVolume>) {
         let same = |pair: &(&Shared, &Shared)| Arc::ptr_eq(&pair.0.0, &pair.1.0);
-        let front = self.0.iter().zip(&other.0).take_while(same).count();
-        let (_, own) = self.0.split_at_checked(front).unwrap_or_default();
-        let (_, others) = other.0.split_at_checked(front).unwrap_or_default();
+        let front = self.list.iter().zip(&other.list).take_while(same).count();
+        let (_, own) = self.list.split_at_checked(front).unwrap_or_default();
+        let (_, others) = other.list.split_at_checked(front).unwrap_or_default();
         let back = own.iter().rev().zip(others.iter().rev()).take_while(same).count();
         let middle = |list: &'a [Shared]| {
             let count = list.len().saturating_sub(back);
@@ -185,6 +215,20 @@ impl Volumes {
         (middle(own), middle(others))
     }
 }
+
+impl Clone for Volumes {
+    fn clone(&self) -> Self {
+        Self { list: self.list.clone(), checked: Mutex::new(self.checked()) }
+    }
+}
+
+impl PartialEq for Volumes {
+    fn eq(&self, other: &Self) -> bool {
+        self.list == other.list
+    }
+}
+
+impl Eq for Volumes {}
 
 impl fmt::Debug for Volumes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -260,13 +304,13 @@ impl<'a> IntoIterator for &'a mut Volumes {
 
 impl FromIterator<LogicalVolume> for Volumes {
     fn from_iter<I: IntoIterator<Item = LogicalVolume>>(volumes: I) -> Self {
-        Self(volumes.into_iter().map(Shared::from).collect())
+        Self { list: volumes.into_iter().map(Shared::from).collect(), ..Self::default() }
     }
 }
 
 impl Extend<LogicalVolume> for Volumes {
     fn extend<I: IntoIterator<Item = LogicalVolume>>(&mut self, volumes: I) {
-        self.0.extend(volumes.into_iter().map(Shared::from));
+        self.change().extend(volumes.into_iter().map(Shared::from));
     }
 }
 
@@ -277,8 +321,8 @@ impl From<Vec<LogicalVolume>> for Volumes {
 }
 
 impl From<Vec<Shared>> for Volumes {
-    fn from(volumes: Vec<Shared>) -> Self {
-        Self(volumes)
+    fn from(list: Vec<Shared>) -> Self {
+        Self { list, ..Self::default() }
     }
 }
 
@@ -287,13 +331,13 @@ impl Index<usize> for Volumes {
 
     #[expect(clippy::indexing_slicing, reason = "as a vector does it")]
     fn index(&self, index: usize) -> &LogicalVolume {
-        self.0[index].volume()
+        self.list[index].volume()
     }
 }
 
 impl IndexMut<usize> for Volumes {
     #[expect(clippy::indexing_slicing, reason = "as a vector does it")]
     fn index_mut(&mut self, index: usize) -> &mut LogicalVolume {
-        self.0[index].changed()
+        self.change()[index].changed()
     }
 }

@@ -70,13 +70,23 @@ pub(crate) struct Member<'a> {
 }
 
 fn parser<'a, 'm>(text: &'a [u8], apart: Option<Apart<'a, 'm>>) -> Result<Parser<'a, 'm>, Error> {
-    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
-    let text = text.get(..end).unwrap_or_default();
+    let text = up_to_zero(text);
     if text.len() > MAX_TEXT {
         let message = format!("{} bytes long; the limit is {MAX_TEXT}", text.len());
         return Err(damaged("metadata text", message));
     }
     Ok(Parser { lexer: Lexer::new(text), entries: 0, open: Vec::new(), apart })
+}
+
+/// The bytes before the first zero byte.
+fn up_to_zero(text: &[u8]) -> &[u8] {
+    let whole = text.strip_suffix(&[0]).unwrap_or(text);
+    // Much faster than to ask where it is, and there hardly ever is one.
+    if !whole.contains(&0) {
+        return whole;
+    }
+    let end = whole.iter().position(|byte| *byte == 0).unwrap_or(whole.len());
+    whole.get(..end).unwrap_or(whole)
 }
 
 struct Apart<'a, 'm> {
