@@ -14,6 +14,10 @@ use open_local_core::throttle::{HostThrottle, IoThrottle};
 use open_local_core::{
     Backend, Bytes, Error, ErrorKind, Op, PoolId, PoolSpec, Registry, Result, Subject,
 };
+use open_local_lvm::activate::ActivateOptions;
+use open_local_lvm::dm::SystemDm;
+use open_local_lvm::exec::Settings;
+use open_local_lvm::pool::{self, LvmBackend};
 
 /// The name of the backend in memory.
 pub const SIM: &str = "sim";
@@ -56,6 +60,7 @@ impl Machine {
             let real = Self::seams(roots.clone(), &progress);
             registry.register(file(&real, None))?;
             register_exclusive(&mut registry, &real)?;
+            register_groups(&mut registry, &real, name)?;
             let host = memory.host().with_roots(roots).with_progress(progress);
             return Self::in_memory(memory, host, registry);
         }
@@ -64,6 +69,7 @@ impl Machine {
         let quiescer: Arc<dyn Quiescer> = filesystems.clone();
         registry.register(file(&host, Some(Arc::clone(&quiescer))))?;
         register_exclusive(&mut registry, &host)?;
+        register_groups(&mut registry, &host, name)?;
         let backend = registry.get(name)?;
         // A directory on a file system carries no other one.
         let filesystems: Option<Arc<dyn Filesystems>> =
@@ -164,4 +170,20 @@ fn register_exclusive(registry: &mut Registry, host: &Host) -> Result<()> {
     registry.register(Arc::new(RawBackend::new(host.clone(), devices.clone())))?;
     let folders = Arc::new(SystemFolders);
     registry.register(Arc::new(MountpointBackend::new(host.clone(), devices, folders)))
+}
+
+/// The backend whose pools are volume groups, on the kernel's device-mapper where there is one to
+/// use: without, volumes are made and not published.
+fn register_groups(registry: &mut Registry, host: &Host, wanted: &str) -> Result<()> {
+    let settings = match Settings::of_host(host) {
+        Ok(settings) => settings,
+        // What lvm2's configuration says can't be read: no harm to who does not ask for groups.
+        Err(_) if wanted != pool::NAME => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut backend = LvmBackend::new(host.clone(), Arc::new(SystemDevices), settings);
+    if let Ok(dm) = SystemDm::open(&host.roots) {
+        backend = backend.with_device_mapper(Arc::new(dm), ActivateOptions::of_host(host));
+    }
+    registry.register(Arc::new(backend))
 }

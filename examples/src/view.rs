@@ -9,6 +9,7 @@ pub mod device;
 pub mod filesystem;
 pub mod group;
 pub mod lvm;
+pub mod lvm_activate;
 pub mod lvm_change;
 pub mod pool;
 pub mod size;

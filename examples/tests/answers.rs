@@ -30,7 +30,7 @@ fn the_simulated_machine_starts_with_a_pool() {
         .iter()
         .map(|backend| backend["name"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(names, ["file", "mountpoint", "raw", "sim"]);
+    assert_eq!(names, ["file", "lvm", "mountpoint", "raw", "sim"]);
 }
 
 #[test]

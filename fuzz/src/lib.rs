@@ -5,6 +5,7 @@
 //! whatever is missing.
 
 mod cluster;
+mod dm;
 mod fixtures;
 mod inventory;
 mod kernel;
@@ -30,6 +31,9 @@ pub const TARGETS: &[Target] = &[
     ("controllers", kernel::controllers),
     ("device_filter", inventory::device_filter),
     ("device_number", device_number),
+    ("dm_answer", dm::answer),
+    ("dm_status", dm::status),
+    ("dm_table", dm::table),
     ("exclusive_place", records::exclusive_place),
     ("exclusive_pool", records::exclusive_pool),
     ("file_group", records::file_group),

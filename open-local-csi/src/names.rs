@@ -7,7 +7,7 @@
 
 use std::fmt::Write;
 
-use open_local_core::{SnapshotId, VolumeId};
+use open_local_core::{GroupSnapshotId, SnapshotId, VolumeId};
 use sha2::{Digest, Sha256};
 
 use crate::errors::{Answer, Status};
@@ -79,10 +79,14 @@ where
 pub type WantedVolume = Wanted<VolumeId>;
 /// A snapshot that should exist.
 pub type WantedSnapshot = Wanted<SnapshotId>;
+/// A group snapshot that should exist.
+pub type WantedGroup = Wanted<GroupSnapshotId>;
 /// A volume that is spoken of.
 pub type VolumeHandle = Handle<VolumeId>;
 /// A snapshot that is spoken of.
 pub type SnapshotHandle = Handle<SnapshotId>;
+/// A group snapshot that is spoken of.
+pub type GroupHandle = Handle<GroupSnapshotId>;
 
 fn bounded(field: &str, text: &str) -> Answer<()> {
     if text.is_empty() {

@@ -20,6 +20,7 @@ mod openers;
 mod plan;
 mod pool_state;
 mod removal;
+mod self_test;
 mod settings;
 mod steps;
 mod sweep;

@@ -11,6 +11,7 @@
 //!   answer.
 //! - [`json`]: their reports, also where other lines stand around them; [`report`]: the same as
 //!   values.
+//! - [`CliBackend`]: the traits over all that, on the pools of [`crate::pool`].
 //!
 //! A host without device-mapper is one where nothing can be active: the tools then change
 //! metadata only.
@@ -19,14 +20,17 @@ pub mod json;
 pub mod report;
 
 mod answer;
+mod backend;
 mod config;
 mod folder;
 mod order;
+mod pool;
 mod tools;
 
 #[cfg(test)]
 mod tests;
 
+pub use backend::CliBackend;
 pub use config::{CliConfig, Mapper};
 pub use order::{GroupOptions, NewPool, Order, SnapshotRoom, Where};
 pub use tools::CliTools;

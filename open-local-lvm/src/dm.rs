@@ -7,6 +7,7 @@
 //! - [`table`]: what a device is made of; [`status`]: what its targets say of themselves;
 //! - [`Cookie`], [`Udev`]: telling udev of changes, one shared cookie for a batch of them.
 
+pub mod fuzz;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod status;
@@ -14,6 +15,8 @@ pub mod table;
 
 mod control;
 mod cookie;
+#[cfg(feature = "devicemapper")]
+mod devicemapper;
 mod failure;
 mod id;
 mod ioctl;
@@ -25,5 +28,7 @@ pub use control::{
     TargetVersion,
 };
 pub use cookie::{Cookie, Udev, UdevAnswer, UdevFlags};
+#[cfg(feature = "devicemapper")]
+pub use devicemapper::CrateDm;
 pub use id::{DmId, MAX_NAME, MAX_UUID, check_name, check_uuid};
 pub use system::SystemDm;

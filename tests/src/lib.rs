@@ -7,6 +7,7 @@
 pub mod child;
 pub mod direct;
 pub mod dm;
+pub mod dm_script;
 pub mod guest;
 pub mod lvm_tools;
 pub mod pool_folder;

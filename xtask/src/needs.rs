@@ -14,6 +14,8 @@ pub(crate) enum Need {
     Program { name: &'static str, package: &'static str },
     /// The library bindgen loads, with its headers.
     LibClang,
+    /// The library `devicemapper` is made for, with its headers.
+    LibDevmapper,
     /// A component of the tool chain: the cargo subcommand, and the component's name.
     Component { subcommand: &'static str, name: &'static str },
     /// The effective user 0.
@@ -88,6 +90,12 @@ pub(crate) const GUEST: [Need; 26] = [
     program("wipefs", "util-linux"),
 ];
 
+/// What the feature `loopdev` needs to build.
+pub(crate) const LOOPDEV: [Need; 1] = [Need::LibClang];
+/// What the feature `devicemapper` needs to build, in the guest's tests too.
+pub(crate) const DEVICEMAPPER: [Need; 3] =
+    [Need::LibClang, program("pkg-config", "pkg-config"), Need::LibDevmapper];
+
 /// Where programs are looked for beside `PATH`; an ordinary user's lacks the system's.
 const SYSTEM_FOLDERS: [&str; 6] =
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -102,6 +110,7 @@ impl Need {
         match self {
             Self::Program { package, .. } => Some(package),
             Self::LibClang => Some("libclang-dev"),
+            Self::LibDevmapper => Some("libdevmapper-dev"),
             Self::StaticBusybox => Some("busybox-static"),
             Self::Component { .. }
             | Self::Root
@@ -116,6 +125,7 @@ impl Need {
         match self {
             Self::Program { name, .. } => folders().iter().any(|f| f.join(name).is_file()),
             Self::LibClang => has_libclang(),
+            Self::LibDevmapper => has_libdevmapper(),
             Self::Component { subcommand, .. } => {
                 Call::cargo(&[subcommand, "--version"]).captured().is_ok()
             }
@@ -133,6 +143,9 @@ impl Need {
         match self {
             Self::Program { name, package } => format!("{name} (package {package})"),
             Self::LibClang => "libclang and its headers (package libclang-dev)".to_owned(),
+            Self::LibDevmapper => {
+                "libdevmapper and its headers (package libdevmapper-dev)".to_owned()
+            }
             Self::Component { name, .. } => {
                 format!("{name} (run `rustup component add {name}`)")
             }
@@ -219,6 +232,12 @@ fn folders() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = SYSTEM_FOLDERS.iter().map(PathBuf::from);
     std::env::split_paths(&path).chain(system).collect()
+}
+
+/// As `pkg-config` finds it, which is what the crate asks.
+fn has_libdevmapper() -> bool {
+    let call = Call::new("pkg-config", &["--exists", "devmapper"]);
+    call.captured().is_ok()
 }
 
 fn has_libclang() -> bool {

@@ -97,6 +97,12 @@ impl Features {
         Self(all.collect())
     }
 
+    /// With one more, as `package/feature`.
+    pub(crate) fn and(mut self, feature: &str) -> Self {
+        self.0.push(feature.to_owned());
+        self
+    }
+
     /// The arguments that choose them.
     pub(crate) fn args(&self) -> Vec<String> {
         if self.0.is_empty() {
@@ -195,26 +201,39 @@ fn formats(workspace: &Workspace) -> [Step; 2] {
 /// None, each alone, default, all: built and tested.
 fn feature_sets(package: &Package) -> Vec<Step> {
     let name = &package.name;
-    let foreign = |f: &str| FOREIGN.contains(&f);
-    let set = |what: &str, args: &[&str], needs_clang: bool| Step {
+    let set = |what: &str, args: &[&str], features: &[&str]| Step {
         name: format!("{name}, {what}"),
         group: Group::Features,
-        needs: if needs_clang { vec![Need::LibClang] } else { Vec::new() },
+        needs: needs_of(features),
         counting: Counting::Set,
         action: Action::Run(
             Call::cargo(&["test", "--locked", "--no-fail-fast", "-p", name])
                 .args(args.iter().copied()),
         ),
     };
-    let none = set("no features", &["--no-default-features", "--lib"], false);
+    let none = set("no features", &["--no-default-features", "--lib"], &[]);
     let each = package.features.keys().filter(|f| *f != "default").map(|feature| {
         let args = ["--no-default-features", "--features", feature, "--lib"];
-        set(&format!("feature {feature} alone"), &args, foreign(feature))
+        set(&format!("feature {feature} alone"), &args, &[feature])
     });
-    let any_foreign = package.features.keys().any(|f| foreign(f));
-    let all = set("all features", &["--all-features", "--lib", "--tests"], any_foreign);
-    let default = set("default features", &[], false);
+    let every: Vec<&str> = package.features.keys().map(String::as_str).collect();
+    let all = set("all features", &["--all-features", "--lib", "--tests"], &every);
+    let default = set("default features", &[], &[]);
     [none].into_iter().chain(each).chain([default, all]).collect()
+}
+
+/// What a build with these features of a package needs.
+fn needs_of(features: &[&str]) -> Vec<Need> {
+    let mut needs: Vec<Need> = Vec::new();
+    for feature in features {
+        let more: &[Need] = match *feature {
+            "devicemapper" => &needs::DEVICEMAPPER,
+            "loopdev" => &needs::LOOPDEV,
+            _ => &[],
+        };
+        needs.extend(more.iter().filter(|need| !needs.contains(need)).copied().collect::<Vec<_>>());
+    }
+    needs
 }
 
 fn tests(name: &str, group: Group, needs: &[Need], filter: Option<&str>, call: Call) -> Step {
@@ -235,7 +254,7 @@ fn second_loops(filter: Option<&str>) -> Step {
         .args(["--test", "loop_devices", "--test", "loop_loopdev"])
         .args(filter)
         .args(["--", "--test-threads=1"]);
-    let needs: Vec<Need> = needs::LOOP.into_iter().chain([Need::LibClang]).collect();
+    let needs: Vec<Need> = needs::LOOP.into_iter().chain(needs::LOOPDEV).collect();
     tests("loop tests through loopdev-3", Group::Tier1, &needs, filter, call)
 }
 
@@ -283,7 +302,7 @@ fn tier2(workspace: &Workspace, filter: Option<&str>) -> Step {
     Step {
         name: "guest tests".to_owned(),
         group: Group::Tier2,
-        needs: needs::GUEST.into(),
+        needs: needs::GUEST.into_iter().chain(needs::DEVICEMAPPER).collect(),
         counting: if filter.is_some() { Counting::Filtered } else { Counting::Tests },
         action: Action::Guest(filter.map(str::to_owned)),
     }

@@ -1,11 +1,12 @@
-//! `open-local lvm …`: volume groups as they lie on devices, read and changed without the lvm2
-//! tools. Volumes are entries of the metadata here: nothing is activated.
+//! `open-local lvm …`: volume groups as they lie on devices, read, changed and activated without
+//! the lvm2 tools.
 
 pub mod group;
 pub mod physical;
 pub mod site;
 pub mod volume;
 
+mod activate;
 mod change;
 mod image;
 mod members;
@@ -59,10 +60,10 @@ pub enum Command {
     /// Make, resize and remove physical volumes
     #[command(subcommand)]
     Pv(physical::Command),
-    /// Make, change, repair and remove groups
+    /// Make, change, repair, remove, activate and deactivate groups
     #[command(subcommand)]
     Group(group::Command),
-    /// Make, change and remove volumes in the metadata of a group; nothing is activated
+    /// Make, change and remove volumes in the metadata of a group; activate and deactivate them
     #[command(subcommand)]
     Volume(volume::Command),
 }

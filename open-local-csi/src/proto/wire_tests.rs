@@ -145,6 +145,10 @@ fn the_controller_has_the_numbers_of_the_interface() {
         },
         &[text(1, "v"), entry(2, "a", "b"), entry(3, "c", "d")],
     );
+}
+
+#[test]
+fn questions_have_the_numbers_of_the_interface() {
     same(
         &GetCapacityResponse {
             available_capacity: 1,
@@ -345,6 +349,10 @@ fn the_node_has_the_numbers_of_the_interface() {
             entry(6, "c", "d"),
         ],
     );
+}
+
+#[test]
+fn figures_of_the_node_have_the_numbers_of_the_interface() {
     same(
         &NodeGetVolumeStatsResponse {
             usage: vec![VolumeUsage { available: 1, total: 2, used: 3, unit: 2 }],

@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 
 use crate::errors::{Answer, Status};
-use crate::names::{SnapshotHandle, VolumeHandle, WantedSnapshot};
+use crate::names::{GroupHandle, SnapshotHandle, VolumeHandle, WantedGroup};
 use crate::parameters::SnapshotClass;
 use crate::proto;
 
 /// Most volumes of one group.
-const MAX_MEMBERS: usize = 256;
+const MAX_MEMBERS: usize = 64;
 
 /// A group snapshot that should exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateGroup {
     /// Its name and id.
-    pub wanted: WantedSnapshot,
+    pub wanted: WantedGroup,
     /// The volumes, sorted, each once.
     pub volumes: Vec<VolumeHandle>,
     /// What its class asks for.
@@ -27,7 +27,7 @@ impl CreateGroup {
     /// # Errors
     /// `INVALID_ARGUMENT` naming the field or key; a volume that is named twice is one.
     pub fn read(message: &proto::CreateVolumeGroupSnapshotRequest) -> Answer<Self> {
-        let wanted = WantedSnapshot::new("name", &message.name)?;
+        let wanted = WantedGroup::new("name", &message.name)?;
         let field = "source_volume_ids";
         if message.source_volume_ids.is_empty() {
             return Err(Status::invalid(field, "is missing"));
@@ -43,7 +43,7 @@ impl CreateGroup {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedGroup {
     /// Which.
-    pub group: SnapshotHandle,
+    pub group: GroupHandle,
     /// The snapshots the orchestrator takes it for, sorted, each once; none if it does not say.
     pub snapshots: Vec<SnapshotHandle>,
 }
@@ -67,7 +67,7 @@ impl NamedGroup {
 
     fn read(group: &str, snapshots: &[String]) -> Answer<Self> {
         Ok(Self {
-            group: SnapshotHandle::new("group_snapshot_id", group)?,
+            group: GroupHandle::new("group_snapshot_id", group)?,
             snapshots: unique("snapshot_ids", snapshots, SnapshotHandle::new)?,
         })
     }

@@ -167,10 +167,10 @@ proptest! {
         if let Ok(message) = proto::CreateVolumeRequest::decode(bytes.as_slice()) {
             let _ = CreateVolume::read(&message);
         }
-        if let Ok(message) = proto::NodePublishVolumeRequest::decode(bytes.as_slice()) {
-            if let Ok(request) = Publish::read(&message) {
-                prop_assert!(request.target.is_absolute());
-            }
+        if let Ok(message) = proto::NodePublishVolumeRequest::decode(bytes.as_slice())
+            && let Ok(request) = Publish::read(&message)
+        {
+            prop_assert!(request.target.is_absolute());
         }
         if let Ok(message) = proto::NodeStageVolumeRequest::decode(bytes.as_slice()) {
             let _ = Stage::read(&message);

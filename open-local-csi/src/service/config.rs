@@ -1,5 +1,7 @@
 //! What a driver is told once.
 
+use std::path::PathBuf;
+
 use open_local_core::Bytes;
 
 use super::topology::Topology;
@@ -56,6 +58,10 @@ pub struct Config {
     pub max_volumes: u32,
     /// Which inline volumes are allowed, in pools that allow any.
     pub inline: InlinePolicy,
+    /// The kubelet's folder.
+    pub kubelet: PathBuf,
+    /// Where the runtime of virtual machines looks for devices that are handed to it.
+    pub direct_volumes: PathBuf,
 }
 
 impl Config {
@@ -71,6 +77,8 @@ impl Config {
             mode: Mode::default(),
             max_volumes: MAX_VOLUMES,
             inline: InlinePolicy::default(),
+            kubelet: "/var/lib/kubelet".into(),
+            direct_volumes: "/run/kata-containers/shared/direct-volumes".into(),
         }
     }
 
@@ -113,6 +121,20 @@ impl Config {
     #[must_use]
     pub const fn with_inline(mut self, policy: InlinePolicy) -> Self {
         self.inline = policy;
+        self
+    }
+
+    /// Sets the kubelet's folder.
+    #[must_use]
+    pub fn with_kubelet(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.kubelet = folder.into();
+        self
+    }
+
+    /// Sets where the runtime of virtual machines looks for devices.
+    #[must_use]
+    pub fn with_direct_volumes(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.direct_volumes = folder.into();
         self
     }
 

@@ -12,3 +12,4 @@ mod snapshots;
 mod volumes;
 
 pub(super) use answers::volume_uuid;
+pub(super) use create::{tags, with_parameters};

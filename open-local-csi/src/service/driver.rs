@@ -9,6 +9,7 @@ use open_local_core::throttle::IoThrottle;
 use super::central::Central;
 use super::config::Config;
 use super::inflight::InFlight;
+use super::node::Conditions;
 use super::placement::Placement;
 use super::planner::LocalPlanner;
 use super::pools::PoolSet;
@@ -29,11 +30,11 @@ pub struct Driver {
     pub(super) central: Option<Arc<dyn Central>>,
     pub(super) inflight: InFlight,
     pub(super) records: Records,
+    pub(super) conditions: Conditions,
 }
 
 impl Driver {
-    /// Starts a driver with these pools, on these file systems.
-    #[must_use]
+    /// Starts a driver on these file systems.
     pub fn builder(config: Config, host: Host, filesystems: Arc<dyn Filesystems>) -> DriverBuilder {
         DriverBuilder {
             config,
@@ -56,6 +57,12 @@ impl Driver {
     #[must_use]
     pub fn pools(&self) -> &PoolSet {
         &self.pools
+    }
+
+    /// The seams of the machine.
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.host
     }
 
     /// How many operations are under way.
@@ -121,6 +128,7 @@ impl DriverBuilder {
             placement,
             central: self.central,
             inflight: InFlight::default(),
+            conditions: Conditions::default(),
         })
     }
 }

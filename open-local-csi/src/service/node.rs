@@ -4,6 +4,7 @@ mod direct;
 mod expand;
 mod info;
 mod inline;
+mod pod_cgroup;
 mod publish;
 mod stage;
 mod stats;
@@ -11,4 +12,5 @@ mod throttle;
 mod volume;
 
 pub use inline::Recovered;
+pub(super) use throttle::Conditions;
 pub use throttle::ThrottleOutcome;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use open_local_core::plan::Media;
 use open_local_core::{
-    Capabilities, CopyMethod, Error, ErrorKind, Pool, PoolId, PoolInfo, SnapshotId, SnapshotInfo,
-    Subject, Uuid, VolumeId, VolumeInfo,
+    Capabilities, CopyMethod, Error, ErrorKind, GroupSnapshotId, GroupSnapshotInfo, Pool, PoolId,
+    PoolInfo, SnapshotId, SnapshotInfo, Subject, Uuid, VolumeId, VolumeInfo,
 };
 
 use crate::errors::{Answer, Code, Status};
@@ -159,6 +159,24 @@ impl PoolSet {
         })
     }
 
+    /// The group snapshot of this id, wherever it is.
+    ///
+    /// # Errors
+    /// As [`Self::volume`].
+    pub fn group(&self, id: &GroupSnapshotId) -> Answer<Option<Found<GroupSnapshotInfo>>> {
+        let all = |_: &PoolEntry| true;
+        self.search(&format!("group snapshot {id}"), all, |entry| {
+            match entry.pool.group_snapshots() {
+                Some(groups) => groups.group_snapshot(id),
+                None => {
+                    let op = open_local_core::Op::InspectSnapshot;
+                    let message = "the pool has no group snapshots";
+                    Err(Error::new(ErrorKind::NotFound, op, id, message))
+                }
+            }
+        })
+    }
+
     /// The volume of this id in one pool; `None` if there is none in it.
     ///
     /// # Errors
@@ -228,6 +246,9 @@ fn absent(id: &SnapshotId) -> Error {
 /// Whether a pool was read and has no such object. That the pool itself is not found says nothing
 /// of what is in it.
 pub(super) fn is_absent(error: &Error) -> bool {
-    let object = matches!(error.subject(), Subject::Volume(_) | Subject::Snapshot(_));
+    let object = matches!(
+        error.subject(),
+        Subject::Volume(_) | Subject::Snapshot(_) | Subject::GroupSnapshot(_)
+    );
     error.kind() == ErrorKind::NotFound && object
 }

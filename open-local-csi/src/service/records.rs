@@ -61,6 +61,8 @@ pub struct Published {
     pub device: Option<DeviceNumber>,
     /// The cgroup that is limited.
     pub cgroup: Option<String>,
+    /// What it is limited to.
+    pub limits: IoLimits,
 }
 
 impl Published {
@@ -81,6 +83,7 @@ impl Published {
             pod: None,
             device: None,
             cgroup: None,
+            limits: IoLimits::none(),
         }
     }
 }
@@ -194,11 +197,7 @@ impl Records {
         let Some(record) = self.load(&path, "csi-limits")? else {
             return Ok(None);
         };
-        let mut limits = IoLimits::none();
-        for limit in Limit::ALL {
-            limits = limits.with(limit, record.parsed_optional(limit.name())?);
-        }
-        Ok(Some(limits))
+        Ok(Some(read_limits(&record)?))
     }
 
     /// Remembers the limits of a volume.
@@ -207,9 +206,7 @@ impl Records {
     /// `Io`, `OutOfSpace`, `PermissionDenied`.
     pub fn set_limits(&self, volume: &str, limits: &IoLimits) -> Result<()> {
         let record = Record::new("csi-limits", VERSION).with("volume", volume);
-        let record = Limit::ALL
-            .into_iter()
-            .fold(record, |record, limit| record.with_optional(limit.name(), limits.get(limit)));
+        let record = with_limits(record, limits);
         self.store(&self.limits_folder(), &file_name(volume), &record)
     }
 
@@ -327,8 +324,22 @@ fn file_name(text: &str) -> String {
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
+fn with_limits(record: Record, limits: &IoLimits) -> Record {
+    Limit::ALL
+        .into_iter()
+        .fold(record, |record, limit| record.with_optional(limit.name(), limits.get(limit)))
+}
+
+fn read_limits(record: &Record) -> Result<IoLimits> {
+    let mut limits = IoLimits::none();
+    for limit in Limit::ALL {
+        limits = limits.with(limit, record.parsed_optional(limit.name())?);
+    }
+    Ok(limits)
+}
+
 fn write_published(published: &Published) -> Record {
-    Record::new("csi-published", VERSION)
+    let record = Record::new("csi-published", VERSION)
         .with("volume", &published.volume)
         .with("target", published.target.to_string_lossy())
         .with("as", published.as_what.as_str())
@@ -337,7 +348,8 @@ fn write_published(published: &Published) -> Record {
         .with("read-only", published.read_only)
         .with_optional("pod", published.pod.as_ref())
         .with_optional("device", published.device)
-        .with_optional("cgroup", published.cgroup.as_ref())
+        .with_optional("cgroup", published.cgroup.as_ref());
+    with_limits(record, &published.limits)
 }
 
 fn read_published(record: &Record) -> Result<Published> {
@@ -356,6 +368,7 @@ fn read_published(record: &Record) -> Result<Published> {
         pod: record.parsed_optional("pod")?,
         device: record.parsed_optional("device")?,
         cgroup: record.parsed_optional("cgroup")?,
+        limits: read_limits(record)?,
     })
 }
 

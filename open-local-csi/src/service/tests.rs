@@ -17,8 +17,10 @@ use crate::proto::{
 };
 use crate::{Answer, Code};
 
+mod groups;
 mod life;
 mod places;
+mod pods;
 
 const GIB: i64 = 1 << 30;
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use open_local_core::host::Host;
-use open_local_core::{DeviceNumber, Error, ErrorKind, Op, Result};
+use open_local_core::{DeviceNumber, Error, ErrorKind, Op, Result, Subject};
 
 use super::execute::Executor;
 use super::names::{Layer, VolumeUuid};
@@ -16,8 +17,8 @@ use super::removal::{self, Which};
 use super::settings::{ActivateOptions, PoolCheck, UdevMode};
 use super::steps::Step;
 use super::tree::{Goal, WantedDevice, device_tree, layers_of, subject};
-use super::{openers, sweep};
-use crate::dm::DeviceMapper;
+use super::{openers, self_test, sweep};
+use crate::dm::{DeviceMapper, UdevAnswer};
 use crate::format::group::VolumeGroup;
 use crate::format::id::LvmId;
 
@@ -112,6 +113,30 @@ impl Activator {
         Self { host, dm, options }
     }
 
+    /// Finds out whether udev answers, with a device of its own that comes and goes, and does
+    /// without it from then on if it does not: then the answer says so, for people.
+    ///
+    /// For the start of a program: one that waits in vain for each of its volumes is of no use.
+    ///
+    /// # Errors
+    /// Those of [`DeviceMapper`].
+    pub fn test_udev(&mut self, wait: Duration) -> Result<Option<String>> {
+        if !matches!(self.options.udev, UdevMode::Wait(_)) {
+            return Ok(None);
+        }
+        match self_test::udev_answers(&self.host, self.dm.as_ref(), wait)? {
+            UdevAnswer::Done => Ok(None),
+            UdevAnswer::TimedOut => {
+                self.options.udev = UdevMode::Absent;
+                Ok(Some(format!(
+                    "udev is there but has not answered within {} s: nodes and links are made \
+                     without it",
+                    wait.as_secs()
+                )))
+            }
+        }
+    }
+
     /// The options.
     #[must_use]
     pub const fn options(&self) -> &ActivateOptions {
@@ -142,7 +167,7 @@ impl Activator {
     /// Activates volumes, with all they need and nothing else.
     ///
     /// # Errors
-    /// As [`device_tree`]; `Conflict` if a name is taken by another device, or an active device
+    /// As [`device_tree`]; `Refused` for an exported, shared or foreign group; `Conflict` if a name is taken by another device, or an active device
     /// maps its sectors elsewhere than the metadata says; `Refused` for a thin pool that failed,
     /// needs a check, is read-only or is at another transaction than the metadata; those of
     /// [`DeviceMapper`]. What a failed call made is removed again.
@@ -196,9 +221,7 @@ impl Activator {
     /// # Errors
     /// As [`Self::deactivate_all`].
     pub fn plan_deactivation_of_all(&self, group: &VolumeGroup) -> Result<ActivationPlan> {
-        let observed = observe::of_group(self.dm.as_ref(), &group.id)?;
-        let steps = self.removal(Which::All, &observed)?;
-        Ok(ActivationPlan { steps })
+        Ok(ActivationPlan { steps: self.look_for_removal_of_all(group)?.1 })
     }
 
     /// Deactivates every volume of a group, also one the metadata no longer knows.
@@ -209,9 +232,22 @@ impl Activator {
     /// # Idempotency
     /// As [`Self::deactivate`].
     pub fn deactivate_all(&self, group: &VolumeGroup) -> Result<Deactivated> {
-        let observed = observe::of_group(self.dm.as_ref(), &group.id)?;
-        let steps = self.removal(Which::All, &observed)?;
+        let (observed, steps) = self.look_for_removal_of_all(group)?;
         self.remove(&group.name, &observed, &steps)
+    }
+
+    /// The steps of a sweep; nothing is changed.
+    ///
+    /// # Errors
+    /// As [`Self::sweep`].
+    pub fn plan_sweep(
+        &self,
+        group: &VolumeGroup,
+        devices: &PhysicalDevices,
+    ) -> Result<ActivationPlan> {
+        let observed = observe::of_group(self.dm.as_ref(), &group.id)?;
+        let steps = sweep::plan(group, devices, &self.options.tree, &observed).steps;
+        Ok(ActivationPlan { steps })
     }
 
     /// Lets go on what a kill left suspended, and forgets tables that were loaded and never put in
@@ -229,6 +265,24 @@ impl Activator {
         let mut run = self.executor(&group.name, Op::Recover, &observed);
         run.run(&found.steps)?;
         Ok(sweep::Swept { report: found.report, warnings: run.warnings })
+    }
+
+    /// Volumes of a group that another host may use at the same time are not activated.
+    fn refuse_group(&self, group: &VolumeGroup) -> Result<()> {
+        let foreign = group.system_id.as_ref().filter(|id| !id.is_empty());
+        let foreign = foreign.filter(|id| self.options.system_id.as_ref() != Some(*id));
+        let (message, remedy) = if group.is_exported() {
+            ("the group is exported".to_owned(), "import it with vgimport")
+        } else if group.is_shared() {
+            let remedy = "activate its volumes with the tools, which ask the lock manager";
+            ("the group is shared between hosts".to_owned(), remedy)
+        } else if let Some(id) = foreign {
+            (format!("the group belongs to the host {id}"), "give it to this host with vgchange")
+        } else {
+            return Ok(());
+        };
+        let about = Subject::value(&group.name);
+        Err(Error::new(ErrorKind::Refused, Op::Publish, about, message).with_remedy(remedy))
     }
 
     fn around(&self) -> Around {
@@ -253,14 +307,16 @@ impl Activator {
         devices: &PhysicalDevices,
         goals: &[Goal<'_>],
     ) -> Result<(Vec<WantedDevice>, Observed)> {
+        self.refuse_group(group)?;
         let options = &self.options.tree;
         let tree = device_tree(group, devices, goals, options)?;
         let observed = observe::of_tree(self.dm.as_ref(), &tree)?;
-        let shown = plan::shown_pools(&tree, &observed);
+        let covers = observe::covers(self.dm.as_ref(), &tree)?;
+        let shown = plan::shown_pools(&tree, &observed, &covers);
         if shown.is_empty() {
             return Ok((tree, observed));
         }
-        // Pools that users saw before their first volume came: they are to see them on.
+        // They are to see them on, in the size they have now.
         let names = group.logical_volumes.iter().filter(|lv| shown.contains(&lv.id));
         let mut goals = goals.to_vec();
         goals.extend(names.map(|lv| Goal::Volume(&lv.name)));
@@ -303,47 +359,42 @@ impl Activator {
             uuids.push(VolumeUuid::new(group.id, lv.id, Layer::Public));
         }
         // What a cut activation left below a volume that never came is not below anything.
-        let layers: Vec<_> = volumes.iter().flat_map(|name| layers_of(group, name)).collect();
+        let (layers, names) = layers(group, volumes.iter().copied());
         let which = Which::Volumes { volumes: &uuids, layers: &layers };
-        let observed = observe::of_volumes(self.dm.as_ref(), &uuids, &layers)?;
-        let steps = match self.removal(which, &observed) {
+        let mut observed = observe::of_volumes(self.dm.as_ref(), &uuids, &layers)?;
+        let steps = match self.removal(which, &names, &observed) {
             Err(error) if error.kind() == ErrorKind::Busy => {
                 // Once more with all of the group in sight, so that the error can name them.
-                let observed = observe::of_group(self.dm.as_ref(), &group.id)?;
-                let steps = self.removal(which, &observed)?;
-                return Ok((observed, steps));
+                observed = observe::of_group(self.dm.as_ref(), &group.id)?;
+                self.removal(which, &names, &observed)?
             }
             other => other?,
         };
-        let steps = self.with_traces(group, volumes, &observed, steps);
         Ok((observed, steps))
     }
 
-    fn removal(&self, which: Which<'_>, observed: &Observed) -> Result<Vec<Step>> {
-        let openers = |number| openers::of(&self.host, number);
-        removal::deactivation(which, observed, &openers, self.around().links)
+    fn look_for_removal_of_all(&self, group: &VolumeGroup) -> Result<(Observed, Vec<Step>)> {
+        let observed = observe::of_group(self.dm.as_ref(), &group.id)?;
+        let volumes = group.logical_volumes.iter().map(|lv| lv.name.as_str());
+        let (_, names) = layers(group, volumes);
+        let steps = self.removal(Which::All, &names, &observed)?;
+        Ok((observed, steps))
     }
 
-    /// A call that was cut between a device and its node left a node: it goes too.
-    fn with_traces(
+    fn removal(
         &self,
-        group: &VolumeGroup,
-        volumes: &[&str],
+        which: Which<'_>,
+        names: &[String],
         observed: &Observed,
-        mut steps: Vec<Step>,
-    ) -> Vec<Step> {
-        if !self.around().links {
-            return steps;
+    ) -> Result<Vec<Step>> {
+        let openers = |number| openers::of(&self.host, number);
+        let links = self.around().links;
+        let mut steps = removal::deactivation(which, observed, &openers, links)?;
+        if links {
+            // A call that was cut between a device and its node left a node.
+            steps.extend(removal::traces(names, observed));
         }
-        let names: Vec<&str> =
-            observed.devices.values().map(|seen| seen.info.name.as_str()).collect();
-        let traces = removal::traces(group, volumes);
-        let traces = traces.into_iter().filter(|step| match step {
-            Step::Unlink { name, .. } => !names.contains(&name.as_str()),
-            _ => false,
-        });
-        steps.extend(traces);
-        steps
+        Ok(steps)
     }
 
     fn remove(&self, group: &str, observed: &Observed, steps: &[Step]) -> Result<Deactivated> {
@@ -360,4 +411,16 @@ impl Activator {
 /// Whether a device is what users see of a volume.
 fn is_asked_for(device: &WantedDevice) -> bool {
     matches!(device.uuid.layer, Layer::Public | Layer::PoolCover) || device.other_name.is_some()
+}
+
+/// UUIDs and names of all devices that volumes may have.
+fn layers<'v>(
+    group: &VolumeGroup,
+    volumes: impl Iterator<Item = &'v str>,
+) -> (Vec<VolumeUuid>, Vec<String>) {
+    let all = volumes.flat_map(|name| {
+        let plain = layers_of(group, Goal::Plain(name));
+        layers_of(group, Goal::Volume(name)).into_iter().chain(plain)
+    });
+    all.unzip()
 }

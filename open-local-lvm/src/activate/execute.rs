@@ -10,7 +10,7 @@ use open_local_core::host::{Deadline, Host, poll_until};
 use open_local_core::{DeviceNumber, Error, ErrorKind, Op, Result, Subject};
 
 use super::links::Names;
-use super::names::VolumeUuid;
+use super::names::{Layer, VolumeUuid};
 use super::pool_state;
 use super::settings::{PoolCheck, UdevMode};
 use super::steps::Step;
@@ -131,6 +131,8 @@ impl<'a> Executor<'a> {
             Step::Resume { uuid, flags, udev, .. } => self.resume(uuid, *flags, *udev)?,
             Step::Rename { uuid, to, udev, .. } => {
                 self.dm.rename(&id(uuid), to, self.udev_of(*udev))?;
+                // A pool has become a layer: that users saw it, only its cover tells from now on.
+                self.made.retain(|made| made.layer != Layer::PoolCover);
             }
             Step::Clear { uuid, .. } => {
                 self.dm.clear(&id(uuid))?;
@@ -260,24 +262,42 @@ impl<'a> Executor<'a> {
         Ok(())
     }
 
-    /// Nodes and links, where udev does not make them.
+    /// Nodes and links, where udev does not make them. Without them the devices work all the
+    /// same: what can't be made is a warning, and the next call tries again.
     fn link(&mut self, step: &Step) -> Result<()> {
         if self.udev != UdevMode::Absent {
             return Ok(());
         }
-        let names = |name, link| Names::new(self.host, self.group, name, link);
-        let foreign = match step {
-            Step::Link { uuid, name, link } => {
-                let Some(number) = self.numbers.get(uuid) else {
-                    return Ok(());
-                };
-                names(name, link.as_deref()).make(*number)?
-            }
-            Step::Unlink { name, link } => names(name, link.as_deref()).remove(self.major)?,
-            _ => Vec::new(),
+        let done = match step {
+            Step::Link { uuid, name, link } => match self.numbers.get(uuid) {
+                Some(number) => self.names(name, link.as_deref()).make(*number),
+                None => return Ok(()),
+            },
+            Step::Unlink { name, link } => self.unlink(name, link.as_deref()),
+            _ => return Ok(()),
         };
-        self.warnings.extend(foreign);
+        match done {
+            Ok(foreign) => self.warnings.extend(foreign),
+            Err(error) if error.kind() == ErrorKind::Indeterminate => return Err(error),
+            Err(error) => self.warnings.push(error.report().to_string()),
+        }
         Ok(())
+    }
+
+    const fn names<'n>(&'n self, name: &'n str, link: Option<&'n str>) -> Names<'n> {
+        Names::new(self.host, self.group, name, link)
+    }
+
+    fn unlink(&self, name: &str, link: Option<&str>) -> Result<Vec<String>> {
+        let names = self.names(name, link);
+        match self.dm.info(&DmId::name(name))? {
+            None => names.remove(self.major),
+            // Another layer of the volume has the name now: its node is right, or will be.
+            Some(info) if self.numbers.values().any(|number| *number == info.number) => {
+                names.remove_link()
+            }
+            Some(_) => Ok(Vec::new()),
+        }
     }
 
     /// Removes what this run has made, the last first.

@@ -161,25 +161,7 @@ impl<'a> Names<'a> {
     /// # Errors
     /// As [`Self::make`].
     pub(super) fn remove(&self, major: Option<u32>) -> Result<Vec<String>> {
-        let mut foreign = Vec::new();
-        let files = self.host.files.as_ref();
-        if let Some(link) = self.link {
-            let path = self.folder().join(link);
-            let ours = match self.look(&path)? {
-                There::Nothing => None,
-                There::Link(target) => {
-                    let own = in_mapper(&target) == Some(Path::new(self.name));
-                    Some(own || minor_of(&target).is_some())
-                }
-                _ => Some(false),
-            };
-            self.remove_ours(&path, ours, &mut foreign)?;
-            // Somebody else's volumes may be in it, and udev may be at it at the same time.
-            if ours.is_some() && files.list(&self.folder()).is_ok_and(|names| names.is_empty()) {
-                self.before(&self.folder(), "remove the empty folder")?;
-                let _ = files.remove_dir(&self.folder());
-            }
-        }
+        let mut foreign = self.remove_link()?;
         let node = self.node();
         let ours = match self.look(&node)? {
             There::Nothing => None,
@@ -188,6 +170,35 @@ impl<'a> Names<'a> {
             _ => Some(false),
         };
         self.remove_ours(&node, ours, &mut foreign)?;
+        Ok(foreign)
+    }
+
+    /// Removes the link in the group's folder, and the folder if that was the last.
+    ///
+    /// # Errors
+    /// As [`Self::make`].
+    pub(super) fn remove_link(&self) -> Result<Vec<String>> {
+        let mut foreign = Vec::new();
+        let Some(link) = self.link else {
+            return Ok(foreign);
+        };
+        let (folder, path) = (self.folder(), self.folder().join(link));
+        let ours = match self.look(&path)? {
+            There::Nothing => None,
+            There::Link(target) => {
+                let own = in_mapper(&target) == Some(Path::new(self.name));
+                Some(own || minor_of(&target).is_some())
+            }
+            _ => Some(false),
+        };
+        self.remove_ours(&path, ours, &mut foreign)?;
+        let is_folder = self.look(&folder)? == There::Folder;
+        let files = self.host.files.as_ref();
+        if is_folder && files.list(&folder).is_ok_and(|names| names.is_empty()) {
+            self.before(&folder, "remove the empty folder")?;
+            // Somebody else may put something into it at this moment.
+            let _ = files.remove_dir(&folder);
+        }
         Ok(foreign)
     }
 

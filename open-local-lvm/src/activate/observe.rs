@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use open_local_core::{DeviceNumber, Result};
 
 use super::names::{Layer, VolumeUuid};
+use super::plan::cover_of;
 use super::tree::WantedDevice;
 use crate::dm::table::Table;
 use crate::dm::{DeviceMapper, DmId, DmInfo};
@@ -76,6 +77,18 @@ pub(super) fn of_tree(dm: &dyn DeviceMapper, tree: &[WantedDevice]) -> Result<Ob
         }
     }
     Ok(observed)
+}
+
+/// What stands for pools of a tree under their own names, as far as the kernel has it.
+pub(super) fn covers(dm: &dyn DeviceMapper, tree: &[WantedDevice]) -> Result<Vec<VolumeUuid>> {
+    let mut found = Vec::new();
+    for cover in tree.iter().filter_map(|device| cover_of(&device.uuid)) {
+        let known = tree.iter().any(|device| device.uuid == cover);
+        if !known && dm.info(&DmId::uuid(cover.to_string()))?.is_some() {
+            found.push(cover);
+        }
+    }
+    Ok(found)
 }
 
 /// What there is of these volumes as users see them, and all below that is of their group. What

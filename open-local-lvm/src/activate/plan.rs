@@ -38,6 +38,7 @@ pub(super) fn activation(
     let mut steps = Vec::new();
     let mut links = Vec::new();
     let mut freed = BTreeSet::new();
+    let mut early = BTreeSet::new();
     for device in tree {
         let seen = observed.devices.get(&device.uuid);
         let renamed = seen.and_then(|seen| other_name(device, seen));
@@ -50,6 +51,12 @@ pub(super) fn activation(
             refuse_taken(device, observed, &freed)?;
         }
         if let Some(from) = renamed {
+            if let Some((cover, name)) = new_cover(device, tree, observed) {
+                // First of all: a call that is cut after the rename finds it, and so knows that
+                // users saw the pool.
+                early.insert(cover.clone());
+                steps.push(Step::Create { uuid: cover, name });
+            }
             freed.insert(from.to_owned());
             steps.push(Step::Rename {
                 uuid: device.uuid.clone(),
@@ -59,8 +66,21 @@ pub(super) fn activation(
             });
             links.push(Step::Unlink { name: from.to_owned(), link: link_of(from) });
         }
-        let one = One { device, name, seen };
+        let made = early.contains(&device.uuid);
+        if made {
+            steps.push(Step::Rename {
+                uuid: device.uuid.clone(),
+                from: early_name(device).unwrap_or_default(),
+                to: device.name.clone(),
+                udev: device.udev,
+            });
+        }
+        let one = One { device, name, seen, made };
         one.steps(observed, around, &mut steps)?;
+        if device.uuid.layer == Layer::PoolCover {
+            // While it had no volume the pool had a link; a cover has none.
+            links.push(Step::Unlink { name: name.clone(), link: link_of(name) });
+        }
         let link = device.link.clone().filter(|_| kept.is_none());
         links.push(Step::Link { uuid: device.uuid.clone(), name: name.clone(), link });
     }
@@ -68,6 +88,30 @@ pub(super) fn activation(
         steps.append(&mut links);
     }
     Ok(steps)
+}
+
+/// The cover that a pool is to get when it becomes a layer, and the name it has until the pool's
+/// own name is free.
+fn new_cover(
+    pool: &WantedDevice,
+    tree: &[WantedDevice],
+    observed: &Observed,
+) -> Option<(VolumeUuid, String)> {
+    let uuid = cover_of(&pool.uuid).filter(|uuid| !observed.devices.contains_key(uuid))?;
+    let cover = tree.iter().find(|device| device.uuid == uuid)?;
+    Some((uuid, early_name(cover)?))
+}
+
+/// The UUID of what stands for a pool under its own name.
+pub(super) fn cover_of(pool: &VolumeUuid) -> Option<VolumeUuid> {
+    let cover = || VolumeUuid::new(pool.group, pool.volume, Layer::PoolCover);
+    (pool.layer == Layer::ThinPool).then(cover)
+}
+
+/// The name of a cover before it has its own: one that no volume can have.
+fn early_name(cover: &WantedDevice) -> Option<String> {
+    let name = DeviceName::parse(&cover.name)?;
+    DeviceName::layer(&name.group, &name.volume, "pool").encode().ok()
 }
 
 /// The link in the group's folder a device of this name may have had.
@@ -107,6 +151,8 @@ struct One<'a> {
     device: &'a WantedDevice,
     name: &'a String,
     seen: Option<&'a Seen>,
+    /// A step before has made it.
+    made: bool,
 }
 
 impl One<'_> {
@@ -114,7 +160,7 @@ impl One<'_> {
         let uuid = || self.device.uuid.clone();
         let name = || self.name.clone();
         let live = self.seen.filter(|seen| seen.info.live_table);
-        if self.seen.is_none() {
+        if self.seen.is_none() && !self.made {
             steps.push(Step::Create { uuid: uuid(), name: name() });
         }
         let Some(live) = live else {
@@ -189,17 +235,24 @@ impl One<'_> {
     }
 }
 
-/// Pools that had no volume when they were activated, and so are seen under their own name, but
-/// are to be a layer now and have no cover in the tree: users are to see them on.
-pub(super) fn shown_pools(tree: &[WantedDevice], observed: &Observed) -> Vec<LvmId> {
-    let shown = tree.iter().filter(|device| {
+/// Pools that users see under their own name, but whose cover is not in the tree: they had no
+/// volume when they were activated, or were activated by themselves. `covers` are the covers the
+/// kernel has.
+pub(super) fn shown_pools(
+    tree: &[WantedDevice],
+    observed: &Observed,
+    covers: &[VolumeUuid],
+) -> Vec<LvmId> {
+    let own = |device: &WantedDevice| {
         let seen = observed.devices.get(&device.uuid);
-        let own = |seen: &Seen| link_of(&seen.info.name).is_some();
-        let cover = VolumeUuid::new(device.uuid.group, device.uuid.volume, Layer::PoolCover);
-        device.uuid.layer == Layer::ThinPool
-            && device.other_name.is_none()
-            && seen.is_some_and(own)
-            && !tree.iter().any(|other| other.uuid == cover)
+        seen.is_some_and(|seen| link_of(&seen.info.name).is_some())
+    };
+    let shown = tree.iter().filter(|device| {
+        device.other_name.is_none()
+            && cover_of(&device.uuid).is_some_and(|cover| {
+                (own(device) || covers.contains(&cover))
+                    && !tree.iter().any(|other| other.uuid == cover)
+            })
     });
     shown.map(|device| device.uuid.volume).collect()
 }

@@ -12,7 +12,6 @@ use super::observe::{Observed, Seen};
 use super::plan::link_of;
 use super::steps::Step;
 use crate::dm::table::Target;
-use crate::format::group::VolumeGroup;
 
 /// Which volumes are to be inactive.
 #[derive(Debug, Clone, Copy)]
@@ -63,11 +62,15 @@ pub(super) fn deactivation(
     Ok(steps)
 }
 
-/// Removing the nodes that devices of these volumes may have left.
-pub(super) fn traces(group: &VolumeGroup, volumes: &[&str]) -> Vec<Step> {
-    let names =
-        volumes.iter().filter_map(|volume| DeviceName::of(&group.name, volume).encode().ok());
-    names.map(|name| Step::Unlink { link: link_of(&name), name }).collect()
+/// Removing the nodes that devices of these names may have left, where the kernel has none.
+pub(super) fn traces<'n>(
+    names: impl IntoIterator<Item = &'n String>,
+    observed: &Observed,
+) -> Vec<Step> {
+    let there: BTreeSet<&String> = observed.devices.values().map(|s| &s.info.name).collect();
+    let names: BTreeSet<&String> = names.into_iter().collect();
+    let gone = names.into_iter().filter(|name| !there.contains(name));
+    gone.map(|name| Step::Unlink { link: link_of(name), name: name.clone() }).collect()
 }
 
 fn removed<'o>(
@@ -87,7 +90,10 @@ fn removed<'o>(
             let below_goal = was_above || which.has_layer(uuid);
             let wanted = is_goal(which, observed, uuid) || below_goal && !is_public(uuid, seen);
             let left = above.iter().any(|user| !gone.contains(user));
-            let opens = u32::try_from(above.len()).unwrap_or(u32::MAX);
+            // A table that was loaded and is not in force holds devices open too; the kernel does
+            // not tell which.
+            let loaded = going.iter().filter(|(_, seen)| seen.info.inactive_table).count();
+            let opens = u32::try_from(above.len().saturating_add(loaded)).unwrap_or(u32::MAX);
             if wanted && !left && seen.info.open_count <= opens && !gone.contains(uuid) {
                 refuse_foreign_type(seen)?;
                 gone.insert(uuid);
@@ -98,8 +104,14 @@ fn removed<'o>(
             break;
         }
     }
-    let mut stays = observed.devices.iter();
-    let stays = stays.find(|(uuid, _)| is_goal(which, observed, uuid) && !gone.contains(uuid));
+    let stays = observed.devices.iter();
+    let stays = stays.filter(|(uuid, _)| is_goal(which, observed, uuid) && !gone.contains(uuid));
+    // What is below a device that stays is in use by it: the one on top is the reason.
+    let left = |seen: &Seen| {
+        let above = users.get(&seen.info.number).map_or(&[][..], Vec::as_slice);
+        above.iter().filter(|user| !gone.contains(*user)).count()
+    };
+    let stays = stays.min_by_key(|(_, seen)| left(seen));
     match stays {
         Some((_, seen)) => Err(busy(observed, seen, &gone, openers)),
         None => Ok(going),

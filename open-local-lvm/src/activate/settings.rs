@@ -70,6 +70,8 @@ pub struct ActivateOptions {
     pub pool_check: PoolCheck,
     /// What goes into tables and is no metadata.
     pub tree: TreeOptions,
+    /// The name by which groups belong to this host; those of another are not activated.
+    pub system_id: Option<String>,
 }
 
 impl ActivateOptions {
@@ -82,7 +84,15 @@ impl ActivateOptions {
     /// With this udev, and without checks of pools.
     #[must_use]
     pub fn new(udev: UdevMode) -> Self {
-        Self { udev, pool_check: PoolCheck::Skip, tree: TreeOptions::default() }
+        let tree = TreeOptions::default();
+        Self { udev, pool_check: PoolCheck::Skip, tree, system_id: None }
+    }
+
+    /// Sets the name by which groups belong to this host.
+    #[must_use]
+    pub fn with_system_id(mut self, id: Option<String>) -> Self {
+        self.system_id = id;
+        self
     }
 
     /// Sets whether pools are checked.

@@ -220,14 +220,17 @@ pub fn device_tree(
     Ok(builder.into_devices())
 }
 
-/// The UUIDs of all devices that a volume needs, whatever is there now; none for one that is not
-/// activated here.
-pub(super) fn layers_of(group: &VolumeGroup, volume: &str) -> Vec<VolumeUuid> {
+/// UUID and name of all devices that a volume needs, whatever is there now; none for one that is
+/// not activated here.
+pub(super) fn layers_of(group: &VolumeGroup, goal: Goal<'_>) -> Vec<(VolumeUuid, String)> {
     let anywhere = DeviceNumber::new(0, 0);
     let devices = group.physical_volumes.iter().map(|pv| (pv.id, anywhere)).collect();
-    let goal = [Goal::Volume(volume)];
-    let tree = device_tree(group, &devices, &goal, &TreeOptions::default()).unwrap_or_default();
-    tree.into_iter().map(|device| device.uuid).collect()
+    let tree = device_tree(group, &devices, &[goal], &TreeOptions::default()).unwrap_or_default();
+    let names = |device: WantedDevice| {
+        let other = device.other_name.map(|name| (device.uuid.clone(), name));
+        std::iter::once((device.uuid, device.name)).chain(other)
+    };
+    tree.into_iter().flat_map(names).collect()
 }
 
 /// The goals of a whole group, as `vgchange -ay` has them: every visible volume but those that

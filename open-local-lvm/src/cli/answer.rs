@@ -10,7 +10,7 @@ const NO_SUCH_COMMAND: i32 = 2;
 const BAD_COMMAND_LINE: i32 = 3;
 
 /// What the tools say, in the C locale, and what it means; the first that fits counts.
-const MEANINGS: [(&str, ErrorKind); 35] = [
+const MEANINGS: [(&str, ErrorKind); 36] = [
     ("insufficient free space", ErrorKind::OutOfSpace),
     ("insufficient free extents", ErrorKind::OutOfSpace),
     ("insufficient suitable", ErrorKind::OutOfSpace),
@@ -47,6 +47,7 @@ const MEANINGS: [(&str, ErrorKind); 35] = [
     ("not found", ErrorKind::NotFound),
     ("failed to find", ErrorKind::NotFound),
     ("no device found", ErrorKind::NotFound),
+    ("no pv found", ErrorKind::NotFound),
 ];
 
 /// What they say where all is as it was asked for.

@@ -49,6 +49,14 @@ impl Order {
         self
     }
 
+    /// The same for a volume that is not activated with its group: only who asks for it by name
+    /// makes it a device.
+    #[must_use]
+    pub fn activated_by_name(mut self) -> Self {
+        self.arguments.splice(0..0, ["--setautoactivation".to_owned(), "n".to_owned()]);
+        self
+    }
+
     /// The command of lvm2, such as `lvcreate`.
     #[must_use]
     pub const fn command(&self) -> &'static str {

@@ -160,7 +160,7 @@ impl SimDm {
     /// of the range is unmapped.
     ///
     /// # Errors
-    /// `ENXIO`, `EIO`, `EDEADLK`.
+    /// `ENXIO`, `EIO`, `EDEADLK`; `EOPNOTSUPP` if the pool ignores discards.
     pub fn discard(&self, number: DeviceNumber, offset: u64, len: u64) -> std_io::Result<()> {
         self.kernel().discard(number, offset, len)
     }

@@ -95,7 +95,9 @@ impl SystemDm {
         command: Command,
         read: impl FnOnce(&Answer) -> io::Result<T>,
     ) -> Result<T> {
-        let answer = self.call(command, &Request::default()).and_then(|answer| read(&answer));
+        let flags = if command == Command::ListDevices { wire::UUIDS } else { 0 };
+        let request = Request::default().with_flags(flags);
+        let answer = self.call(command, &request).and_then(|answer| read(&answer));
         answer.map_err(|error| failure(call, Subject::path(&self.path), error))
     }
 

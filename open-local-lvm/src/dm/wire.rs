@@ -25,6 +25,8 @@ const BUFFER_FULL: u32 = 1 << 8;
 pub(super) const SKIP_LOCKFS: u32 = 1 << 10;
 pub(super) const NO_FLUSH: u32 = 1 << 11;
 pub(super) const UEVENT_GENERATED: u32 = 1 << 13;
+/// Of a list: with UUIDs (Linux 5.13 and newer).
+pub(super) const UUIDS: u32 = 1 << 14;
 const DATA_OUT: u32 = 1 << 16;
 /// The list of devices has UUIDs (`DM_NAME_LIST_FLAG_HAS_UUID`), or says there is none.
 const LISTED_UUID: u32 = 1;

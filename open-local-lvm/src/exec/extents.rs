@@ -3,12 +3,14 @@
 //! A volume that the kernel does not have as a device is read and zeroed on its physical volumes.
 //! The caller sees to it that it is not active: a device has a cache of its own.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use open_local_core::{Error, ErrorKind, Op, Result, Subject};
+use open_local_core::{DeviceNumber, Error, ErrorKind, Op, Result, Subject};
 
 use super::device::Device;
 use super::locked::LockedGroup;
+use super::observe::Member;
 use crate::format::group::{Area, LogicalVolume, Segment, SegmentKind, VolumeGroup};
 use crate::format::id::LvmId;
 use crate::format::label::LabelScan;
@@ -69,6 +71,17 @@ impl LockedGroup<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// The number of the device of each physical volume that is there, by UUID.
+    #[must_use]
+    pub fn physical_devices(&self) -> BTreeMap<LvmId, DeviceNumber> {
+        let members = self.group.members.iter().flatten();
+        let number = |member: &Member| {
+            let device = self.session.devices.get(member.device)?;
+            Some((member.label.header.id, device.number))
+        };
+        members.filter_map(number).collect()
     }
 
     /// The device of each run, each shown to be the physical volume that is meant.

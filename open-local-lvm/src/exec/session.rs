@@ -1,10 +1,11 @@
 //! The devices a caller names, and the groups on them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use open_local_core::host::{Devices, Host, OpenMode};
-use open_local_core::{Error, ErrorKind, Op, Result, Subject};
+use open_local_core::{DeviceNumber, Error, ErrorKind, Op, Result, Subject};
 
 use super::device::Device;
 use super::keep::{Keeper, Kept};
@@ -14,6 +15,7 @@ use super::observe::{Observed, ObservedGroup};
 use super::{Settings, lock_folder, recover};
 use crate::format::check::Finding;
 use crate::format::group::Metadata;
+use crate::format::id::LvmId;
 
 /// Most devices of one session.
 const MAX_DEVICES: usize = 4096;
@@ -46,6 +48,8 @@ pub struct GroupView {
     pub findings: Vec<Finding>,
     /// The device of each physical volume in the order of the text, where it is there.
     pub devices: Vec<Option<PathBuf>>,
+    /// The number of the device of each physical volume that is there, as tables name it.
+    pub numbers: BTreeMap<LvmId, DeviceNumber>,
 }
 
 impl Session {
@@ -169,7 +173,11 @@ impl Session {
     pub(super) fn view(&self, observed: &Observed, group: &ObservedGroup) -> GroupView {
         let path = |index: usize| self.devices.get(index).map(|device| device.path.clone());
         let members = group.members.iter();
+        let number = |index: usize| self.devices.get(index).map(|device| device.number);
+        let pvs = group.metadata.group.physical_volumes.iter().zip(&group.members);
+        let numbers = pvs.filter_map(|(pv, m)| Some((pv.id, number(m.as_ref()?.device)?)));
         GroupView {
+            numbers: numbers.collect(),
             metadata: Arc::clone(&group.metadata),
             findings: recover::findings(&self.settings, &self.devices, observed, group),
             devices: members.map(|m| m.as_ref().and_then(|m| path(m.device))).collect(),

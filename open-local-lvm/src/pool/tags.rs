@@ -11,7 +11,7 @@
 //! | `open-local/id=ID` | its id, where its name is another |
 //! | `open-local/size=BYTES` | the size that was asked for |
 //! | `open-local/made=SECONDS` | when it was made, since 1970 |
-//! | `open-local/of=ID` | of a snapshot: its volume |
+//! | `open-local/of=ID`, `open-local/of-uuid=UUID` | of a snapshot: its volume |
 //! | `open-local/from=volume/ID`, `…=snapshot/ID` | where its first content came from |
 //! | `open-local/token=…` | its format token |
 //! | `open-local/state=filling/N`, `…=erasing/N` | not ready; so many bytes are done |
@@ -49,6 +49,8 @@ pub enum Kind {
         id: SnapshotId,
         /// The volume whose content it keeps.
         of: VolumeId,
+        /// The UUID that volume has in the group: a later one of the name is another.
+        of_uuid: Option<String>,
         /// The token of that volume when it was taken: clones inherit it.
         token: Option<FormatToken>,
     },
@@ -106,6 +108,7 @@ impl Label {
             (false, true) => Kind::Snapshot {
                 id: value("id")?.parse().ok()?,
                 of: value("of")?.parse().ok()?,
+                of_uuid: value("of-uuid").map(str::to_owned),
                 token,
             },
             _ => return None,
@@ -131,9 +134,10 @@ impl Label {
                 token.iter().for_each(|token| put("token", write_token(*token)));
                 VOLUME
             }
-            Kind::Snapshot { id, of, token } => {
+            Kind::Snapshot { id, of, of_uuid, token } => {
                 put("id", id.to_string());
                 put("of", of.to_string());
+                of_uuid.iter().for_each(|uuid| put("of-uuid", uuid.clone()));
                 token.iter().for_each(|token| put("token", write_token(*token)));
                 SNAPSHOT
             }
@@ -270,10 +274,9 @@ mod tests {
                     }),
                     token,
                 });
-        let snapshot = (id(), id(), token()).prop_map(|(id, of, token)| Kind::Snapshot {
-            id: id.parse().unwrap(),
-            of: of.parse().unwrap(),
-            token,
+        let uuid = proptest::option::of("[a-zA-Z0-9!#]{32}");
+        let snapshot = (id(), id(), uuid, token()).prop_map(|(id, of, of_uuid, token)| {
+            Kind::Snapshot { id: id.parse().unwrap(), of: of.parse().unwrap(), of_uuid, token }
         });
         prop_oneof![volume, snapshot]
     }

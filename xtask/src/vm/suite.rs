@@ -71,7 +71,7 @@ impl Test {
 pub(super) fn test(args: &TestArgs) -> Result<u8> {
     let workspace = Workspace::load()?;
     if args.install {
-        install::install(needs::GUEST)?;
+        install::install(needs::GUEST.into_iter().chain(needs::DEVICEMAPPER))?;
     }
     let filter = args.filter.as_deref();
     if args.list {

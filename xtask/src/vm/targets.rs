@@ -95,15 +95,18 @@ fn disks(value: &Value) -> Option<Result<Vec<Disk>>> {
     Some(disks.and_then(disk::name_all))
 }
 
+/// The second implementation of device-mapper, held to the tests of the first.
+const DEVICEMAPPER: &str = "open-local-tests/devicemapper";
+
 /// Builds them; the program of each by its target's name.
 pub(super) fn build(
     workspace: &Workspace,
     targets: &[Target],
 ) -> Result<BTreeMap<String, PathBuf>> {
-    // The whole workspace and the features of tier 1: what it built is not built again.
+    // The whole workspace and the features of tier 1: most of what it built is not built again.
     let call = Call::cargo(&["test", "--locked", "--no-run", "--workspace"])
         .args(["--message-format", "json-render-diagnostics"])
-        .args(Features::with_machines(workspace).args())
+        .args(Features::with_machines(workspace).and(DEVICEMAPPER).args())
         .args(targets.iter().flat_map(|t| ["--test".to_owned(), t.name.clone()]))
         .dir(&workspace.root);
     let programs = programs(&call.captured()?);

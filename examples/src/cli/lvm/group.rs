@@ -8,6 +8,7 @@ use open_local_lvm::exec::Choice;
 use open_local_lvm::format::check::Finding;
 use open_local_lvm::plan::{Operation, remove_group};
 
+use super::activate::{How, Which, activate, deactivate, sweep};
 use super::change::{Wish, Words, answer, change, dry, metadata, require_all_inactive};
 use super::members;
 use super::site::{On, Site};
@@ -17,7 +18,7 @@ use crate::cli::confirm;
 use crate::context::Globals;
 use crate::view::lvm_change::{self, Changed};
 
-/// What to do with groups. Only labels and metadata are written: no volume is activated.
+/// What to do with groups. All but activate and deactivate write labels and metadata only.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a group of devices; blank ones become physical volumes
@@ -75,6 +76,25 @@ pub enum Command {
         #[command(flatten)]
         on: On,
     },
+    /// Make all volumes of a group block devices, but for those marked to be skipped
+    Activate(Activation),
+    /// Remove the block devices of all volumes of a group
+    Deactivate(Activation),
+    /// Let go on what a killed process left suspended
+    Sweep(Activation),
+}
+
+/// Arguments of `lvm group activate`, `deactivate` and `sweep`.
+#[derive(Debug, Args)]
+pub struct Activation {
+    /// The group
+    pub name: String,
+    /// How
+    #[command(flatten)]
+    pub how: How,
+    /// Its devices
+    #[command(flatten)]
+    pub on: On,
 }
 
 /// How a blank device becomes a physical volume.
@@ -152,7 +172,10 @@ impl Command {
             | Self::Rename { on, .. }
             | Self::Remove { on, .. }
             | Self::Tag { on, .. }
-            | Self::Repair { on, .. } => on,
+            | Self::Repair { on, .. }
+            | Self::Activate(Activation { on, .. })
+            | Self::Deactivate(Activation { on, .. })
+            | Self::Sweep(Activation { on, .. }) => on,
         }
     }
 }
@@ -174,6 +197,9 @@ pub(super) fn on_site(globals: &Globals, site: &Site, command: &Command) -> Resu
             change(globals, site, name, &wish)
         }
         Command::Repair { name, text_of, .. } => repair(site, name, text_of.as_deref()),
+        Command::Activate(it) => activate(site, &it.name, Which::All, &it.how),
+        Command::Deactivate(it) => deactivate(site, &it.name, Which::All, &it.how),
+        Command::Sweep(it) => sweep(site, &it.name, &it.how),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use clap::Args;
 use open_local_core::host::{Devices, Host};
 use open_local_core::{Error, ErrorKind, Op, Result, Subject};
+use open_local_lvm::dm::{DeviceMapper, SystemDm};
 use open_local_lvm::exec::{GroupView, Session, Settings};
 use open_local_lvm::format::id::LvmId;
 use open_local_lvm::plan::Context;
@@ -48,6 +49,8 @@ pub(super) struct Site {
     pub(super) session: Session,
     /// Nothing is to be changed.
     pub(super) dry_run: bool,
+    /// The device-mapper to use in the place of the kernel's.
+    pub(super) dm: Option<Arc<dyn DeviceMapper>>,
 }
 
 impl On {
@@ -91,7 +94,18 @@ impl Site {
     ) -> Result<Self> {
         let open = if dry_run { Session::open_read_only } else { Session::open };
         let session = open(&host, Arc::clone(&devices), settings.clone(), paths)?;
-        Ok(Self { host, devices, settings, session, dry_run })
+        Ok(Self { host, devices, settings, session, dry_run, dm: None })
+    }
+
+    /// The kernel's device-mapper.
+    ///
+    /// # Errors
+    /// As [`SystemDm::open`].
+    pub(super) fn device_mapper(&self) -> Result<Arc<dyn DeviceMapper>> {
+        match &self.dm {
+            Some(dm) => Ok(Arc::clone(dm)),
+            None => Ok(Arc::new(SystemDm::open(&self.host.roots)?)),
+        }
     }
 
     /// Who plans, and when.

@@ -1,4 +1,4 @@
-//! `open-local lvm volume …`: volumes in the metadata of a group; nothing is activated.
+//! `open-local lvm volume …`: volumes in the metadata of a group, and as block devices.
 
 use std::path::PathBuf;
 
@@ -8,12 +8,13 @@ use open_local_lvm::alloc::{Policy as Allocation, PvChoice};
 use open_local_lvm::exec::GroupView;
 use open_local_lvm::plan::{Growth, NewVolume, Operation, Reduction, Size, TagChange};
 
+use super::activate::{How, Which, activate, deactivate};
 use super::change::{Wish, Words, change, invalid};
 use super::site::{On, Site, physical_on};
 use crate::answer::Answer;
 use crate::context::Globals;
 
-/// What to do with volumes of a group. Only metadata is written: nothing is activated, and no
+/// What to do with volumes of a group. All but activate and deactivate write metadata only: no
 /// device of a volume is made or changed.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -63,6 +64,23 @@ pub enum Command {
         #[command(flatten)]
         of: Of,
     },
+    /// Make a volume a block device, or give the device of an active one the table it should have
+    Activate(Activation),
+    /// Remove the block device of a volume, and layers that no other volume uses
+    Deactivate(Activation),
+}
+
+/// Arguments of `lvm volume activate` and `lvm volume deactivate`.
+#[derive(Debug, Args)]
+pub struct Activation {
+    /// The volume
+    pub name: String,
+    /// How
+    #[command(flatten)]
+    pub how: How,
+    /// Which group it is in
+    #[command(flatten)]
+    pub of: Of,
 }
 
 /// The group of a volume.
@@ -235,7 +253,9 @@ impl Command {
             | Self::Remove { of, .. }
             | Self::Rename { of, .. }
             | Self::Tag { of, .. }
-            | Self::Set { of, .. } => of,
+            | Self::Set { of, .. }
+            | Self::Activate(Activation { of, .. })
+            | Self::Deactivate(Activation { of, .. }) => of,
         }
     }
 }
@@ -254,6 +274,14 @@ pub fn run(globals: &Globals, command: &Command) -> Result<Answer> {
 pub(super) fn on_site(globals: &Globals, site: &Site, command: &Command) -> Result<Answer> {
     let group = site.group_name(command.of().group.as_deref())?;
     let wish = match command {
+        Command::Activate(arguments) => {
+            let which = Which::Volume(&arguments.name);
+            return activate(site, &group, which, &arguments.how);
+        }
+        Command::Deactivate(arguments) => {
+            let which = Which::Volume(&arguments.name);
+            return deactivate(site, &group, which, &arguments.how);
+        }
         Command::Create(arguments) => create(site, &group, arguments)?,
         Command::Extend(arguments) => extend(site, &group, arguments)?,
         Command::Reduce(arguments) => reduce(arguments)?,

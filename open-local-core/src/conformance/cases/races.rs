@@ -5,6 +5,7 @@ use crate::conformance::lab::{Context, vol};
 use crate::conformance::race::{Means, ended_badly, race, second};
 use crate::conformance::run::no_leaks;
 use crate::conformance::worker::Event;
+use crate::info::{Phase, VolumeInfo};
 use crate::spec::VolumeSpec;
 use crate::units::Bytes;
 
@@ -129,7 +130,9 @@ fn creation_and_removal_balance(context: &Context<'_>, means: Means) -> Checked 
     // A volume being erased or made by another may be Busy for a moment, and what is erased only
     // when somebody does it is room that nobody has until then.
     let mut fine = vec!["created", "unchanged", "removed", "absent", "busy"];
-    fine.extend(context.can.exclusive.then_some("out-of-space"));
+    let erasing = |volume: &VolumeInfo| matches!(volume.phase, Phase::Erasing(_));
+    let waits = context.can.exclusive || lab.pool().volumes()?.iter().any(erasing);
+    fine.extend(waits.then_some("out-of-space"));
     only(&events, &fine)?;
     lab.settle()?;
     let (made, gone) = (count(&events, None, "created"), count(&events, None, "removed"));

@@ -101,6 +101,6 @@ pub(super) fn snapshot_of(snapshot: &SnapshotInfo) -> proto::Snapshot {
         source_volume_id: snapshot.volume.to_string(),
         creation_time: Some(timestamp(snapshot.created)),
         ready_to_use: snapshot.phase == Phase::Ready,
-        group_snapshot_id: String::new(),
+        group_snapshot_id: snapshot.group.as_ref().map_or_else(String::new, ToString::to_string),
     }
 }

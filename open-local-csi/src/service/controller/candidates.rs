@@ -1,6 +1,5 @@
 //! Which pools a volume of a class may come from.
 
-use open_local_core::host::Host;
 use open_local_core::{Bytes, Capabilities, Capacity, PoolInfo, Provisioning};
 
 use crate::parameters::VolumeClass;
@@ -13,11 +12,6 @@ impl Driver {
     pub(super) fn candidates(&self, class: &VolumeClass, ways: &[Capability]) -> Vec<Candidate> {
         let serving = self.pools.iter().filter(|entry| entry.serves(class));
         serving.filter_map(|entry| candidate(entry, class, ways)).collect()
-    }
-
-    /// The seams of the machine.
-    pub(in crate::service) fn host(&self) -> &Host {
-        &self.host
     }
 }
 

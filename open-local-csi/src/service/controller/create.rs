@@ -245,7 +245,7 @@ fn origin_source(origin: &VolumeOrigin) -> Option<VolumeSource> {
 }
 
 /// What is kept with a new volume: its UUID, and its whole name where the id is another one.
-fn tags(name: &str, id: &VolumeId, uuid: Uuid) -> Tags {
+pub(in crate::service) fn tags(name: &str, id: &VolumeId, uuid: Uuid) -> Tags {
     let mut tags = Tags::from([(UUID_TAG.to_owned(), uuid.to_string())]);
     if name != id.as_str() {
         tags.insert(NAME_TAG.to_owned(), name.to_owned());
@@ -254,7 +254,7 @@ fn tags(name: &str, id: &VolumeId, uuid: Uuid) -> Tags {
 }
 
 /// What only the backend understands.
-fn with_parameters(mut spec: VolumeSpec, class: &VolumeClass) -> VolumeSpec {
+pub(in crate::service) fn with_parameters(mut spec: VolumeSpec, class: &VolumeClass) -> VolumeSpec {
     match class.striping {
         Striping::Linear => {}
         Striping::Widest => spec = spec.with_parameter("stripes", "widest"),

@@ -51,7 +51,7 @@ impl Driver {
             None => volume.size,
         };
         if direct {
-            self.expand_direct(path)?;
+            self.expand_direct(path, size)?;
         }
         if let Some(mounted) = shown.filter(|mounted| !self.is_device(mounted)) {
             let staging = request.staging.as_ref().filter(|_| mounted.read_only);

@@ -95,7 +95,7 @@ impl Driver {
     }
 
     /// Refuses a target at which something else is, before any record says otherwise.
-    fn refuse_taken(&self, request: &Publish, device: &Attachment) -> Answer<()> {
+    pub(super) fn refuse_taken(&self, request: &Publish, device: &Attachment) -> Answer<()> {
         let taken = |by: &str| {
             let target = request.target.display();
             let message = format!("{by} is at {target} already");
@@ -115,7 +115,7 @@ impl Driver {
         }
     }
 
-    fn target_record(&self, request: &Publish) -> Published {
+    pub(super) fn target_record(&self, request: &Publish) -> Published {
         let as_what = match (request.capability.is_block(), request.context.class.direct) {
             (true, _) => PublishedAs::Block,
             (false, true) => PublishedAs::Direct,

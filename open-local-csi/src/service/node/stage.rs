@@ -61,7 +61,7 @@ impl Driver {
     }
 
     /// Attaches the device, for reading only where nobody may write.
-    fn attach(&self, subject: &Subject, request: &Stage) -> Answer<Attachment> {
+    pub(super) fn attach(&self, subject: &Subject, request: &Stage) -> Answer<Attachment> {
         let mut spec = PublishSpec::new(subject.source.clone());
         let reader = request.capability.mode.is_read_only();
         let snapshot = matches!(subject.source, Source::Snapshot(_));
@@ -73,7 +73,12 @@ impl Driver {
         Ok(published.into_inner())
     }
 
-    fn mount(&self, subject: &Subject, device: &Attachment, request: &Stage) -> Answer<()> {
+    pub(super) fn mount(
+        &self,
+        subject: &Subject,
+        device: &Attachment,
+        request: &Stage,
+    ) -> Answer<()> {
         let failed = |e| Status::of(RPC, &e);
         let reader = request.capability.mode.is_read_only() || device.read_only;
         if device.kind == AttachmentKind::Directory {
@@ -103,7 +108,7 @@ impl Driver {
     }
 
     /// Makes sure there is a file system; answers its kind.
-    fn format(
+    pub(super) fn format(
         &self,
         subject: &Subject,
         device: &Attachment,
@@ -199,7 +204,6 @@ impl Driver {
     }
 
     /// What is staged under a volume's name: the volume, or the snapshot that stands for it.
-    #[expect(clippy::type_complexity, reason = "three parts of one answer, used once")]
     fn staged(
         &self,
         rpc: Rpc,

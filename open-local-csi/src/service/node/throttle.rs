@@ -1,11 +1,23 @@
 //! Limits of pods on their volumes.
+//!
+//! The limits a target was published with are in its record, so that they can be brought to a pod
+//! whose cgroup appears later, and changed for one that runs. Why limits are not in force is kept
+//! in memory and is found again by [`Driver::reconcile_limits`] after a start.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use open_local_core::DeviceNumber;
-use open_local_core::throttle::IoLimits;
+use open_local_core::throttle::{CgroupTarget, IoLimits, IoThrottle, Support};
 
-use crate::errors::Answer;
+use super::pod_cgroup;
+use crate::errors::{Answer, Code, Status};
 use crate::request::Publish;
+use crate::rpc::Rpc;
 use crate::service::{Driver, Published};
+
+const RPC: Rpc = Rpc::NodePublishVolume;
 
 /// What became of the limits of a publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,44 +25,192 @@ use crate::service::{Driver, Published};
 pub enum ThrottleOutcome {
     /// There are none.
     NotAsked,
-    /// They are in force, or will be as soon as the cgroup appears.
+    /// They are in force.
     InForce,
-    /// They are not, and why: a condition of the volume.
+    /// They are not, or not for all I/O, and why: a condition of the volume.
     Missing(String),
+}
+
+/// Why limits are not in force, by target.
+#[derive(Debug, Clone, Default)]
+pub(in crate::service) struct Conditions(Arc<Mutex<BTreeMap<PathBuf, (String, String)>>>);
+
+impl Conditions {
+    fn set(&self, record: &Published, outcome: &ThrottleOutcome) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            ThrottleOutcome::Missing(why) => {
+                let _ = all.insert(record.target.clone(), (record.volume.clone(), why.clone()));
+            }
+            ThrottleOutcome::NotAsked | ThrottleOutcome::InForce => {
+                let _ = all.remove(&record.target);
+            }
+        }
+    }
+
+    fn of(&self, volume: &str) -> Option<String> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values().find(|(named, _)| named == volume).map(|(_, why)| why.clone())
+    }
 }
 
 impl Driver {
     /// Limits the pod of a publish; called after the mount and before the answer. An error only
-    /// where the class requires limits. Fills `device` and `cgroup` of the record.
+    /// where the class requires limits. Fills `device`, `cgroup` and `limits` of the record.
     pub(super) fn throttle_published(
         &self,
-        _request: &Publish,
-        _device: DeviceNumber,
-        _record: &mut Published,
+        request: &Publish,
+        device: DeviceNumber,
+        record: &mut Published,
     ) -> Answer<ThrottleOutcome> {
-        Ok(ThrottleOutcome::NotAsked)
+        let class = &request.context.class;
+        let changed = self.records.limits(&record.volume).map_err(|e| Status::of(RPC, &e))?;
+        record.device = Some(device);
+        record.limits = changed.unwrap_or(class.limits.io);
+        let pod = request.context.pod.uid.clone().filter(|uid| pod_cgroup::is_uid(uid));
+        record.pod = pod.or_else(|| pod_cgroup::pod_of_target(&record.target));
+        let outcome = self.limit(record);
+        self.settle(record, &outcome);
+        match outcome {
+            ThrottleOutcome::Missing(why) if class.throttle_required => {
+                let message =
+                    format!("volume {}: {why}, and its class requires limits", record.volume);
+                Err(Status::new(Code::Unavailable, message))
+            }
+            outcome => Ok(outcome),
+        }
     }
 
-    /// Lifts what a publish set.
-    pub(super) fn throttle_unpublished(&self, _record: &Published) -> Answer<()> {
-        Ok(())
+    /// Brings the limits of a record to its pod.
+    fn limit(&self, record: &mut Published) -> ThrottleOutcome {
+        let (Some(device), false) = (record.device, record.limits.is_none()) else {
+            return ThrottleOutcome::NotAsked;
+        };
+        let missing =
+            |why: &str| ThrottleOutcome::Missing(format!("its limits are not in force: {why}"));
+        let Some(throttle) = &self.throttle else {
+            return missing("this node limits nothing");
+        };
+        let Some(pod) = &record.pod else {
+            return missing("neither the request nor the target says which pod it is for");
+        };
+        let Some(target) = pod_cgroup::find(&self.host, pod) else {
+            return missing(&format!("pod {pod} has no cgroup yet"));
+        };
+        record.cgroup = Some(target.as_path().to_string_lossy().into_owned());
+        match throttle.apply(&target, device, &record.limits) {
+            Err(error) => missing(&error.report().to_string()),
+            Ok(state) => match state.into_inner().support {
+                Support::Full => ThrottleOutcome::InForce,
+                Support::Partial(why) => {
+                    ThrottleOutcome::Missing(format!("its limits are in force in part: {why}"))
+                }
+                Support::None(why) => missing(&why),
+                _ => missing("the kernel's answer is not understood"),
+            },
+        }
+    }
+
+    fn settle(&self, record: &Published, outcome: &ThrottleOutcome) {
+        if let ThrottleOutcome::Missing(why) = outcome {
+            tracing::warn!(volume = %record.volume, target = %record.target.display(), "{why}");
+        }
+        self.conditions.set(record, outcome);
+    }
+
+    /// Lifts what a publish set, unless the same pod sees the volume elsewhere too.
+    pub(super) fn throttle_unpublished(&self, record: &Published) -> Answer<()> {
+        let rpc = Rpc::NodeUnpublishVolume;
+        self.conditions.set(record, &ThrottleOutcome::NotAsked);
+        let (Some(throttle), Some(device), Some(cgroup)) =
+            (&self.throttle, record.device, &record.cgroup)
+        else {
+            return Ok(());
+        };
+        let others = self.live_targets(rpc, &record.volume)?;
+        let shared = others
+            .iter()
+            .any(|other| other.target != record.target && other.cgroup == record.cgroup);
+        if shared {
+            return Ok(());
+        }
+        lift(throttle.as_ref(), rpc, cgroup, device)
     }
 
     /// Brings changed limits of a volume to the pods it is published to.
-    pub(crate) fn throttle_modified(&self, _volume: &str, _limits: &IoLimits) -> Answer<()> {
-        Ok(())
+    pub(in crate::service) fn throttle_modified(
+        &self,
+        volume: &str,
+        limits: &IoLimits,
+    ) -> Answer<()> {
+        let rpc = Rpc::ControllerModifyVolume;
+        let mut missing = None;
+        for mut record in self.live_targets(rpc, volume)? {
+            record.limits = *limits;
+            // The record first: what is cut here is brought to the pod by the reconciliation.
+            self.records.publish(&record).map_err(|e| Status::of(rpc, &e))?;
+            let outcome = self.limit(&mut record);
+            if limits.is_none()
+                && let (Some(throttle), Some(device)) = (&self.throttle, record.device)
+                && let Some(cgroup) = record.cgroup.take()
+            {
+                lift(throttle.as_ref(), rpc, &cgroup, device)?;
+            }
+            self.records.publish(&record).map_err(|e| Status::of(rpc, &e))?;
+            self.settle(&record, &outcome);
+            if let ThrottleOutcome::Missing(why) = outcome {
+                missing = Some(why);
+            }
+        }
+        // A pod without a cgroup gets them when it has one; that is a condition and no error.
+        match missing.filter(|_| self.throttle.is_none()) {
+            Some(why) => {
+                let message = format!("volume {volume}: {why}");
+                Err(Status::new(Code::FailedPrecondition, message))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Why limits of this volume are not in force, if they are not.
-    pub(crate) fn throttle_condition(&self, _volume: &str) -> Option<String> {
-        None
+    pub(in crate::service) fn throttle_condition(&self, volume: &str) -> Option<String> {
+        self.conditions.of(volume)
     }
 
-    /// Brings limits to cgroups that have appeared since. To be called every few seconds.
+    /// Brings limits to cgroups that have appeared since, also to those that were made anew. To be
+    /// called every few seconds.
     ///
     /// # Errors
     /// As the kernel gives them; the others are tried all the same.
     pub fn reconcile_limits(&self) -> Answer<()> {
-        Ok(())
+        let Some(throttle) = &self.throttle else {
+            return Ok(());
+        };
+        let wishes = throttle.reconcile().map_err(|e| Status::of(RPC, &e));
+        let records = self.records.all_published().map_err(|e| Status::of(RPC, &e))?;
+        for mut record in records.into_iter().filter(|record| !record.limits.is_none()) {
+            // Somebody changes this volume: its turn comes the next time.
+            let Ok(_turn) = self.inflight.begin("volume", &record.volume) else {
+                continue;
+            };
+            if self.records.published(&record.target).ok().flatten().as_ref() != Some(&record) {
+                continue;
+            }
+            let before = record.cgroup.clone();
+            let outcome = self.limit(&mut record);
+            if record.cgroup != before {
+                self.records.publish(&record).map_err(|e| Status::of(RPC, &e))?;
+            }
+            self.conditions.set(&record, &outcome);
+        }
+        wishes.map(|_| ())
     }
+}
+
+fn lift(throttle: &dyn IoThrottle, rpc: Rpc, cgroup: &str, device: DeviceNumber) -> Answer<()> {
+    let Ok(target) = CgroupTarget::new(cgroup) else {
+        return Ok(());
+    };
+    let _ = throttle.clear(&target, device).map_err(|e| Status::of(rpc, &e))?;
+    Ok(())
 }

@@ -12,8 +12,8 @@ use crate::plan::{NewVolume, Size};
 pub struct NewPool {
     /// Its name.
     pub name: String,
-    /// Room for data.
-    pub size: Size,
+    /// Room for data; all that is left beside its metadata unless given.
+    pub size: Option<Size>,
     /// Room for metadata; what lvm2 thinks is right unless given.
     pub metadata_size: Option<Bytes>,
     /// Its chunks: a multiple of 64 KiB; what lvm2 thinks is right unless given.
@@ -25,9 +25,9 @@ pub struct NewPool {
 }
 
 impl NewPool {
-    /// A pool of this size, whose writes wait for room.
+    /// A pool of this size, or of all there is, whose writes wait for room.
     #[must_use]
-    pub fn new(name: impl Into<String>, size: Size) -> Self {
+    pub fn new(name: impl Into<String>, size: Option<Size>) -> Self {
         Self {
             name: name.into(),
             size,
@@ -60,7 +60,7 @@ impl Order {
         Ok(Self::changing("lvcreate", about(group, &new.name))
             .args(["--type", "thin-pool", "-y", "-Zy"])
             .args(new.error_when_full.then_some(["--errorwhenfull", "y"]).into_iter().flatten())
-            .args(size(new.size))
+            .args(new.size.map_or(["-l".to_owned(), "100%FREE".to_owned()], size))
             .args(metadata.into_iter().flatten().chain(chunk.into_iter().flatten()))
             .args(add_tags(&new.tags)?)
             .args(["-n", &new_name(&new.name)?, group]))
@@ -74,6 +74,16 @@ impl Order {
         let path = path_of(group, pool)?;
         let order = Self::changing("lvextend", about(group, pool));
         Ok(order.args(["--poolmetadatasize", &bytes(to), &path]))
+    }
+
+    /// Says what happens to writes when a thin pool is full.
+    ///
+    /// # Errors
+    /// As [`Self::create_pool`].
+    pub fn set_error_when_full(group: &str, pool: &str, error: bool) -> Result<Self> {
+        let path = path_of(group, pool)?;
+        let order = Self::changing("lvchange", about(group, pool));
+        Ok(order.args(["--errorwhenfull", if error { "y" } else { "n" }, &path]))
     }
 
     /// Makes a thin volume in a pool; it is not active afterwards. Its size is a number of bytes.

@@ -138,6 +138,25 @@ impl Order {
         Ok(order.args(["-ay", "-K", &path]))
     }
 
+    /// The same with a device that refuses writes; the volume itself stays as it is.
+    ///
+    /// # Errors
+    /// As [`Self::create_volume`].
+    pub fn activate_read_only(group: &str, name: &str) -> Result<Self> {
+        let (order, path) = Self::on_volume("lvchange", group, name)?;
+        let config = format!("activation/read_only_volume_list=[\"{path}\"]");
+        Ok(order.args(["--config", &config, "-ay", "-K", &path]))
+    }
+
+    /// Gives the device of a volume the table that its group has for it.
+    ///
+    /// # Errors
+    /// As [`Self::create_volume`].
+    pub fn refresh(group: &str, name: &str) -> Result<Self> {
+        let (order, path) = Self::on_volume("lvchange", group, name)?;
+        Ok(order.args(["--refresh", &path]))
+    }
+
     /// Takes the device of a volume away; one that is open the tools refuse.
     ///
     /// # Errors

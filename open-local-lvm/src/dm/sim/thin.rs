@@ -145,7 +145,7 @@ impl Kernel {
         let block = self.block_of(pool)?;
         let found = self.pool_mut(pool)?;
         if found.features.ignore_discard {
-            return Ok(());
+            return Err(os(libc::EOPNOTSUPP));
         }
         if found.mode >= Mode::OutOfMetadataSpace {
             return Err(os(libc::EIO));

@@ -1,14 +1,4 @@
-//! The crate's own runs of the lvm2 tools, on loop devices and without device-mapper: what the
-//! tools report is what the native reader finds, and a run that is killed is followed by one that
-//! finishes.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+//! Single runs of the tools.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -248,7 +238,7 @@ fn what_the_tools_refuse_has_its_kind() {
     assert_eq!(kind(Order::reduce_group(GROUP, &bench.devices()[..1])), ErrorKind::Busy);
     assert_eq!(kind(Order::remove_physical(&bench.devices()[0])), ErrorKind::Busy);
     assert_eq!(kind(Order::remove_group(GROUP)), ErrorKind::Busy);
-    let pool = open_local_lvm::cli::NewPool::new("p", Size::Extents(Extents::new(2)));
+    let pool = open_local_lvm::cli::NewPool::new("p", Some(Size::Extents(Extents::new(2))));
     assert_eq!(kind(Order::create_pool(GROUP, &pool)), ErrorKind::Unsupported);
     // A device the tools are not told of is none.
     let mut config = bench.cli.config().clone();

@@ -1,0 +1,206 @@
+//! A pool of this crate: the group it lies in, and a turn at it.
+
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use open_local_core::host::Host;
+use open_local_core::{Bytes, Change, Error, ErrorKind, Op, PoolId, PoolSpec, Result, Source};
+
+use super::live::Live;
+use super::objects::{self, Object};
+use super::orders::{Mode, Orders};
+use super::planner::{Facts, Seen};
+use super::room::Room;
+use crate::activate::Activator;
+use crate::dm::DeviceMapper;
+use crate::exec::{LockedGroup, Session, Settings};
+use crate::format::group::{Metadata, VolumeGroup};
+use crate::format::id::LvmId;
+
+/// A pool in a volume group.
+#[derive(Debug)]
+pub(super) struct GroupPool {
+    pub(super) host: Host,
+    pub(super) session: Session,
+    pub(super) settings: Settings,
+    pub(super) activator: Option<Activator>,
+    pub(super) options: super::LvmOptions,
+    pub(super) spec: PoolSpec,
+    pub(super) orders: Orders,
+    /// The UUID of its group: another one of the same name is not it.
+    pub(super) group: LvmId,
+}
+
+/// The group under its lock, as it was read then, with what the kernel has of it.
+#[derive(Debug)]
+pub(super) struct Turn<'p> {
+    pub(super) pool: &'p GroupPool,
+    pub(super) locked: LockedGroup<'p>,
+    pub(super) live: Live,
+}
+
+/// What a look at a pool shows.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) metadata: Arc<Metadata>,
+    pub(super) live: Live,
+    pub(super) objects: Vec<Object>,
+    /// What is wrong with the group's metadata areas and devices.
+    pub(super) findings: Vec<crate::format::check::Finding>,
+}
+
+impl GroupPool {
+    pub(super) fn id(&self) -> &PoolId {
+        &self.spec.id
+    }
+
+    pub(super) fn dm(&self) -> Option<&dyn DeviceMapper> {
+        self.activator.as_ref().map(|activator| activator.device_mapper().as_ref())
+    }
+
+    fn same_group(&self, op: Op, group: &VolumeGroup) -> Result<()> {
+        if group.id == self.group {
+            return Ok(());
+        }
+        let why = format!("the group {} on its devices is another one", group.name);
+        Err(Error::new(ErrorKind::Conflict, op, self.id(), why)
+            .with_remedy("bring the devices of its own group back, or remove the pool"))
+    }
+
+    /// A look, for which nothing is changed.
+    ///
+    /// # Errors
+    /// As [`Session::group`]; `Conflict` if its devices hold another group of the name.
+    pub(super) fn view(&self, op: Op) -> Result<View> {
+        let view = self.session.group(&self.orders.group).map_err(|e| self.about(op, e))?;
+        self.same_group(op, &view.metadata.group)?;
+        let live = Live::of(&self.host, self.dm(), &self.group)?;
+        let objects = objects::objects(&view.metadata.group, &self.orders);
+        Ok(View { metadata: view.metadata, live, objects, findings: view.findings })
+    }
+
+    pub(super) fn about(&self, op: Op, error: Error) -> Error {
+        if error.kind() == ErrorKind::Indeterminate {
+            return error;
+        }
+        let remedy = error.remedy().unwrap_or("look at the pool's devices").to_owned();
+        Error::new(error.kind(), op, self.id(), "its group does not answer as it should")
+            .with_remedy(remedy)
+            .with_source(error)
+    }
+
+    /// Takes the group for a change, with what cut calls left of it finished or undone.
+    ///
+    /// # Errors
+    /// Those of the lock, of recovery and of `body`.
+    pub(super) fn change<T>(
+        &self,
+        op: Op,
+        body: impl FnOnce(&mut Turn<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut turn = self.turn(op)?;
+        let answer = turn.recover(op).and_then(|()| body(&mut turn));
+        turn.locked.release();
+        answer
+    }
+
+    /// Takes the group for a look that must not change while it is planned from.
+    ///
+    /// # Errors
+    /// As [`Self::view`].
+    pub(super) fn turn(&self, op: Op) -> Result<Turn<'_>> {
+        let locked = self.session.lock(&self.orders.group).map_err(|e| self.about(op, e))?;
+        let ready = self
+            .same_group(op, locked.group())
+            .and_then(|()| Live::of(&self.host, self.dm(), &self.group));
+        match ready {
+            Ok(live) => Ok(Turn { pool: self, locked, live }),
+            Err(error) => {
+                locked.release();
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn facts(&self) -> Facts {
+        let time = self.host.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Facts {
+            host: self.settings.host_name.clone(),
+            time: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+            system_id: self.settings.system_id.clone(),
+            entropy: Arc::clone(&self.host.entropy),
+        }
+    }
+
+    /// The room of a group that was read.
+    ///
+    /// # Errors
+    /// As [`Room::thick`]; for thin pools those of the kernel.
+    pub(super) fn room(
+        &self,
+        group: &VolumeGroup,
+        objects: &[Object],
+        live: &Live,
+    ) -> Result<Room> {
+        match &self.orders.mode {
+            Mode::Thick => Room::thick(group, objects, &self.spec),
+            Mode::Thin { .. } => {
+                let usage = self.usage(group, objects, live)?;
+                Ok(Room::thin(group, &usage, &self.policy(group), &self.spec))
+            }
+        }
+    }
+
+    /// The extent of a group.
+    pub(super) fn extent(group: &VolumeGroup) -> Bytes {
+        group.extent_size.to_bytes().unwrap_or(Bytes::new(512))
+    }
+}
+
+impl Turn<'_> {
+    pub(super) fn group(&self) -> &VolumeGroup {
+        self.locked.group()
+    }
+
+    /// Plans with what is seen now.
+    ///
+    /// # Errors
+    /// Those of the room and of `planner`.
+    pub(super) fn plan<T>(
+        &self,
+        planner: impl FnOnce(&Seen<'_>, &Facts) -> Result<T>,
+    ) -> Result<T> {
+        let metadata = self.locked.view().metadata;
+        let objects = objects::objects(&metadata.group, &self.pool.orders);
+        let room = self.pool.room(&metadata.group, &objects, &self.live)?;
+        let seen =
+            Seen { metadata: &metadata, orders: &self.pool.orders, live: &self.live, room: &room };
+        planner(&seen, &self.pool.facts())
+    }
+
+    /// Plans a change with what is there now and carries it out; whether there was anything to do.
+    ///
+    /// # Errors
+    /// Those of the planner and of the steps.
+    pub(super) fn make(&mut self, change: &Change) -> Result<bool> {
+        match self.pool.planned(self, change)? {
+            Some(work) => self.carry_out(&work).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// An object of the pool as it is now.
+    pub(super) fn object(&self, key: &Source) -> Option<Object> {
+        let all = objects::objects(self.group(), &self.pool.orders);
+        all.into_iter().find(|object| object.key().as_ref() == Some(key))
+    }
+
+    /// Looks at the kernel again.
+    ///
+    /// # Errors
+    /// As [`Live::of`].
+    pub(super) fn look(&mut self) -> Result<()> {
+        self.live = Live::of(&self.pool.host, self.pool.dm(), &self.pool.group)?;
+        Ok(())
+    }
+}

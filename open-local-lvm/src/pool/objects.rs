@@ -1,0 +1,125 @@
+//! Which volumes of a group belong to a pool, and what each is (pure).
+
+use open_local_core::{Bytes, SnapshotId, Source, Uuid, VolumeId};
+
+use super::names;
+use super::orders::{Mode, Orders};
+use super::tags::{Kind, Label, State};
+use crate::format::group::{Area, LogicalVolume, SegmentKind, ThinSegment, VolumeGroup};
+use crate::format::id::LvmId;
+
+/// An object of a pool as its group has it.
+#[derive(Debug, Clone)]
+pub(super) struct Object {
+    /// Its name in the group.
+    pub(super) name: String,
+    /// Its UUID in the group.
+    pub(super) uuid: LvmId,
+    pub(super) label: Label,
+    pub(super) size: Bytes,
+    /// Whether it may be written.
+    pub(super) writable: bool,
+    /// Its segment, where it is thin.
+    pub(super) thin: Option<ThinSegment>,
+}
+
+/// What an object is to callers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Role {
+    Volume(VolumeId),
+    Snapshot(SnapshotId),
+    /// Being erased; nobody can ask for it by this id.
+    Erasing(VolumeId),
+    /// The next content of a volume, of no use by itself.
+    Rolling,
+}
+
+impl Object {
+    pub(super) fn role(&self) -> Option<Role> {
+        if self.name.starts_with("ol.r.") {
+            return Some(Role::Rolling);
+        }
+        if matches!(self.label.state, State::Erasing(_)) {
+            return Some(Role::Erasing(erasing_id(&self.uuid)));
+        }
+        match &self.label.kind {
+            Kind::Volume { id: Some(id), .. } => Some(Role::Volume(id.clone())),
+            Kind::Volume { id: None, .. } if names::is_made(&self.name) => None,
+            Kind::Volume { id: None, .. } => self.name.parse().ok().map(Role::Volume),
+            Kind::Snapshot { id, .. } => Some(Role::Snapshot(id.clone())),
+        }
+    }
+
+    pub(super) fn key(&self) -> Option<Source> {
+        match self.role()? {
+            Role::Volume(id) => Some(Source::Volume(id)),
+            Role::Snapshot(id) => Some(Source::Snapshot(id)),
+            Role::Erasing(_) | Role::Rolling => None,
+        }
+    }
+}
+
+/// The id something is listed under while it is erased.
+pub(crate) fn erasing_id(uuid: &LvmId) -> VolumeId {
+    VolumeId::erasing(folded(uuid))
+}
+
+/// A UUID of LVM in the form that others have.
+pub(super) fn folded(uuid: &LvmId) -> Uuid {
+    let mut bytes = [0u8; 16];
+    for (n, byte) in uuid.as_raw().iter().enumerate() {
+        // 32 characters folded into 16 bytes; equal ids are told apart by their names.
+        if let Some(slot) = bytes.get_mut(n % 16) {
+            *slot = slot.rotate_left(4) ^ byte;
+        }
+    }
+    Uuid::from_bytes(bytes)
+}
+
+/// The thin segment of a volume, where it is thin.
+pub(super) fn thin_of(lv: &LogicalVolume) -> Option<&ThinSegment> {
+    match lv.segments.as_slice() {
+        [segment] => match &segment.kind {
+            SegmentKind::Thin(thin) => Some(thin),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether a volume lies on physical volumes alone.
+fn is_plain(lv: &LogicalVolume) -> bool {
+    let physical = |area: &Area| matches!(area, Area::Physical { .. });
+    lv.is_visible()
+        && lv.segments.iter().all(|segment| {
+            matches!(segment.kind, SegmentKind::Striped(_)) && segment.areas().iter().all(physical)
+        })
+}
+
+/// The object a volume of the group is; `None` for one that is not of this pool, or not ours.
+pub(super) fn object(group: &VolumeGroup, lv: &LogicalVolume, orders: &Orders) -> Option<Object> {
+    let thin = thin_of(lv);
+    match (&orders.mode, thin) {
+        (Mode::Thick, None) if is_plain(lv) => {}
+        (Mode::Thin { pool, .. }, Some(thin)) if thin.thin_pool == *pool => {}
+        _ => return None,
+    }
+    let adopted = || {
+        let ours = orders.adopted.iter().any(|start| lv.name.starts_with(start));
+        let kind = Kind::Volume { id: None, source: None, token: None };
+        (ours && !names::is_made(&lv.name)).then(|| Label::new(kind))
+    };
+    Some(Object {
+        name: lv.name.clone(),
+        uuid: lv.id,
+        label: Label::read(&lv.tags).or_else(adopted)?,
+        size: group.size_of(lv.extents()?)?,
+        writable: lv.is_writable(),
+        thin: thin.cloned(),
+    })
+}
+
+/// All objects of a pool, in the order of the text.
+pub(super) fn objects(group: &VolumeGroup, orders: &Orders) -> Vec<Object> {
+    group.logical_volumes.iter().filter_map(|lv| object(group, lv, orders)).collect()
+}

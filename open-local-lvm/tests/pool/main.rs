@@ -1,0 +1,14 @@
+//! Pools in volume groups on simulated disks, with and without a kernel.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod crashes;
+mod hazards;
+mod inactive;
+mod lab;
