@@ -363,8 +363,11 @@ impl Observed {
 struct Parsed<'b> {
     before: Option<&'b Observed>,
     /// By checksum and length.
-    texts: BTreeMap<(u32, u64), Vec<(Vec<u8>, Arc<Metadata>)>>,
+    texts: BTreeMap<(u32, u64), Vec<WasRead>>,
 }
+
+/// A text with what it says.
+type WasRead = (Vec<u8>, Arc<Metadata>);
 
 fn read_area(
     device: &Device,
