@@ -2,6 +2,7 @@
 
 mod cgroup;
 mod clean;
+mod disk;
 mod folder;
 mod play;
 mod privilege;

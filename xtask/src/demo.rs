@@ -1,4 +1,7 @@
-//! `cargo xtask demo`: the program's demonstration on real loop devices.
+//! `cargo xtask demo`: the program's demonstration on real devices: a thin pool where the kernel
+//! has device-mapper, else files behind loop devices; or in a guest, which has it.
+
+use std::path::{Path, PathBuf};
 
 use crate::process::Call;
 use crate::workspace::Workspace;
@@ -6,12 +9,17 @@ use crate::{Result, install, needs};
 
 const PACKAGE: &str = "open-local-examples";
 const PROGRAM: &str = "open-local";
+/// There while the kernel has device-mapper.
+const DEVICE_MAPPER: &str = "/dev/mapper/control";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Lists what this machine lacks and installs it (Debian, as root).
     #[arg(long)]
     install: bool,
+    /// Runs it on a thin pool in a guest with a kernel of its own.
+    #[arg(long)]
+    vm: bool,
     /// Arguments for `open-local demo`.
     #[arg(last = true)]
     args: Vec<String>,
@@ -20,6 +28,9 @@ pub(crate) struct Args {
 /// Builds and runs it; the exit code is the program's own.
 pub(crate) fn run(args: &Args) -> Result<u8> {
     let workspace = Workspace::load()?;
+    if args.vm {
+        return in_guest(&workspace, args);
+    }
     if !simulated(&args.args) {
         if args.install {
             install::install(needs::LOOP)?;
@@ -32,6 +43,29 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
             ));
         }
     }
+    let program = build(&workspace)?;
+    let demo = Call::new(program, &["demo"]);
+    let native = !chosen(&args.args) && Path::new(DEVICE_MAPPER).exists();
+    let demo = if native { demo.args(["--backend", "lvm"]) } else { demo };
+    let status = demo.args(args.args.iter().cloned()).inherited()?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    code.ok_or_else(|| format!("{PROGRAM} demo ended by {status}"))
+}
+
+/// Boots a guest and runs it there.
+fn in_guest(workspace: &Workspace, args: &Args) -> Result<u8> {
+    let program = build(workspace)?.to_string_lossy().into_owned();
+    let me = std::env::current_exe().map_err(|e| format!("this program is not found: {e}"))?;
+    let guest = Call::new(me, &["vm", "run", "--memory", "2048"]);
+    let guest = if args.install { guest.args(["--install"]) } else { guest };
+    let guest = guest.args(["--", program.as_str(), "demo", "--no-progress"]);
+    let guest = if chosen(&args.args) { guest } else { guest.args(["--backend", "lvm"]) };
+    let status = guest.args(args.args.iter().cloned()).dir(&workspace.root).inherited()?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    code.ok_or_else(|| format!("the guest ended by {status}"))
+}
+
+fn build(workspace: &Workspace) -> Result<PathBuf> {
     // The development profile: the first result comes minutes earlier, and the work is the
     // kernel's.
     let build = Call::cargo(&["build", "--locked", "-p", PACKAGE, "--bin", PROGRAM]);
@@ -39,10 +73,12 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     if !built.success() {
         return Err(format!("{PROGRAM} does not build: {built}"));
     }
-    let demo = Call::new(workspace.target.join("debug").join(PROGRAM), &["demo"]);
-    let status = demo.args(args.args.iter().cloned()).inherited()?;
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    code.ok_or_else(|| format!("{PROGRAM} demo ended by {status}"))
+    Ok(workspace.target.join("debug").join(PROGRAM))
+}
+
+/// Whether the arguments choose a backend.
+fn chosen(args: &[String]) -> bool {
+    args.iter().any(|arg| arg == "--backend" || arg.starts_with("--backend="))
 }
 
 /// Whether the arguments choose the backend that needs no machine.
@@ -55,6 +91,13 @@ fn simulated(args: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_backend_that_is_named_is_taken() {
+        let args = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert!(chosen(&args("--backend file")) && chosen(&args("-v --backend=raw")));
+        assert!(!chosen(&args("--fs xfs")) && !chosen(&[]));
+    }
 
     #[test]
     fn only_the_simulated_backend_goes_without_a_machine() {

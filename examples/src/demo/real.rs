@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::folder::RunFolder;
 use super::stage::{Stage, Written};
-use super::{cgroup, clean};
+use super::{cgroup, clean, disk};
 use crate::context::{Globals, absolute, observed};
 use crate::machine::Machine;
 use crate::mounts;
@@ -29,6 +29,8 @@ pub(super) struct RealStage {
     folder: RunFolder,
     cgroup: CgroupTarget,
     pool: PoolId,
+    /// The disk of a pool that lies on one.
+    device: Option<PathBuf>,
     /// Tags of the loop devices that this run's volumes had.
     tags: Mutex<Vec<String>>,
 }
@@ -43,6 +45,10 @@ impl RealStage {
         let machine = Machine::open(&globals.backend, Roots::system(), Arc::new(Silent))?;
         machine.require_root(Op::OpenBackend)?;
         let folder = RunFolder::make(&machine.host, &dir)?;
+        if on_disk(globals) {
+            let _ = disk::make(&folder.name, &folder.path)?;
+            return Self::of(globals, folder, progress);
+        }
         let stage = Self::of(globals, folder, progress)?;
         fs::create_dir(stage.folder.path.join("pool")).map_err(|e| {
             let about = Subject::path(&stage.folder.path);
@@ -55,11 +61,17 @@ impl RealStage {
         let roots = Roots::with_own_folders_under(&folder.path);
         let machine = Machine::open(&globals.backend, roots, progress)?;
         let cgroup = CgroupTarget::new(format!("open-local-demo-{}", folder.name))?;
+        let device = match on_disk(globals) {
+            true => disk::attached(&folder.name)?.map(|device| device.path),
+            false => None,
+        };
+        let tags = device.iter().map(|_| disk::tag(&folder.name)).collect();
         Ok(Self {
             machine: observed(machine, None),
             cgroup,
             pool: PoolId::new("demo")?,
-            tags: Mutex::default(),
+            tags: Mutex::new(tags),
+            device,
             folder,
         })
     }
@@ -92,10 +104,20 @@ pub(super) fn sweep(globals: &Globals, dir: &Path) -> Result<Vec<String>> {
         if let Some(quiescer) = &stage.machine.quiescer {
             quiescer.sweep()?;
         }
-        clean::all(&stage)?;
+        if on_disk(globals) && stage.device.is_none() {
+            // Without its disk, as after a reboot, there is nothing of a group but files.
+            stage.remove()?;
+        } else {
+            clean::all(&stage)?;
+        }
         swept.push(name);
     }
     Ok(swept)
+}
+
+/// Whether the backend's pools lie on a disk and not in a folder.
+fn on_disk(globals: &Globals) -> bool {
+    globals.backend == open_local_lvm::pool::NAME
 }
 
 fn failed(op: Op, path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> Error {
@@ -117,7 +139,14 @@ impl Stage for RealStage {
     }
 
     fn pool(&self) -> PoolSpec {
-        PoolSpec::new(self.pool.clone()).at(self.folder.path.join("pool"))
+        let spec = PoolSpec::new(self.pool.clone());
+        match &self.device {
+            Some(device) => spec
+                .with_parameter("devices", device.display().to_string())
+                .with_parameter("group", disk::tag(&self.folder.name))
+                .with_parameter("mode", "thin"),
+            None => spec.at(self.folder.path.join("pool")),
+        }
     }
 
     fn cgroup(&self) -> &CgroupTarget {
@@ -185,6 +214,9 @@ impl Stage for RealStage {
 
     fn remove(&self) -> Result<()> {
         cgroup::remove(&self.machine.host, &self.cgroup)?;
+        if self.device.is_some() {
+            disk::detach(&self.folder.name)?;
+        }
         self.folder.remove(&self.machine.host)
     }
 
