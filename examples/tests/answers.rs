@@ -84,7 +84,7 @@ fn unknown_names_end_with_3_and_help() {
     let run = run(&["--backend", "nope", "pool", "list"]);
     assert_eq!(run.code, 3);
     assert!(
-        run.stderr.contains("help: choose one of: file, mountpoint, raw, sim"),
+        run.stderr.contains("help: choose one of: file, lvm, mountpoint, raw, sim"),
         "{}",
         run.stderr
     );

@@ -113,9 +113,9 @@ impl BlockIo for Opened {
     }
 }
 
-/// Cases that a machine in memory can't run: it has no processes. The guest runs
-/// them on real devices.
-const NOT_HERE: [&str; 1] = ["processes/*"];
+/// Cases that a machine in memory can't run: it has neither processes nor file systems. The guest
+/// runs them on real devices.
+const NOT_HERE: [&str; 2] = ["processes/*", "format_once/*"];
 
 fn passes(rack: &Rack) {
     // One subject at a time while something is being looked for.

@@ -13,6 +13,7 @@ mod demo;
 mod fuzz;
 mod install;
 mod needs;
+mod packaged;
 mod process;
 mod report;
 mod runner;

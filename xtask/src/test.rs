@@ -3,7 +3,7 @@
 use crate::process::Watch;
 use crate::steps::{Group, Step};
 use crate::workspace::Workspace;
-use crate::{Result, install, report, runner, steps};
+use crate::{Result, install, packaged, report, runner, steps};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -49,6 +49,7 @@ fn run_chosen(args: &Args) -> Result<u8> {
         let needs = steps.iter().flat_map(|step| step.needs.iter().copied());
         install::install(needs)?;
     }
+    packaged::forget(&workspace);
     let tallies = runner::run(&workspace, &steps);
     println!("\n{:.0} s in all", watch.elapsed().as_secs_f64());
     if let Some(why) = nothing_ran(&tallies, args.filter.as_deref()) {
