@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use open_local_core::host::{Checkpoints, DeviceAccess, Devices, OpenMode, Unchecked};
 use open_local_core::{
-    Backend, Bytes, ErrorKind, FormatToken, Op, Pool, PoolExt, PublishSpec, Result, SnapshotId,
-    SnapshotSpec, Source, Subject, VolumeId, VolumeSpec,
+    Backend, Bytes, Error, ErrorKind, FormatToken, Op, Pool, PoolExt, PoolSpec, PublishSpec,
+    Result, SnapshotId, SnapshotSpec, Source, Subject, VolumeId, VolumeSpec,
 };
 use open_local_lvm::format::group::{SegmentKind, SnapshotStore, VolumeGroup, status};
 use open_local_lvm::format::id::LvmId;
@@ -233,4 +233,101 @@ fn a_snapshot_of_an_earlier_volume_of_the_name_is_not_this_ones() {
     assert!(taken.to_string().contains("earlier volume"), "{taken}");
     assert!(snapshots.list_snapshots(Some(&vol("old"))).unwrap().is_empty());
     assert_eq!(snapshots.list_snapshots(None).unwrap().len(), 1);
+}
+
+fn named(name: &str, group: &str, devices: &str) -> PoolSpec {
+    PoolSpec::new(name.parse().unwrap())
+        .with_parameter("group", group)
+        .with_parameter("devices", devices)
+        .with_parameter("extent-size", "64KiB")
+}
+
+fn thin_in(name: &str, group: &str, devices: &str) -> PoolSpec {
+    named(name, group, devices)
+        .with_parameter("mode", "thin")
+        .with_parameter("thin-pool", name)
+        .with_parameter("data-size", "4MiB")
+        .with_parameter("metadata-size", "2MiB")
+}
+
+/// Cuts a call before the first step of which the text begins so.
+#[derive(Debug)]
+struct Cut(&'static str);
+
+impl Checkpoints for Cut {
+    fn before(&self, op: Op, subject: &Subject, step: &str) -> Result<()> {
+        if !step.starts_with(self.0) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Indeterminate, op, subject.clone(), "cut"))
+    }
+}
+
+#[test]
+fn a_group_goes_with_the_last_of_its_pools() {
+    let lab = Lab::new(&[64]);
+    let (one, two) = (thin_in("one", "vg", "/dev/sda"), thin_in("two", "vg", "/dev/sda"));
+    let _ = live(&lab).ensure_pool(&one).unwrap();
+    let cut = lab.live(Arc::new(Cut("zero"))).ensure_pool(&two).unwrap_err();
+    assert_eq!(cut.kind(), ErrorKind::Indeterminate, "{}", cut.report());
+    // The second has nothing in the group yet, and is made in it all the same.
+    let group = lab.group().id;
+    assert!(live(&lab).remove_pool(&one.id).unwrap().changed());
+    assert_eq!(lab.group().id, group);
+    assert!(live(&lab).ensure_pool(&two).unwrap().changed());
+    assert_eq!(lab.group().id, group);
+    assert!(live(&lab).remove_pool(&two.id).unwrap().changed());
+    assert!(lab.groups().is_empty());
+    assert!(live(&lab).list_pools().unwrap().is_empty());
+}
+
+#[test]
+fn a_removal_that_is_cut_after_the_group_went_is_finished() {
+    let lab = thick();
+    let cut = lab.live(Arc::new(Cut("forget the pool"))).remove_pool(&id()).unwrap_err();
+    assert_eq!(cut.kind(), ErrorKind::Indeterminate, "{}", cut.report());
+    assert!(lab.groups().is_empty());
+    assert!(live(&lab).remove_pool(&id()).unwrap().changed());
+    assert!(live(&lab).list_pools().unwrap().is_empty());
+}
+
+#[test]
+fn a_pool_whose_group_is_away_is_not_removed() {
+    let lab = Lab::new(&[64, 64]);
+    let _ = live(&lab).ensure_pool(&Lab::spec(&["sda"])).unwrap();
+    let _ = open(&lab).ensure_volume(&VolumeSpec::new(vol("old"), mib(4))).unwrap();
+    lab.disks.swap("sda", "sdb").unwrap();
+    let error = live(&lab).remove_pool(&id()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{}", error.report());
+    assert!(error.remedy().unwrap().contains("devices="), "{error:?}");
+    lab.disks.swap("sda", "sdb").unwrap();
+    assert_eq!(open(&lab).volumes().unwrap().len(), 1);
+}
+
+#[test]
+fn devices_on_which_the_group_is_not_are_not_taken_for_its_own() {
+    let lab = Lab::new(&[64, 64]);
+    let _ = live(&lab).ensure_pool(&Lab::spec(&["sda"])).unwrap();
+    let error = live(&lab).ensure_pool(&Lab::spec(&["sdb"])).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{}", error.report());
+    assert!(error.remedy().unwrap().contains("/dev/sda"), "{error:?}");
+    let _ = open(&lab).info().unwrap();
+    // It is there by another name.
+    lab.disks.swap("sda", "sdb").unwrap();
+    assert!(!live(&lab).ensure_pool(&Lab::spec(&["sdb"])).unwrap().changed());
+    let _ = open(&lab).info().unwrap();
+}
+
+#[test]
+fn thick_volumes_and_a_thin_pool_do_not_share_a_group() {
+    let thick_in = |name| named(name, "vg", "/dev/sda");
+    let thin_in = |name| thin_in(name, "vg", "/dev/sda");
+    for (first, second) in [(thick_in("a"), thin_in("b")), (thin_in("a"), thick_in("b"))] {
+        let lab = Lab::new(&[64]);
+        let _ = live(&lab).ensure_pool(&first).unwrap();
+        let error = live(&lab).ensure_pool(&second).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{}", error.report());
+        assert!(error.remedy().unwrap().contains("group of its own"), "{error:?}");
+        assert_eq!(live(&lab).list_pools().unwrap().len(), 1);
+    }
 }
