@@ -37,6 +37,8 @@ pub use active::{ActiveVolume, active_volumes, require_inactive};
 pub use batch::Request;
 pub use commit::Degraded;
 pub use keep::read_backup;
+#[cfg(feature = "cli")]
+pub(crate) use lock_folder::require_hosts as require_hosts_locks;
 pub use locked::{Committed, LockedGroup, Prepared};
 pub use locks::{HeldLock, LockMode, Locks};
 pub use physical::{PvOptions, PvView};

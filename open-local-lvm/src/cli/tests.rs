@@ -43,6 +43,11 @@ fn output(code: Option<i32>, stdout: &[u8], stderr: &[u8]) -> Output {
     output
 }
 
+/// The host's locks are taken for granted: it has no mount table.
+fn settings() -> Settings {
+    Settings { lock_folder_is_hosts: true, ..Settings::default() }
+}
+
 fn host(script: &Arc<Script>) -> Host {
     let files = Arc::new(SimFiles::new(1));
     files.add_folder("/usr/sbin").unwrap();
@@ -53,7 +58,7 @@ fn host(script: &Arc<Script>) -> Host {
 }
 
 fn tools(script: &Arc<Script>, mapper: Mapper) -> CliTools {
-    let config = CliConfig::new(Settings::default(), &["/dev/sda".into()]).with_mapper(mapper);
+    let config = CliConfig::new(settings(), &["/dev/sda".into()]).with_mapper(mapper);
     CliTools::new(&host(script), config).unwrap()
 }
 
@@ -116,7 +121,7 @@ fn what_runs_is_what_is_shown_and_nothing_of_ours_leaks_in() {
 #[test]
 fn a_devices_file_is_kept_by_the_hosts_own_configuration() {
     let script = Arc::new(Script::default());
-    let settings = Settings { devices_file: Some("/x/devices/d".into()), ..Settings::default() };
+    let settings = Settings { devices_file: Some("/x/devices/d".into()), ..settings() };
     let mut config = CliConfig::new(settings, &["/dev/sda".into()]).with_mapper(Mapper::Present);
     config.system_folder = "/x".into();
     let tools = CliTools::new(&host(&script), config).unwrap();
@@ -161,10 +166,31 @@ fn the_end_of_a_run_says_what_is_known() {
 }
 
 #[test]
+fn nothing_is_changed_under_locks_that_the_host_does_not_see() {
+    let script = Arc::new(Script::default());
+    let config = CliConfig::new(Settings::default(), &["/dev/sda".into()]);
+    let host = host(&script);
+    let tools = CliTools::new(&host, config).unwrap();
+    assert!(tools.run(Op::RemoveVolume, &Order::remove_volume("vg", "a").unwrap()).is_err());
+    assert!(script.runs().is_empty());
+}
+
+#[test]
+fn the_option_for_configuration_is_given_once() {
+    let script = Arc::new(Script::default());
+    let settings = Settings { devices_file: Some("/x/devices/d".into()), ..settings() };
+    let config = CliConfig::new(settings, &["/dev/sda".into()]).with_mapper(Mapper::Present);
+    let tools = CliTools::new(&host(&script), config).unwrap();
+    let shown = tools.show(&Order::activate_read_only("vg", "a").unwrap());
+    assert_eq!(shown.matches("--config").count(), 1, "{shown}");
+    assert!(shown.contains("monitoring=0"), "{shown}");
+}
+
+#[test]
 fn nothing_changes_before_the_checkpoint_and_reading_has_none() {
     let script = Arc::new(Script::default());
     let host = host(&script).with_checkpoints(Arc::new(StopAt::new(1)));
-    let config = CliConfig::new(Settings::default(), &["/dev/sda".into()]);
+    let config = CliConfig::new(settings(), &["/dev/sda".into()]);
     let tools = CliTools::new(&host, config).unwrap();
     let order = Order::remove_volume("vg", "a").unwrap();
     let error = tools.run(Op::RemoveVolume, &order).unwrap_err();
@@ -178,7 +204,7 @@ fn nothing_changes_before_the_checkpoint_and_reading_has_none() {
 #[test]
 fn a_host_without_lvm2_is_told_which_package_to_install() {
     let host = sim_host(Arc::new(SimFiles::new(1)), 1);
-    let config = CliConfig::new(Settings::default(), &["/dev/sda".into()]);
+    let config = CliConfig::new(settings(), &["/dev/sda".into()]);
     let error = CliTools::new(&host, config).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::MissingProgram);
     assert!(error.remedy().is_some_and(|remedy| remedy.contains("lvm2")));

@@ -77,10 +77,17 @@ impl CliTools {
         if !self.has_mapper {
             run = run.args(["--driverloaded", "n"]);
         }
+        let mut arguments: Vec<String> = order.arguments().iter().map(ToString::to_string).collect();
         if self.config.settings.devices_file.is_some() {
-            run = run.args(["--config", "activation/monitoring=0"]);
+            // The tools take the option once.
+            const QUIET: &str = "activation/monitoring=0";
+            let own = arguments.iter().position(|word| word == "--config");
+            match own.and_then(|at| arguments.get_mut(at.saturating_add(1))) {
+                Some(config) => *config = format!("{config} {QUIET}"),
+                None => run = run.args(["--config", QUIET]),
+            }
         }
-        let mut run = run.args(order.arguments());
+        let mut run = run.args(arguments);
         run.environment.push(("LVM_SYSTEM_DIR".into(), self.folder.clone().into()));
         // Descriptors of this process are none of the tools' business.
         run.environment.push(("LVM_SUPPRESS_FD_WARNINGS".into(), "1".into()));
@@ -129,6 +136,8 @@ impl CliTools {
     fn output(&self, op: Op, order: &Order) -> Result<Output> {
         let run = self.invocation(order);
         if order.changes() {
+            // Locks that the host's tools do not see keep nobody out.
+            crate::exec::require_hosts_locks(&self.host, &self.config.settings)?;
             let step = format!("run lvm {order}");
             self.host.checkpoints.before(op, order.subject(), &step)?;
         }

@@ -36,13 +36,15 @@ impl LockedGroup<'_> {
     /// is written.
     ///
     /// # Errors
-    /// `Unsupported` for other types, `InvalidArgument` for a range beyond the volume, `NotFound`
-    /// for a physical volume that is not there, `Conflict` for a device that has become another,
+    /// `Busy` for the origin of snapshots that are not ours to destroy, `Unsupported` for other
+    /// types, `InvalidArgument` for a range beyond the volume, `NotFound` for a physical volume
+    /// that is not there, `Conflict` for a device that has become another,
     /// `Io`.
     ///
     /// # Idempotency
     /// What is zero stays so.
     pub fn zero(&self, group: &VolumeGroup, lv: &LogicalVolume, range: Range<u64>) -> Result<()> {
+        refuse_shared(self.group(), &lv.name)?;
         let runs = runs(group, lv, &range)?;
         let devices = self.proven(&runs)?;
         for (run, device) in runs.iter().zip(&devices) {
@@ -174,4 +176,23 @@ fn place(group: &VolumeGroup, segment: &Segment, extent: u64, at: u64) -> Option
     let pv = group.physical(pv)?;
     let first = pv.pe_start.to_bytes()?.get().checked_add(start.get().checked_mul(extent)?)?;
     Some((Run { pv: pv.id, start: first.checked_add(offset)?, len }, len))
+}
+
+/// Refuses to touch blocks that a snapshot, or a thin volume above, reads too.
+fn refuse_shared(group: &VolumeGroup, name: &str) -> Result<()> {
+    let reads = |kind: &SegmentKind| match kind {
+        SegmentKind::Snapshot { origin, .. } => origin == name,
+        SegmentKind::Thin(thin) => thin.external_origin.as_deref() == Some(name),
+        _ => false,
+    };
+    let user = group
+        .logical_volumes
+        .iter()
+        .find(|lv| lv.segments.iter().any(|segment| reads(&segment.kind)));
+    let Some(user) = user else {
+        return Ok(());
+    };
+    let message = format!("{} shares its blocks with {}", name, user.name);
+    Err(Error::new(ErrorKind::Busy, Op::WriteDevice, Subject::value(name), message)
+        .with_remedy("remove what was made of it first"))
 }

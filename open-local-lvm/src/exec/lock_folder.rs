@@ -22,7 +22,7 @@ const MAX_TABLE: usize = 16 << 20;
 ///
 /// # Errors
 /// `Refused`, `Io`, `Corrupt`.
-pub(super) fn require_hosts(host: &Host, settings: &Settings) -> Result<()> {
+pub(crate) fn require_hosts(host: &Host, settings: &Settings) -> Result<()> {
     if settings.lock_folder_is_hosts {
         return Ok(());
     }

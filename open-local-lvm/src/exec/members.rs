@@ -50,6 +50,7 @@ impl Session {
         refusal::refuse_text(&self.settings, &new)?;
         refusal::refuse_new_words(None, &new)?;
         let members = free_members(observed, &ids(&new))?;
+        let _claims = self.claim_all(&members)?;
         let new = self.with_provenance(new, what);
         let transaction = Transaction::plan(&self.devices, &new, &members)?;
         let metadata = Arc::clone(&transaction.metadata);
@@ -84,6 +85,15 @@ impl Session {
         let answer = plan(locked.group()).and_then(|new| locked.change_members(&new, what));
         locked.release();
         answer
+    }
+
+    /// Claims of devices that join a group, each proven to hold nothing else.
+    fn claim_all(
+        &self,
+        joining: &[&Member],
+    ) -> Result<Vec<Box<dyn open_local_core::host::BlockIo>>> {
+        let claims = joining.iter().filter_map(|one| self.claim_free(one.device).transpose());
+        claims.collect()
     }
 
     /// Removes a group without volumes; its physical volumes are free then.
@@ -156,6 +166,8 @@ impl LockedGroup<'_> {
         refusal::refuse(&old.name, &refusal::against(&session.settings, &self.group))?;
         refusal::refuse_text(&session.settings, new)?;
         refusal::refuse_new_words(Some(&old), new)?;
+        super::active::refuse_under_devices(&session.host, &old, new)?;
+        let _claims = session.claim_all(&joining)?;
         let void = hints::void(&session.host, &session.settings)?;
         session.mark_used(&joining)?;
         let committed = self.prepare_any(new, what).and_then(super::Prepared::commit);

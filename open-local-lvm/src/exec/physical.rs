@@ -7,10 +7,8 @@ use open_local_core::raw::{Signature, prove_writable};
 use open_local_core::{Bytes, Error, ErrorKind, Op, Result, Subject};
 
 use super::device::Device;
-use super::labels::is_used;
 use super::locks::{HeldLock, LockMode};
 use super::members::taken;
-use super::observe::Member;
 use super::session::Session;
 use super::{hints, refusal};
 use crate::format::id::LvmId;
@@ -159,7 +157,9 @@ impl Session {
             };
             return match taken(&observed, member) {
                 Some(why) => refuse(format!("it is a physical volume and {why}")),
-                None if options.id.is_none_or(|id| id == own) => Ok(own),
+                None if options.id.is_none_or(|id| id == own) => {
+                    self.claim_free(index).map(|_| own)
+                }
                 None => refuse(format!("it is the physical volume {own}")),
             };
         }
@@ -240,7 +240,7 @@ impl Session {
             let message = "it is no physical volume".to_owned();
             return refuse(ErrorKind::NotFound, message, "make it one first");
         };
-        self.require_free(device, member, taken(&observed, member))?;
+        self.require_free(device, taken(&observed, member))?;
         let header = &member.label.header;
         let ends = header.metadata_areas.iter().map(|area| area.offset.saturating_add(area.size));
         let needed = ends.chain(header.data_start()).max().unwrap_or(0);
@@ -264,7 +264,7 @@ impl Session {
         let Some(member) = observed.members().find(|member| member.device == index) else {
             return Ok(());
         };
-        self.require_free(device, member, taken(&observed, member))?;
+        self.require_free(device, taken(&observed, member))?;
         let is_ours = |signature: &Signature| signature.name == LVM_SIGNATURE;
         let proof = self.prove(device, &is_ours)?;
         let claim = proof.claim(self.seam.as_ref())?;
@@ -278,10 +278,25 @@ impl Session {
         void.renew(&self.host, &self.settings)
     }
 
-    fn require_free(&self, device: &Device, member: &Member, taken: Option<String>) -> Result<()> {
-        let why = taken
-            .or_else(|| is_used(&member.label).then(|| "is marked as part of a group".to_owned()));
-        match why {
+    /// Proves that a free physical volume holds nothing but its label and that nobody uses it;
+    /// answers the claim on its device, to be held while it joins a group.
+    ///
+    /// # Errors
+    /// `Refused` naming another signature, `Busy` if it is in use.
+    pub(super) fn claim_free(
+        &self,
+        index: usize,
+    ) -> Result<Option<Box<dyn open_local_core::host::BlockIo>>> {
+        let Some(device) = self.devices.get(index) else {
+            return Ok(None);
+        };
+        let is_ours = |signature: &Signature| signature.name == LVM_SIGNATURE;
+        self.prove(device, &is_ours)?.claim(self.seam.as_ref()).map(Some)
+    }
+
+    /// A mark without a text, which is what a cut call leaves, is judged by [`taken`].
+    fn require_free(&self, device: &Device, taken: Option<String>) -> Result<()> {
+        match taken {
             None => Ok(()),
             Some(why) => {
                 let message = format!("the physical volume {why}");

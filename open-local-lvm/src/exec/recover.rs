@@ -156,6 +156,7 @@ impl super::LockedGroup<'_> {
         } else {
             let against = refusal::against(&session.settings, &self.group);
             refusal::refuse(&group.name, &against)?;
+            super::active::refuse_under_devices(&session.host, self.group(), &group)?;
             self.prepare_forced(&group, "repair")?.commit()?
         };
         let outdated: Vec<Member> = self.group.outdated.clone();

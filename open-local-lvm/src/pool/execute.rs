@@ -57,7 +57,9 @@ impl Turn<'_> {
             Step::Reload { volume } => self.reload(volume),
             Step::ReloadPool { pool } => self.activate(pool, false),
             Step::Settle { pool } => self.settle(work, pool),
-            Step::Abandon { pool, volume, back_to } => self.abandon(work, pool, volume, *back_to),
+            Step::Abandon { pool, volume, back_to } => {
+                self.abandon(work, pool, volume, back_to.as_ref())
+            }
         }
     }
 }

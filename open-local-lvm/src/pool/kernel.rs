@@ -3,8 +3,8 @@
 use open_local_core::{Error, ErrorKind, Op, Result, Sectors, Subject};
 
 use super::group::Turn;
-use super::planner::{Draft, pool_segment};
-use super::steps::{Step, Work};
+use super::planner::Draft;
+use super::steps::{Former, Step, Work};
 use crate::activate::{Activator, Goal};
 use crate::dm::status::PoolStatus;
 use crate::dm::{DeviceMapper, DmId, MessageError, SuspendFlags, Udev, UdevFlags};
@@ -111,16 +111,17 @@ impl Turn<'_> {
             return Ok(());
         };
         let held = self.origins(&transaction);
-        let mut holding = false;
-        let sent = self.send(work, &transaction, &held, &mut holding);
-        if let Err(error) = &sent
+        let mut sent = Sent::default();
+        let answer = self.send(work, &transaction, &held, &mut sent);
+        if let Err(error) = &answer
             && error.kind() != ErrorKind::Indeterminate
-            && holding
+            && sent.holding
+            && let Err(release) = self.release(&held)
         {
-            self.release(&held)?;
+            return Err(sent.about(work, release));
         }
-        sent?;
-        self.look()
+        // What was sent was sent: the caller looks once it has taken all steps.
+        answer.map_err(|error| sent.about(work, error))
     }
 
     fn send(
@@ -128,7 +129,7 @@ impl Turn<'_> {
         work: &Work,
         transaction: &Transaction,
         held: &[DmId],
-        holding: &mut bool,
+        sent: &mut Sent,
     ) -> Result<()> {
         let dm = self.dm()?;
         let device = device_uuid(self.group(), &transaction.id, super::live::THIN_POOL);
@@ -136,23 +137,30 @@ impl Turn<'_> {
         let mut sending = Sending::new(transaction);
         for origin in held {
             before("hold the writes of what is copied")?;
-            *holding = true;
+            sent.holding = true;
             dm.suspend(origin, SuspendFlags::FREEZE)?;
         }
         while let Some(message) = sending.message() {
-            if *holding && matches!(message, KernelMessage::SetTransactionId { .. }) {
+            if sent.holding && matches!(message, KernelMessage::SetTransactionId { .. }) {
                 before("let the writes of what is copied go on")?;
                 self.release(held)?;
-                *holding = false;
+                sent.holding = false;
             }
             let text = message.to_string();
             before(&text)?;
+            let deletes = transaction.messages.contains(&message)
+                && matches!(message, KernelMessage::Delete { .. });
             let answer = match dm.message(&device, Sectors::ZERO, &text) {
                 Ok(_) => Answer::Done,
                 Err(MessageError::Exists(_)) => Answer::Exists,
                 Err(MessageError::NoData(_)) => Answer::Missing,
-                Err(MessageError::Other(error)) => return Err(error),
+                Err(MessageError::Other(error)) => {
+                    // The kernel refuses an open device before it touches it (6.1, `dm-thin.c`).
+                    sent.deleted |= deletes && error.kind() != ErrorKind::Busy;
+                    return Err(error);
+                }
             };
+            sent.deleted |= deletes;
             sending.answered(answer)?;
         }
         Ok(())
@@ -179,26 +187,55 @@ impl Turn<'_> {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Gives up what a thin pool refused to make, in the transaction that was begun for it.
+    /// Gives up what a thin pool refused to make, in the transaction that was begun for it. A
+    /// transaction that the pool has done, or that was never begun, stays as it is.
     pub(super) fn abandon(
         &mut self,
         work: &Work,
         pool: &str,
         volume: &str,
-        back_to: Option<u32>,
+        back_to: Option<&Former>,
     ) -> Result<()> {
-        let begun = pool_segment(self.group(), pool).is_some_and(|pool| !pool.messages.is_empty());
-        if !begun || self.group().logical(volume).is_none() {
+        self.look()?;
+        if self.pending(pool)?.is_none() || self.group().logical(volume).is_none() {
             return Ok(());
         }
         let facts = self.pool.facts();
         let metadata = self.locked.view().metadata;
         let mut draft = Draft::new(work.op, work.subject.clone(), &facts, &metadata);
-        draft.apply(&[Operation::AbandonThin { volume: volume.to_owned(), back_to }])?;
+        let device = back_to.map(|former| former.device);
+        draft.apply(&[Operation::AbandonThin { volume: volume.to_owned(), back_to: device }])?;
+        if let Some(former) = back_to {
+            // Its content is the former one, and so is what is known of it.
+            draft.relabel(volume, &former.label)?;
+        }
         draft.commit("give up a volume");
         draft.push(Step::Settle { pool: pool.to_owned() });
         let steps = draft.finish();
         self.carry_out(&steps)
+    }
+}
+
+/// How far the sending of a transaction is.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sent {
+    /// Whether what is copied is held.
+    holding: bool,
+    /// Whether a device may have been deleted, which nothing brings back.
+    deleted: bool,
+}
+
+impl Sent {
+    /// The error of a transaction that is sent so far: one that would be given up, and can't be
+    /// any more, is left for the next call to finish.
+    fn about(self, work: &Work, error: Error) -> Error {
+        if !self.deleted || work.undo.is_empty() || error.kind() == ErrorKind::Indeterminate {
+            return error;
+        }
+        let why = "the thin pool was told all or most of it, and the rest is still to be told";
+        Error::new(ErrorKind::Indeterminate, work.op, work.subject.clone(), why)
+            .with_remedy("repeat the call: it finishes what was begun")
+            .with_source(error)
     }
 }
 

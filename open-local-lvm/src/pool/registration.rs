@@ -101,7 +101,8 @@ impl<'h> Registry<'h> {
         Self { host, folder: host.roots.state.join("lvm").join("pools") }
     }
 
-    fn path(&self, id: &PoolId) -> PathBuf {
+    /// Where the registration of a pool lies.
+    pub(crate) fn path(&self, id: &PoolId) -> PathBuf {
         self.folder.join(id.as_str())
     }
 

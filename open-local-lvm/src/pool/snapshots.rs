@@ -10,7 +10,7 @@ use open_local_core::{
 use super::group::{GroupPool, Turn};
 use super::live::Live;
 use super::objects::Object;
-use super::planner::{attachment, snapshot_id};
+use super::planner::{attachment, is_of, snapshot_id};
 use super::tags::Kind;
 use super::volumes::{health_of, phase};
 
@@ -70,7 +70,11 @@ impl Snapshots for GroupPool {
 
     fn list_snapshots(&self, of: Option<&VolumeId>) -> Result<Vec<SnapshotInfo>> {
         let view = self.view(Op::ListSnapshots)?;
-        let all = view.objects.iter().filter_map(|object| self.snapshot_info(object, &view.live));
+        let key = of.cloned().map(Source::Volume);
+        let volume = view.objects.iter().find(|object| key.is_some() && object.key() == key);
+        // Those of an earlier volume of the name are not this one's.
+        let all = view.objects.iter().filter(|o| volume.is_none_or(|volume| is_of(o, volume)));
+        let all = all.filter_map(|object| self.snapshot_info(object, &view.live));
         let mut list: Vec<SnapshotInfo> =
             all.filter(|info| of.is_none_or(|of| info.volume == *of)).collect();
         list.sort_by(|a, b| a.id.cmp(&b.id));

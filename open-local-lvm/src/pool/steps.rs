@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use open_local_core::{Bytes, Op, Subject};
 
+use super::tags::Label;
 use crate::format::group::VolumeGroup;
 
 /// One step. Each leaves a state from which the next call finishes or undoes the whole.
@@ -44,7 +45,7 @@ pub(super) enum Step {
     /// meanwhile.
     Settle { pool: String },
     /// Give up what a thin pool refused to make.
-    Abandon { pool: String, volume: String, back_to: Option<u32> },
+    Abandon { pool: String, volume: String, back_to: Option<Former> },
 }
 
 impl fmt::Display for Step {
@@ -72,6 +73,15 @@ impl fmt::Display for Step {
             Self::Abandon { volume, .. } => write!(f, "give up {volume}, which was refused"),
         }
     }
+}
+
+/// What a volume was before it was rolled back.
+#[derive(Debug, Clone)]
+pub(super) struct Former {
+    /// Its device in the thin pool.
+    pub(super) device: u32,
+    /// What its tags said.
+    pub(super) label: Box<Label>,
 }
 
 /// The steps of one change.

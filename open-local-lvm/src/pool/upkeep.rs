@@ -7,10 +7,11 @@
 use open_local_core::{Bytes, Error, ErrorKind, Op, Result, Subject, Upkeep};
 
 use super::group::{GroupPool, Turn};
-use super::objects::{Object, objects};
+use super::objects::{self, Object, objects};
 use super::planner::{self, Draft};
 use super::room::left_to_erase;
 use super::tags::State;
+use crate::format::group::LogicalVolume;
 use crate::format::id::LvmId;
 use crate::plan::Operation;
 
@@ -36,7 +37,7 @@ impl GroupPool {
         // What cut calls left is finished or undone first.
         let waiting: Vec<Object> = self.change(op, |turn| {
             let all = objects(turn.group(), &self.orders);
-            Ok(all.into_iter().filter(|o| matches!(o.label.state, State::Erasing(_))).collect())
+            Ok(all.into_iter().filter(is_given_up).collect())
         })?;
         let (mut upkeep, mut failed) = (Upkeep::default(), None);
         for object in &waiting {
@@ -92,7 +93,9 @@ impl GroupPool {
     fn mark(&self, op: Op, uuid: &LvmId, done: Bytes) -> Result<()> {
         self.run(op, |turn| {
             let all = objects(turn.group(), &self.orders);
-            let Some(object) = all.iter().find(|object| object.uuid == *uuid) else {
+            let found = all.iter().find(|object| object.uuid == *uuid);
+            // What somebody took back meanwhile is not ours to remove.
+            let Some(object) = found.filter(|object| is_given_up(object)) else {
                 return Ok(None);
             };
             turn.plan(|seen, facts| {
@@ -113,12 +116,20 @@ impl GroupPool {
     }
 }
 
+/// Whether a volume is still to be erased.
+const fn is_given_up(object: &Object) -> bool {
+    matches!(object.label.state, State::Erasing(_))
+}
+
 impl Turn<'_> {
     /// Zeroes a part of a volume and reads it back.
     fn erase_piece(&self, object: &Object, from: Bytes, to: Bytes) -> Result<Progress> {
         let group = self.group();
         let found = group.logical_volumes.iter().find(|lv| lv.id == object.uuid);
-        let Some(lv) = found.filter(|lv| lv.name == object.name) else {
+        let still = |lv: &LogicalVolume| {
+            objects::object(group, lv, &self.pool.orders).is_some_and(|now| is_given_up(&now))
+        };
+        let Some(lv) = found.filter(|lv| lv.name == object.name && still(lv)) else {
             return Ok(Progress::Gone);
         };
         let about = |kind, why: &str| Error::new(kind, Op::Maintain, Subject::value(&lv.name), why);
@@ -127,6 +138,8 @@ impl Turn<'_> {
             return Err(about(ErrorKind::Busy, why)
                 .with_remedy(format!("lvchange -an {}/{}", group.name, lv.name)));
         }
+        let in_use = |why: String| about(ErrorKind::Busy, &why).with_remedy(planner::USED);
+        planner::unused(group, &lv.name, in_use)?;
         let range = from.get()..to.get();
         self.locked.zero(group, lv, range.clone())?;
         if self.locked.is_zero(lv, range)? {

@@ -114,7 +114,7 @@ impl Lab {
     }
 
     /// All groups on the disks, as another program that starts now sees them.
-    fn groups(&self) -> Vec<VolumeGroup> {
+    pub(crate) fn groups(&self) -> Vec<VolumeGroup> {
         let names = ('a'..='d').map(|letter| PathBuf::from(format!("/dev/sd{letter}")));
         let there: Vec<PathBuf> = names.filter(|p| self.disks.number_of(p).is_ok()).collect();
         let host = self.host(Arc::new(Unchecked));

@@ -12,3 +12,4 @@ mod crashes;
 mod hazards;
 mod inactive;
 mod lab;
+mod safety;

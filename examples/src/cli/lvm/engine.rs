@@ -77,6 +77,7 @@ fn tools(globals: &Globals, on: &On, more: &[PathBuf]) -> Result<CliTools> {
     let folder = absolute(&on.beside.lvm_dir)?;
     let mut config = CliConfig::from_folder(&host, &folder, &devices?)?;
     // The tools wait for locks without an end of their own.
+    config.settings.lock_folder_is_hosts = on.beside.lock_folder_is_hosts;
     let wait = Duration::from_secs(on.beside.lock_wait);
     config.read_deadline = config.read_deadline.saturating_add(wait);
     config.change_deadline = config.change_deadline.saturating_add(wait);

@@ -1,6 +1,8 @@
 //! Plans for snapshots. Pure.
 
-use open_local_core::{Bytes, Op, Result, SnapshotId, SnapshotSpec, Source, VolumeId};
+use open_local_core::{
+    Bytes, Error, ErrorKind, Op, Result, SnapshotId, SnapshotSpec, Source, VolumeId,
+};
 
 use super::super::names;
 use super::super::objects::Object;
@@ -18,6 +20,12 @@ fn volume_of(object: &Object) -> Option<(&VolumeId, Option<&str>)> {
     }
 }
 
+/// Whether a snapshot is of this very volume, and not of an earlier one of the name.
+pub(in crate::pool) fn is_of(snapshot: &Object, volume: &Object) -> bool {
+    let of = volume_of(snapshot).and_then(|(_, uuid)| uuid);
+    of.is_none_or(|uuid| uuid == volume.uuid.to_plain())
+}
+
 /// The steps that make a snapshot exist; `None` if it does already.
 pub(in crate::pool) fn ensure_snapshot(
     seen: &Seen<'_>,
@@ -30,6 +38,12 @@ pub(in crate::pool) fn ensure_snapshot(
     spec.refuse_unknown_parameters(&[])?;
     if let Some(object) = seen.find(op, &key)? {
         same_snapshot(&object, spec)?;
+        let now = seen.look(&Source::Volume(spec.volume.clone()));
+        if now.is_some_and(|volume| !is_of(&object, &volume)) {
+            let why = format!("it is a snapshot of an earlier volume of the name {}", spec.volume);
+            return Err(Error::new(ErrorKind::Conflict, op, &key, why)
+                .with_remedy("choose another name for the snapshot"));
+        }
         return Ok(None);
     }
     let of = seen.usable(op, &Source::Volume(spec.volume.clone()))?;
@@ -77,13 +91,13 @@ pub(in crate::pool) fn roll_back(
     let (key, of) = (Source::Volume(volume.clone()), Source::Snapshot(snapshot.clone()));
     let object = seen.usable(op, &key)?;
     let from = seen.usable(op, &of)?;
-    let (name, uuid) = volume_of(&from).unzip();
+    let name = volume_of(&from).map(|(name, _)| name);
     if name != Some(volume) {
         let has = name.map_or("unknown", VolumeId::as_str);
         return Err(conflict(op, &of, "volume", has, volume.as_str())
             .with_remedy("name a snapshot of this volume"));
     }
-    if uuid.flatten().is_some_and(|uuid| uuid != object.uuid.to_plain()) {
+    if !is_of(&from, &object) {
         return Err(conflict(op, &of, "volume", &format!("an earlier {volume}"), volume.as_str())
             .with_remedy("make a new volume from the snapshot"));
     }

@@ -10,7 +10,7 @@ use open_local_core::{
 use super::super::names;
 use super::super::objects::Object;
 use super::super::orders::Mode;
-use super::super::steps::{Step, Work};
+use super::super::steps::{Former, Step, Work};
 use super::super::tags::{Kind, Label};
 use super::super::tokens::token_of;
 use super::draft::{Draft, Facts};
@@ -195,7 +195,8 @@ pub(super) fn roll_back(
     draft.relabel(&volume.name, &label)?;
     draft.commit("roll back volume");
     draft.push(Step::Settle { pool: pool.to_owned() });
-    let back_to = volume.thin.as_ref().map(|thin| thin.device_id);
+    let former = |device| Former { device, label: Box::new(volume.label.clone()) };
+    let back_to = volume.thin.as_ref().map(|thin| former(thin.device_id));
     let mut work = draft.finish();
     work.undo = vec![Step::Abandon { pool: pool.to_owned(), volume: volume.name.clone(), back_to }];
     Ok(work)

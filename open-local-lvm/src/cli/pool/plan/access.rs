@@ -7,6 +7,7 @@ use super::super::execute::{Step, Work};
 use super::super::look::Seen;
 use super::relabel;
 use crate::cli::Order;
+use crate::cli::report::Volume;
 use crate::pool::names;
 use crate::pool::planner::{busy, conflict};
 use crate::pool::tags::{Label, State};
@@ -80,6 +81,16 @@ pub(in crate::cli::pool) fn remove(
     if let Some(device) = &object.device {
         let why = format!("it is published as {}", device.node.display());
         return Err(busy(op, key, why, "unmount and unpublish it first"));
+    }
+    // The tools would take a snapshot along with its origin, and erasing would destroy its blocks.
+    let shared = |volume: &&Volume| {
+        let has = |role: &str| volume.role.iter().any(|word| word == role);
+        let copied = has("thickorigin") || has("multithickorigin");
+        volume.name == object.name && (copied || pool.thin_pool().is_none() && has("origin"))
+    };
+    if seen.group.volumes.iter().any(|volume| shared(&volume)) {
+        let why = "there are snapshots of it that were made with lvm2".to_owned();
+        return Err(busy(op, key, why, "remove them first: lvs -a -o+origin shows them"));
     }
     if pool.thin_pool().is_some() || !pool.orders.erase {
         return Ok(Some(Work::run(op, key, Order::remove_volume(group, &object.name)?)));
