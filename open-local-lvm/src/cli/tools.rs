@@ -77,7 +77,8 @@ impl CliTools {
         if !self.has_mapper {
             run = run.args(["--driverloaded", "n"]);
         }
-        let mut arguments: Vec<String> = order.arguments().iter().map(ToString::to_string).collect();
+        let mut arguments: Vec<String> =
+            order.arguments().iter().map(ToString::to_string).collect();
         if self.config.settings.devices_file.is_some() {
             // The tools take the option once.
             const QUIET: &str = "activation/monitoring=0";
