@@ -100,6 +100,7 @@ pub(crate) mod planner;
 mod recover;
 pub(crate) mod registration;
 pub(crate) mod room;
+pub(crate) mod sharing;
 mod snapshots;
 mod steps;
 mod thin;

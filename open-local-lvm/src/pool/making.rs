@@ -13,7 +13,7 @@ use open_local_core::{
 use super::backend::LvmBackend;
 use super::orders::{Mode, Orders};
 use super::registration::{Registration, Stage};
-use super::tags;
+use super::{sharing, tags};
 use crate::exec::{GroupView, PvOptions, PvView, Session};
 use crate::format::group::{PhysicalVolume, VolumeGroup, Volumes, Words, status};
 use crate::format::text::Value;
@@ -61,7 +61,9 @@ impl LvmBackend {
             .with_remedy("name some: --set devices=/dev/sdb,/dev/sdc"));
         }
         let wanted = match &known {
-            Some(known) => self.on_devices(known, spec, &orders)?,
+            Some(known) => {
+                sharing::on_devices(known, spec, &orders, || self.is_whole(known, &orders))?
+            }
             None => self.begin(spec, &orders)?,
         };
         if known.as_ref() != Some(&wanted) {
@@ -86,63 +88,14 @@ impl LvmBackend {
         Ok(Ensured::Created(self.pool(&ready)?.info()?))
     }
 
-    /// The registration of a pool with the devices that are named now, if its group is on them.
-    ///
-    /// # Errors
-    /// `Conflict` if they are not the devices of its group; those of opening them.
-    fn on_devices(
-        &self,
-        known: &Registration,
-        spec: &PoolSpec,
-        orders: &Orders,
-    ) -> Result<Registration> {
-        let before = Orders::read(&known.spec)?.devices;
-        let named = spec.parameters.get("devices").filter(|_| !orders.devices.is_empty());
-        let Some(named) = named.filter(|_| orders.devices != before) else {
-            return Ok(known.clone());
-        };
+    /// Whether the group of a pool is on the devices that are named now, all of it.
+    fn is_whole(&self, known: &Registration, orders: &Orders) -> Result<bool> {
         let session = self.session(&orders.devices)?;
         let there = session.groups()?.contains(&orders.group);
         let view = there.then(|| session.group(&orders.group)).transpose()?;
-        let whole = view.is_some_and(|view| {
+        Ok(view.is_some_and(|view| {
             view.metadata.group.id == known.group && view.devices.iter().all(Option::is_some)
-        });
-        if !whole {
-            let before: Vec<String> =
-                before.iter().map(|path| path.display().to_string()).collect();
-            let why = format!("its group {} is not, or not whole, on {named}", orders.group);
-            return Err(Error::new(ErrorKind::Conflict, Op::EnsurePool, &spec.id, why)
-                .with_remedy(format!("name all its devices; they were {}", before.join(","))));
-        }
-        let mut wanted = known.clone();
-        wanted.spec.parameters.insert("devices".to_owned(), named.clone());
-        Ok(wanted)
-    }
-
-    /// Refuses thick volumes and a thin pool in one group: what the data of a thin pool held is not
-    /// zeroed when it goes, and a thick volume would show it.
-    fn refuse_mixed(&self, spec: &PoolSpec, orders: &Orders, group: &VolumeGroup) -> Result<()> {
-        let thick = orders.mode == Mode::Thick;
-        let marked = match thick {
-            true => group.logical_volumes.iter().find_map(|lv| marked_for(&lv.tags)),
-            false => marked_for(&group.tags),
-        };
-        let known = self.registry().list(Op::EnsurePool)?;
-        let other = known.iter().find_map(|(id, other)| {
-            let other = other.as_ref().ok().filter(|other| other.group == group.id)?;
-            let mode = Orders::read(&other.spec).ok()?.mode;
-            (thick != (mode == Mode::Thick)).then_some(id.as_str())
-        });
-        let Some(other) = marked.or(other) else {
-            return Ok(());
-        };
-        let (has, wanted) = if thick { ("thin", "thick") } else { ("thick", "thin") };
-        let why = format!(
-            "the group {} has the {has} pool {other}, and a {wanted} one would share its room",
-            group.name
-        );
-        Err(Error::new(ErrorKind::Conflict, Op::EnsurePool, &spec.id, why)
-            .with_remedy("give it a group of its own: --set group=NAME, on other devices"))
+        }))
     }
 
     /// The registration of a new pool, if it may be made where it is asked for.
@@ -153,8 +106,10 @@ impl LvmBackend {
         let (group, made_group) = if session.groups()?.contains(&orders.group) {
             let view = session.group(&orders.group)?;
             may_use(spec, orders, &view)?;
-            self.refuse_mixed(spec, orders, &view.metadata.group)?;
             let group = &view.metadata.group;
+            let volumes = group.logical_volumes.iter().map(|lv| lv.tags.as_slice());
+            let registry = self.registry();
+            sharing::refuse_mixed(&registry, spec, orders, group.id, &group.tags, volumes)?;
             (group.id, group.tags.iter().any(|tag| tag == MADE))
         } else {
             (self.random_id()?, true)

@@ -10,9 +10,8 @@ use super::making::{GROUP, MADE, pool_mark};
 use super::objects::objects;
 use super::orders::Orders;
 use super::registration::{Registration, Registry, Stage};
-use super::{planner, tags};
-use crate::exec::{GroupView, Session};
-use crate::format::group::VolumeGroup;
+use super::{planner, sharing};
+use crate::exec::Session;
 
 impl LvmBackend {
     pub(super) fn unmake_pool(&self, id: &PoolId) -> Result<Removed<PoolInfo>> {
@@ -34,13 +33,14 @@ impl LvmBackend {
             refuse_filled(op, &pool)?;
             if known.stage != Stage::Removing {
                 before("record the pool as removed")?;
-                known = removing(&known, &pool.orders.devices, &view);
+                let members = view.devices.iter().flatten().map(PathBuf::as_path);
+                known = sharing::removing(&known, &pool.orders.devices, members);
                 registry.store(op, &known)?;
             }
             pool.remove_thin_pool(op)?;
             leave_group(&pool.session, &registry, &known, group)?;
         } else if known.stage == Stage::Ready {
-            return Err(lost(&registry, &known, group));
+            return Err(sharing::lost(&registry, &known, group));
         }
         if known.stage == Stage::Removing && known.made_group {
             free_devices(&pool.session, &known, group)?;
@@ -52,43 +52,6 @@ impl LvmBackend {
     }
 }
 
-/// The registration of a pool while it is removed: its devices are those its group has now.
-fn removing(known: &Registration, devices: &[PathBuf], view: &GroupView) -> Registration {
-    let mut known = known.with_stage(Stage::Removing);
-    let member = |path: &&PathBuf| view.devices.iter().flatten().any(|own| own == *path);
-    let members: Vec<String> =
-        devices.iter().filter(member).map(|path| path.display().to_string()).collect();
-    known.spec.parameters.insert("devices".to_owned(), members.join(","));
-    known
-}
-
-/// The error of a pool whose group is not on its devices: what it holds may be somewhere else.
-fn lost(registry: &Registry<'_>, known: &Registration, group: &str) -> Error {
-    let id = &known.spec.id;
-    let why = format!("its group {group} with the UUID {} is not on its devices", known.group);
-    let remedy = format!(
-        "bring its devices back, or name them: --set devices=PATH,PATH; if the group is gone for \
-         good, remove {}",
-        registry.path(id).display()
-    );
-    Error::new(ErrorKind::NotFound, Op::RemovePool, id, why).with_remedy(remedy)
-}
-
-/// Whether another pool lies in the group, or may.
-fn is_shared(registry: &Registry<'_>, known: &Registration, group: &VolumeGroup) -> Result<bool> {
-    let own = &known.spec.id;
-    let marks = |tag: &String| tag.starts_with(&format!("{}pool=", tags::PREFIX));
-    if group.tags.iter().any(|tag| marks(tag) && *tag != pool_mark(own)) {
-        return Ok(true);
-    }
-    let all = registry.list(Op::RemovePool)?;
-    // One that can't be understood may be of any group.
-    let of_it = |other: &Result<Registration>| {
-        other.as_ref().map_or(true, |other| other.group == known.group)
-    };
-    Ok(all.iter().any(|(id, other)| id != own && of_it(other)))
-}
-
 /// Takes our marks from the group, or the group away if it was made for the pool and nobody else
 /// has anything in it.
 fn leave_group(
@@ -98,7 +61,7 @@ fn leave_group(
     name: &str,
 ) -> Result<()> {
     let group = session.group(name)?.metadata;
-    let shared = is_shared(registry, known, &group.group)?;
+    let shared = sharing::is_shared(registry, known, group.group.id, &group.group.tags)?;
     if known.made_group && !shared && group.group.logical_volumes.is_empty() {
         return session.remove_group(name, "remove the group of a pool").map(drop);
     }

@@ -17,6 +17,7 @@ use crate::plan::{Size, TagChange};
 use crate::pool::making::{GROUP, MADE, PASSING, marked_for, pool_mark, same_pool};
 use crate::pool::orders::{Mode, Orders};
 use crate::pool::registration::{Registration, Stage};
+use crate::pool::sharing;
 
 impl CliBackend {
     pub(super) fn make_pool(&self, spec: &PoolSpec) -> Result<Ensured<PoolInfo>> {
@@ -38,13 +39,13 @@ impl CliBackend {
             )
             .with_remedy("name some: --set devices=/dev/sdb,/dev/sdc"));
         }
-        let mut wanted = match &known {
-            Some(known) => known.clone(),
+        let wanted = match &known {
+            Some(known) if known.stage == Stage::Ready => {
+                sharing::on_devices(known, spec, &orders, || self.is_whole(known, &orders))?
+            }
+            Some(known) => renamed(known, spec),
             None => self.begin(spec, &orders)?,
         };
-        if let Some(devices) = spec.parameters.get("devices") {
-            wanted.spec.parameters.insert("devices".to_owned(), devices.clone());
-        }
         if known.as_ref() != Some(&wanted) {
             before("record the pool")?;
             registry.store(op, &wanted)?;
@@ -95,12 +96,23 @@ impl CliBackend {
         let (group, made_group) = match &there {
             Some(group) => {
                 may_use(spec, orders, group)?;
+                let volumes = group.volumes.iter().map(|volume| volume.tags.as_slice());
+                let registry = self.registry();
+                sharing::refuse_mixed(&registry, spec, orders, group.id, &group.tags, volumes)?;
                 (group.id, group.tags.iter().any(|tag| tag == MADE))
             }
             // The tools choose the UUID of a group: until then there is none.
             None => (self.nobody()?, true),
         };
         Ok(Registration { spec: lasting, group, made_group, stage: Stage::Making })
+    }
+
+    /// Whether the group of a pool is on the devices that are named now, all of it.
+    fn is_whole(&self, known: &Registration, orders: &Orders) -> Result<bool> {
+        let group = there(&self.tools(orders)?, orders)?;
+        Ok(group.is_some_and(|group| {
+            group.id == known.group && group.physical.iter().all(|pv| pv.device.is_some())
+        }))
     }
 
     fn nobody(&self) -> Result<LvmId> {
@@ -149,6 +161,15 @@ impl CliBackend {
 pub(super) fn there(tools: &CliTools, orders: &Orders) -> Result<Option<Group>> {
     let groups = tools.groups(Op::EnsurePool)?;
     Ok(groups.into_iter().find(|group| group.name == orders.group))
+}
+
+/// A pool whose making was cut, on the devices that are named now: its group may not be there yet.
+fn renamed(known: &Registration, spec: &PoolSpec) -> Registration {
+    let mut wanted = known.clone();
+    if let Some(devices) = spec.parameters.get("devices") {
+        wanted.spec.parameters.insert("devices".to_owned(), devices.clone());
+    }
+    wanted
 }
 
 fn is_being_made(group: &Group, wanted: &Registration) -> bool {

@@ -9,7 +9,8 @@ use crate::cli::pool::CliPool;
 use crate::cli::report::Group;
 use crate::plan::TagChange;
 use crate::pool::making::{GROUP, MADE, pool_mark};
-use crate::pool::registration::{Registration, Stage};
+use crate::pool::registration::{Registration, Registry, Stage};
+use crate::pool::sharing;
 
 impl CliBackend {
     pub(super) fn unmake_pool(&self, id: &PoolId) -> Result<Removed<PoolInfo>> {
@@ -21,7 +22,7 @@ impl CliBackend {
         };
         let before = |step: &str| self.host.checkpoints.before(op, &id.into(), step);
         let pool = self.pool(&known)?;
-        let mut info = None;
+        let (mut known, mut info) = (known, None);
         let group = there(&pool.tools, &pool.orders)?.filter(|group| is_of(group, &known));
         if let Some(group) = group {
             let pool = CliPool { group: group.id, ..pool };
@@ -29,13 +30,18 @@ impl CliBackend {
             refuse_filled(op, &pool, &group)?;
             if known.stage != Stage::Removing {
                 before("record the pool as removed")?;
-                registry.store(op, &known.with_stage(Stage::Removing))?;
+                let members = group.physical.iter().filter_map(|pv| pv.device.as_deref());
+                known = sharing::removing(&known, &pool.orders.devices, members);
+                registry.store(op, &known)?;
             }
             remove_thin_pool(op, &pool, &group)?;
-            leave_group(op, &pool, &known)?;
+            leave_group(op, &pool, &registry, &known)?;
+        } else if known.stage == Stage::Ready {
+            return Err(sharing::lost(&registry, &known, &pool.orders.group));
         }
         let pool = self.pool(&known)?;
-        if known.made_group && there(&pool.tools, &pool.orders)?.is_none() {
+        let removing = known.stage == Stage::Removing;
+        if removing && known.made_group && there(&pool.tools, &pool.orders)?.is_none() {
             for path in &pool.orders.devices {
                 match pool.tools.run(op, &Order::remove_physical(path)?) {
                     // No physical volume any more, or that of another group: then it is not ours.
@@ -77,15 +83,21 @@ fn remove_thin_pool(op: Op, pool: &CliPool, group: &Group) -> Result<()> {
 }
 
 /// Takes our marks from the group, or the group away if it was made for the pool and is empty.
-fn leave_group(op: Op, pool: &CliPool, known: &Registration) -> Result<()> {
+fn leave_group(
+    op: Op,
+    pool: &CliPool,
+    registry: &Registry<'_>,
+    known: &Registration,
+) -> Result<()> {
     let name = &pool.orders.group;
     let group = pool.tools.group(op, name)?;
+    let shared = sharing::is_shared(registry, known, group.id, &group.tags)?;
     // The spare of thin pools goes with the group.
-    if known.made_group && group.volumes.iter().all(|volume| volume.hidden) {
+    if known.made_group && !shared && group.volumes.iter().all(|volume| volume.hidden) {
         return pool.tools.run(op, &Order::remove_group(name)?).map(drop);
     }
     let mut remove = vec![pool_mark(&known.spec.id)];
-    if group.volumes.is_empty() && !group.tags.iter().any(|tag| tag == MADE) {
+    if !shared && group.volumes.is_empty() && !group.tags.iter().any(|tag| tag == MADE) {
         remove.push(GROUP.to_owned());
     }
     remove.retain(|tag| group.tags.contains(tag));
