@@ -23,7 +23,7 @@ use open_local_core::Result;
 
 use crate::answer::Answer;
 use crate::context::{Context, Globals};
-use crate::{demo, exit};
+use crate::{csi, demo, exit};
 
 pub use entry::main;
 
@@ -66,6 +66,8 @@ pub enum Command {
     /// Read and change LVM2 groups without the lvm2 tools
     #[command(subcommand)]
     Lvm(lvm::Command),
+    /// Serve the Container Storage Interface on a unix socket
+    Csi(Box<csi::arguments::Arguments>),
     /// Show all of it working, verify it, and leave nothing behind
     Demo(demo::Arguments),
     /// Finish or undo what killed processes left
@@ -92,6 +94,7 @@ pub fn run(cli: Cli) -> Result<Answer> {
         Command::Man(arguments) => shell::man(&arguments),
         Command::DemoWriter(arguments) => demo::write(&arguments),
         Command::Plan(command) => plan::run(&globals, &command),
+        Command::Csi(arguments) => csi::run::run(&globals, &arguments),
         Command::Demo(arguments) => demo::run(&globals, &arguments),
         Command::Backends => Ok(backends::list(&Context::open(globals)?)),
         Command::Device(command) => device::run(&Context::open(globals)?, command),

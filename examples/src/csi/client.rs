@@ -1,0 +1,1 @@
+//! `open-local csi-client`: any socket of the interface called by hand.
