@@ -26,6 +26,7 @@ mod settings;
 mod steps;
 mod sweep;
 mod tree;
+mod udev;
 
 pub use answers::{Activated, ActivationPlan, ActiveDevice, Deactivated, PhysicalDevices};
 pub use engine::Activator;

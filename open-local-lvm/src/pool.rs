@@ -69,9 +69,19 @@
 //! | make a pool | anywhere | a registration in stage `making` | goes on with the same group |
 //!
 //! Without a device-mapper ([`LvmBackend::new`] alone) all of it works on volumes that are not
-//! active but publishing and thin pools. Signatures and stale bytes: the first and the last 512 KiB
-//! of a new thick volume are zeroed; the rest reads as zeroes where its room was erased on removal
-//! (`erase=zero`, the default) or was never used. Thin pools zero every block they give out.
+//! active but publishing and thin pools.
+//!
+//! # What a new volume reads as
+//!
+//! Thin pools zero every block they give out; one that was told not to (`lvcreate -Zn`) is not
+//! adopted. Of a new thick volume the first and the last 512 KiB are zeroed (`zero=ends`, the
+//! default), which is more than lvm2 does with `-Wy -Zy`: no signature of an earlier use is found
+//! on it. The rest reads as zeroes where its room was erased on removal (`erase=zero`, the default)
+//! or was never used, **and as what was there before** where volumes of others were removed from
+//! the group, where a device was in other use before it joined, or where `erase=none` was set.
+//! Where that must not be seen, `zero=all` zeroes every new volume whole, and what is added when
+//! one grows, before it is in the group; the call takes as long as the device needs for it and
+//! holds the group's lock meanwhile.
 //!
 //! # Modules
 //!

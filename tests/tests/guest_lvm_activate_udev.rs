@@ -23,7 +23,7 @@ use open_local_lvm::activate::{Goal, UdevMode};
 #[test]
 fn links_of_udev_are_those_the_tools_get() {
     let lab = Lab::new("udev", UdevMode::Wait(Duration::from_secs(60)));
-    let mut activator = lab.activator();
+    let activator = lab.activator();
     assert_eq!(activator.test_udev(Duration::from_secs(30)).unwrap(), None, "udev answers");
     lab.make_zoo();
     lab.lvm("vgchange", &["-ay", "vg"]);

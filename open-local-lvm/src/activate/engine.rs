@@ -16,6 +16,7 @@ use super::removal::{self, Which};
 use super::settings::{ActivateOptions, PoolCheck, UdevMode};
 use super::steps::Step;
 use super::tree::{Goal, WantedDevice, device_tree, layers_of, subject};
+use super::udev::{self, Udev};
 use super::{openers, self_test, sweep};
 use crate::dm::{DeviceMapper, UdevAnswer};
 use crate::format::group::VolumeGroup;
@@ -34,36 +35,63 @@ pub struct Activator {
     host: Host,
     dm: Arc<dyn DeviceMapper>,
     options: ActivateOptions,
+    udev: Arc<Udev>,
 }
 
 impl Activator {
     /// Over a machine and its device-mapper.
     #[must_use]
     pub fn new(host: Host, dm: Arc<dyn DeviceMapper>, options: ActivateOptions) -> Self {
-        Self { host, dm, options }
+        Self { host, dm, options, udev: Arc::default() }
     }
 
     /// Finds out whether udev answers, with a device of its own that comes and goes, and does
-    /// without it from then on if it does not: then the answer says so, for people.
+    /// without it from then on if it does not: then the answer says so, for people. The same once
+    /// it does not answer in the middle of something.
     ///
     /// For the start of a program: one that waits in vain for each of its volumes is of no use.
     ///
     /// # Errors
     /// Those of [`DeviceMapper`].
-    pub fn test_udev(&mut self, wait: Duration) -> Result<Option<String>> {
-        if !matches!(self.options.udev, UdevMode::Wait(_)) {
-            return Ok(None);
+    pub fn test_udev(&self, wait: Duration) -> Result<Option<String>> {
+        if !matches!(self.udev_mode(), UdevMode::Wait(_)) {
+            return Ok(self.udev.message());
         }
         match self_test::udev_answers(&self.host, self.dm.as_ref(), wait)? {
-            UdevAnswer::Done => Ok(None),
+            UdevAnswer::Done => self.udev.answered(),
             UdevAnswer::TimedOut => {
-                self.options.udev = UdevMode::Absent;
-                Ok(Some(format!(
-                    "udev is there but has not answered within {} s: nodes and links are made \
-                     without it",
-                    wait.as_secs()
-                )))
+                let message = self.udev.died(wait);
+                tracing::warn!(message);
             }
+        }
+        Ok(self.udev.message())
+    }
+
+    /// The same, once for this activator and all its copies, however often it is called.
+    ///
+    /// # Errors
+    /// Those of [`DeviceMapper`]; the next call tests again then.
+    pub fn test_udev_once(&self) -> Result<()> {
+        match self.options.udev {
+            UdevMode::Wait(wait) if !self.udev.is_tested() => {
+                self.test_udev(wait.min(udev::TEST)).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Why udev is not waited for though the options say so; `None` while it is.
+    #[must_use]
+    pub fn udev_message(&self) -> Option<String> {
+        self.udev.message()
+    }
+
+    /// What udev has to do with it by now: [`UdevMode::Absent`] once it has not answered.
+    #[must_use]
+    pub fn udev_mode(&self) -> UdevMode {
+        match self.options.udev {
+            UdevMode::Wait(_) if self.udev.message().is_some() => UdevMode::Absent,
+            mode => mode,
         }
     }
 
@@ -114,7 +142,7 @@ impl Activator {
         let steps = plan::activation(&tree, &observed, self.around())?;
         let changed = steps.iter().any(Step::changes_device);
         let mut run = self.executor(&group.name, Op::Publish, &observed);
-        run.run(&steps)?;
+        self.take(&mut run, &steps)?;
         let active = tree.iter().filter(|device| is_asked_for(device));
         let active = active.filter_map(|device| self.active(group, device, &run.numbers));
         Ok(Activated { devices: active.collect(), changed, warnings: run.warnings })
@@ -210,7 +238,7 @@ impl Activator {
         let observed = observe::of_group(self.dm.as_ref(), &group.id)?;
         let found = sweep::plan(group, devices, &self.options.tree, &observed, ours);
         let mut run = self.executor(&group.name, Op::Recover, &observed);
-        run.run(&found.steps)?;
+        self.take(&mut run, &found.steps)?;
         Ok(sweep::Swept { report: found.report, warnings: run.warnings })
     }
 
@@ -235,13 +263,25 @@ impl Activator {
     fn around(&self) -> Around {
         Around {
             // Where udev is waited for and does not answer, they are made after all.
-            links: self.options.udev != UdevMode::Later,
+            links: self.udev_mode() != UdevMode::Later,
             check_pools: self.options.pool_check != PoolCheck::Skip,
         }
     }
 
+    fn take(&self, run: &mut Executor<'_>, steps: &[Step]) -> Result<()> {
+        let done = run.run(steps);
+        if let UdevMode::Wait(wait) = self.udev_mode()
+            && run.udev == UdevMode::Absent
+        {
+            // Dead in the middle: the next call does not wait in vain again.
+            let message = self.udev.died(wait);
+            tracing::warn!(message);
+        }
+        done
+    }
+
     fn executor<'a>(&'a self, group: &'a str, op: Op, observed: &Observed) -> Executor<'a> {
-        let (udev, check) = (self.options.udev, &self.options.pool_check);
+        let (udev, check) = (self.udev_mode(), &self.options.pool_check);
         let mut run = Executor::new(&self.host, self.dm.as_ref(), group, op, udev, check);
         let numbers = observed.devices.iter().map(|(uuid, seen)| (uuid.clone(), seen.info.number));
         run.numbers = numbers.collect();
@@ -347,7 +387,7 @@ impl Activator {
 
     fn remove(&self, group: &str, observed: &Observed, steps: &[Step]) -> Result<Deactivated> {
         let mut run = self.executor(group, Op::Unpublish, observed);
-        run.run(steps)?;
+        self.take(&mut run, steps)?;
         let removed = steps.iter().filter_map(|step| match step {
             Step::Remove { name, .. } => Some(name.clone()),
             _ => None,

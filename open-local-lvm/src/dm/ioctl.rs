@@ -106,13 +106,36 @@ fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
 /// The value a cookie begins with: the share of whoever waits for it.
 const SET_TO: libc::c_int = 1;
 
+/// The fourth argument of `semctl`, as `semctl(2)` has the caller declare it. The C library takes
+/// this union and hands it on as a word: on 64 bits an `int` alone would be half of it, with
+/// nothing said of the other half, and on big-endian machines the wrong half.
+#[repr(C)]
+#[derive(Clone, Copy)]
+union Argument {
+    value: libc::c_int,
+    pointer: *mut libc::c_void,
+}
+
+const _: () = assert!(size_of::<Argument>() == size_of::<libc::c_ulong>());
+
+impl Argument {
+    /// The value, with all other bytes zero.
+    const fn value(value: libc::c_int) -> Self {
+        let mut argument = Self { pointer: std::ptr::null_mut() };
+        argument.value = value;
+        argument
+    }
+}
+
 /// Makes a new semaphore of this key with the value 1; `EEXIST` if the key is taken.
 pub(super) fn semaphore_new(key: libc::key_t) -> io::Result<libc::c_int> {
     let flags = libc::IPC_CREAT | libc::IPC_EXCL | 0o600;
     // SAFETY: all arguments are integers; no memory is touched.
     let id = checked(unsafe { libc::semget(key, 1, flags) })?;
-    // SAFETY: for `SETVAL` the fourth argument is read as an `int`, which is what is passed.
-    let set = checked(unsafe { libc::semctl(id, 0, libc::SETVAL, SET_TO) });
+    // SAFETY: the fourth argument is the union that the C library reads as such, of the size of a
+    // word on 32 and on 64 bits and initialised whole; for `SETVAL` its `int` counts and no
+    // pointer is followed.
+    let set = checked(unsafe { libc::semctl(id, 0, libc::SETVAL, Argument::value(SET_TO)) });
     if let Err(error) = set {
         let _ = semaphore_remove(id);
         return Err(error);

@@ -52,6 +52,7 @@ mod tests;
 
 use std::io as std_io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use open_local_core::DeviceNumber;
@@ -76,6 +77,8 @@ pub struct SimDm {
     kernel: Arc<Mutex<Kernel>>,
     /// What programs open by path.
     disks: Arc<dyn Devices>,
+    /// Calls of device-mapper so far.
+    calls: Arc<AtomicU64>,
 }
 
 impl SimDm {
@@ -90,7 +93,12 @@ impl SimDm {
             files.add_folder(folder)?;
         }
         let kernel = Kernel::new(Arc::clone(files), Arc::clone(&disks));
-        Ok(Self { files: Arc::clone(files), kernel: Arc::new(Mutex::new(kernel)), disks })
+        Ok(Self {
+            files: Arc::clone(files),
+            kernel: Arc::new(Mutex::new(kernel)),
+            disks,
+            calls: Arc::default(),
+        })
     }
 
     /// The same with other disks for programs that open one by its path: those whose calls are
@@ -116,7 +124,12 @@ impl SimDm {
     #[must_use]
     pub fn fork(&self, files: &Arc<SimFiles>, disks: Arc<dyn Devices>) -> Self {
         let kernel = self.kernel().copied(Arc::clone(files), Arc::clone(&disks));
-        Self { files: Arc::clone(files), kernel: Arc::new(Mutex::new(kernel)), disks }
+        Self {
+            files: Arc::clone(files),
+            kernel: Arc::new(Mutex::new(kernel)),
+            disks,
+            calls: Arc::default(),
+        }
     }
 
     /// Forgets every device, as a reboot does, with what `/dev` has of it by its name. What pools have not committed is lost; the disks
@@ -139,6 +152,16 @@ impl SimDm {
     #[must_use]
     pub fn hazards(&self) -> Vec<String> {
         self.kernel().hazards.clone()
+    }
+
+    /// How many calls of device-mapper there were so far, changes and looks, without cookies.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    fn count(&self) {
+        let _ = self.calls.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Every change so far, as text.

@@ -27,7 +27,8 @@ pub struct LvmBackend {
     pub(super) host: Host,
     pub(super) devices: Arc<dyn Devices>,
     pub(super) settings: Settings,
-    pub(super) dm: Option<(Arc<dyn DeviceMapper>, ActivateOptions)>,
+    /// Its copies share what they know of udev.
+    pub(super) activator: Option<Activator>,
     pub(super) options: LvmOptions,
 }
 
@@ -35,17 +36,19 @@ impl LvmBackend {
     /// Pools on these devices, beside lvm2 as `settings` say.
     #[must_use]
     pub fn new(host: Host, devices: Arc<dyn Devices>, settings: Settings) -> Self {
-        Self { host, devices, settings, dm: None, options: LvmOptions::default() }
+        Self { host, devices, settings, activator: None, options: LvmOptions::default() }
     }
 
-    /// The same with a kernel to make devices in.
+    /// The same with a kernel to make devices in. Where udev is to be waited for, the first pool
+    /// that is opened or made finds out whether it answers; if it does not, nodes and links are
+    /// made without waiting, and each pool says so (`udev`).
     #[must_use]
     pub fn with_device_mapper(
         mut self,
         dm: Arc<dyn DeviceMapper>,
         options: ActivateOptions,
     ) -> Self {
-        self.dm = Some((dm, options));
+        self.activator = Some(Activator::new(self.host.clone(), dm, options));
         self
     }
 
@@ -88,11 +91,6 @@ impl LvmBackend {
         Ok(pool)
     }
 
-    fn activator(&self) -> Option<Activator> {
-        let (dm, options) = self.dm.as_ref()?;
-        Some(Activator::new(self.host.clone(), Arc::clone(dm), options.clone()))
-    }
-
     pub(super) fn registry(&self) -> Registry<'_> {
         Registry::new(&self.host)
     }
@@ -108,7 +106,7 @@ impl LvmBackend {
             host: self.host.clone(),
             session: self.session(&orders.devices)?,
             settings: self.settings.clone(),
-            activator: self.activator(),
+            activator: self.activator.clone(),
             options: self.options,
             spec: known.spec.clone(),
             orders,
@@ -142,7 +140,9 @@ impl Backend for LvmBackend {
     }
 
     fn capabilities(&self) -> Capabilities {
-        volumes::MOST.with_grow_online(self.dm.is_some()).with_read_only(self.dm.is_some())
+        volumes::MOST
+            .with_grow_online(self.activator.is_some())
+            .with_read_only(self.activator.is_some())
     }
 
     fn list_pools(&self) -> Result<Vec<PoolInfo>> {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use open_local_core::host::Host;
-use open_local_core::{Bytes, Change, Error, ErrorKind, Op, PoolId, PoolSpec, Result, Source};
+use open_local_core::{
+    Bytes, Change, Error, ErrorKind, Op, PoolId, PoolSpec, Result, SnapshotId, Source, VolumeId,
+};
 
-use super::live::Live;
+use super::live::{Live, THIN_DATA, THIN_METADATA, THIN_POOL};
 use super::objects::{self, Object};
 use super::orders::{Mode, Orders};
-use super::planner::{Facts, Seen};
+use super::planner::{self, Facts, Seen};
 use super::room::Room;
 use crate::activate::Activator;
 use crate::dm::DeviceMapper;
@@ -41,9 +43,44 @@ pub(super) struct Turn<'p> {
     pub(super) pool: &'p GroupPool,
     pub(super) locked: LockedGroup<'p>,
     pub(super) live: Live,
+    /// Which devices it looks at.
+    scope: Scope,
+    /// Volumes that it looks at beside those.
+    also: Vec<LvmId>,
     /// Devices of the thin pool that are there and that the group knows nothing of, as far as this
     /// turn has met any.
     pub(super) taken: BTreeSet<u32>,
+}
+
+/// Which devices of the group a turn looks at.
+#[derive(Debug, Clone)]
+pub(super) enum Scope {
+    /// All there are: for what is about the pool, and for its start.
+    All,
+    /// Those of the pool itself and of these objects.
+    Keys(Vec<Source>),
+    /// Those of the pool itself and of this volume.
+    Volume(LvmId),
+}
+
+impl Scope {
+    pub(super) fn of(change: &Change) -> Self {
+        let volume = |id: &VolumeId| Source::Volume(id.clone());
+        let snapshot = |id: &SnapshotId| Source::Snapshot(id.clone());
+        Self::Keys(match change {
+            Change::EnsureVolume(spec) => {
+                let from = spec.source.clone().map(Source::from);
+                from.into_iter().chain([volume(&spec.id)]).collect()
+            }
+            Change::GrowVolume(id, _) | Change::RemoveVolume(id) => vec![volume(id)],
+            Change::Publish(spec) => vec![spec.source.clone()],
+            Change::Unpublish(key) => vec![key.clone()],
+            Change::EnsureSnapshot(spec) => vec![snapshot(&spec.id), volume(&spec.volume)],
+            Change::RollBack(of, id) => vec![volume(of), snapshot(id)],
+            Change::RemoveSnapshot(id) => vec![snapshot(id)],
+            _ => return Self::All,
+        })
+    }
 }
 
 /// What a look at a pool shows.
@@ -103,9 +140,10 @@ impl GroupPool {
     pub(super) fn change<T>(
         &self,
         op: Op,
+        scope: Scope,
         body: impl FnOnce(&mut Turn<'_>) -> Result<T>,
     ) -> Result<T> {
-        let mut turn = self.turn(op)?;
+        let mut turn = self.turn(op, scope)?;
         let answer = turn.recover(op).and_then(|()| body(&mut turn));
         turn.locked.release();
         answer
@@ -115,18 +153,47 @@ impl GroupPool {
     ///
     /// # Errors
     /// As [`Self::view`].
-    pub(super) fn turn(&self, op: Op) -> Result<Turn<'_>> {
+    pub(super) fn turn(&self, op: Op, scope: Scope) -> Result<Turn<'_>> {
         let locked = self.session.lock(&self.orders.group).map_err(|e| self.about(op, e))?;
         let ready = self
             .same_group(op, locked.group())
-            .and_then(|()| Live::of(&self.host, self.dm(), &self.group));
+            .and_then(|()| self.live(locked.group(), &scope, &[]));
         match ready {
-            Ok(live) => Ok(Turn { pool: self, locked, live, taken: BTreeSet::new() }),
+            Ok(live) => {
+                let (also, taken) = (Vec::new(), BTreeSet::new());
+                Ok(Turn { pool: self, locked, live, scope, also, taken })
+            }
             Err(error) => {
                 locked.release();
                 Err(error)
             }
         }
+    }
+
+    /// What the kernel has of the group, as far as a turn is about it.
+    fn live(&self, group: &VolumeGroup, scope: &Scope, also: &[LvmId]) -> Result<Live> {
+        let mut some: Vec<(LvmId, &str)> = match scope {
+            Scope::All => return Live::of(&self.host, self.dm(), &self.group),
+            Scope::Volume(id) => vec![(*id, "")],
+            Scope::Keys(keys) => {
+                let all = objects::objects(group, &self.orders).into_iter();
+                let concerned =
+                    all.filter(|object| object.key().is_some_and(|key| keys.contains(&key)));
+                concerned.map(|object| (object.uuid, "")).collect()
+            }
+        };
+        some.extend(also.iter().map(|id| (*id, "")));
+        if let Mode::Thin { pool, .. } = &self.orders.mode
+            && let Some(lv) = group.logical(pool)
+        {
+            some.push((lv.id, THIN_POOL));
+            if let Some(segment) = planner::pool_segment(group, pool) {
+                let id = |part: &str| group.logical(part).map(|lv| lv.id);
+                some.extend(id(&segment.data).map(|id| (id, THIN_DATA)));
+                some.extend(id(&segment.metadata).map(|id| (id, THIN_METADATA)));
+            }
+        }
+        Live::of_some(&self.host, self.dm(), &self.group, &some)
     }
 
     pub(super) fn facts(&self) -> Facts {
@@ -219,7 +286,23 @@ impl Turn<'_> {
     /// # Errors
     /// As [`Live::of`].
     pub(super) fn look(&mut self) -> Result<()> {
-        self.live = Live::of(&self.pool.host, self.pool.dm(), &self.pool.group)?;
+        self.live = self.pool.live(self.locked.group(), &self.scope, &self.also)?;
         Ok(())
+    }
+
+    /// The same with these volumes, whatever the turn is about.
+    ///
+    /// # Errors
+    /// As [`Live::of`].
+    pub(super) fn look_also(&mut self, volumes: &[String]) -> Result<()> {
+        let ids = volumes.iter().filter_map(|name| self.group().logical(name)).map(|lv| lv.id);
+        let new: Vec<LvmId> = ids
+            .filter(|id| !self.live.devices.contains_key(id) && !self.also.contains(id))
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        self.also.extend(new);
+        self.look()
     }
 }

@@ -32,12 +32,14 @@ impl Turn<'_> {
             lv.status.remove(status::WRITE);
         }
         let devices = self.locked.physical_devices();
-        self.activator()?.activate(&group, &devices, &[Goal::Volume(volume)])?;
+        let done = self.activator()?.activate(&group, &devices, &[Goal::Volume(volume)])?;
+        self.warn(done.warnings);
         self.look()
     }
 
     pub(super) fn deactivate(&mut self, volume: &str) -> Result<()> {
-        self.activator()?.deactivate(self.group(), &[volume])?;
+        let done = self.activator()?.deactivate(self.group(), &[volume])?;
+        self.warn(done.warnings);
         self.look()
     }
 
@@ -56,8 +58,16 @@ impl Turn<'_> {
     pub(super) fn sweep(&mut self, ours: &BTreeSet<LvmId>) -> Result<()> {
         let devices = self.locked.physical_devices();
         let ours = |volume: &LvmId| ours.contains(volume);
-        self.activator()?.sweep_of(self.group(), &devices, &ours)?;
+        let swept = self.activator()?.sweep_of(self.group(), &devices, &ours)?;
+        self.warn(swept.report.into_iter().chain(swept.warnings));
         self.look()
+    }
+
+    /// What a person should know, and no caller can act on.
+    fn warn(&self, lines: impl IntoIterator<Item = String>) {
+        for line in lines {
+            tracing::warn!(pool = %self.pool.id(), "{line}");
+        }
     }
 }
 

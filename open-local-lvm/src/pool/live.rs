@@ -15,6 +15,9 @@ use crate::format::id::{ID_LEN, LvmId};
 const PREFIX: &str = "LVM-";
 /// The layer of a thin pool that its volumes use.
 pub(super) const THIN_POOL: &str = "tpool";
+/// The layers that a thin pool lies on.
+pub(super) const THIN_DATA: &str = "tdata";
+pub(super) const THIN_METADATA: &str = "tmeta";
 /// Longest attribute read from sysfs.
 const MAX_ATTRIBUTE: usize = 64;
 /// What the kernel calls the nodes of device-mapper.
@@ -50,6 +53,12 @@ pub(super) struct Live {
     pub(super) pools: BTreeMap<LvmId, PoolStatus>,
 }
 
+/// The device-mapper UUID of a volume, or of a layer of it.
+pub(super) fn device_uuid(group: &LvmId, volume: &LvmId, layer: &str) -> DmId {
+    let ids = format!("{PREFIX}{}{}", group.to_plain(), volume.to_plain());
+    DmId::uuid(if layer.is_empty() { ids } else { format!("{ids}-{layer}") })
+}
+
 /// Volume and layer of a device-mapper UUID of this group.
 fn parse(uuid: &str, group: &LvmId) -> Option<(LvmId, String)> {
     let rest = uuid.strip_prefix(PREFIX)?.strip_prefix(group.to_plain().as_str())?;
@@ -76,29 +85,58 @@ impl Live {
                 continue;
             }
             // Older kernels list no UUIDs, and a device may go while it is looked at.
-            let id = DmId::Number(listed.number);
-            let Some(info) = dm.info(&id)? else {
-                continue;
-            };
-            let Some((volume, layer)) = parse(&info.uuid, group) else {
-                continue;
-            };
-            let size = dm.table(&id).map(|table| table.size()).unwrap_or_default();
-            let size = size.to_bytes().unwrap_or(Bytes::ZERO);
-            let device = LiveDevice::of(host, &info, size);
-            if layer == THIN_POOL && info.live_table {
-                let status = dm.status(&id, StatusMode::Now)?.into_iter().next();
-                if let Some(TargetStatus::ThinPool(status)) = status.map(|line| line.status) {
-                    live.pools.insert(volume, status);
-                }
-            }
-            if layer.is_empty() {
-                live.devices.insert(volume, device);
-            } else {
-                live.layers.insert((volume, layer), device);
-            }
+            live.add(host, dm, group, &DmId::Number(listed.number))?;
         }
         Ok(live)
+    }
+
+    /// The same of a few volumes and of a thin pool, however many others are active: what a change
+    /// of one volume is about.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub(super) fn of_some(
+        host: &Host,
+        dm: Option<&dyn DeviceMapper>,
+        group: &LvmId,
+        some: &[(LvmId, &str)],
+    ) -> Result<Self> {
+        let Some(dm) = dm else {
+            return Self::without_control(host, group);
+        };
+        let mut live = Self { controlled: true, ..Self::default() };
+        for (volume, layer) in some {
+            live.add(host, dm, group, &device_uuid(group, volume, layer))?;
+        }
+        Ok(live)
+    }
+
+    /// Adds a device, if there is one and it is of the group.
+    fn add(&mut self, host: &Host, dm: &dyn DeviceMapper, group: &LvmId, id: &DmId) -> Result<()> {
+        let Some(info) = dm.info(id)? else {
+            return Ok(());
+        };
+        let Some((volume, layer)) = parse(&info.uuid, group) else {
+            return Ok(());
+        };
+        let mut size = Bytes::ZERO;
+        if layer.is_empty() {
+            let sectors = dm.table(id).map(|table| table.size()).unwrap_or_default();
+            size = sectors.to_bytes().unwrap_or(Bytes::ZERO);
+        }
+        let device = LiveDevice::of(host, &info, size);
+        if layer == THIN_POOL && info.live_table {
+            let status = dm.status(id, StatusMode::Now)?.into_iter().next();
+            if let Some(TargetStatus::ThinPool(status)) = status.map(|line| line.status) {
+                self.pools.insert(volume, status);
+            }
+        }
+        if layer.is_empty() {
+            self.devices.insert(volume, device);
+        } else {
+            self.layers.insert((volume, layer), device);
+        }
+        Ok(())
     }
 
     /// Without device-mapper to ask, sysfs says what is active; nothing is done with it then.

@@ -13,6 +13,7 @@ use open_local_core::{
 use super::backend::LvmBackend;
 use super::orders::{Mode, Orders};
 use super::registration::{Registration, Stage};
+use super::thin_pool::may_adopt;
 use super::{sharing, tags};
 use crate::exec::{GroupView, PvOptions, PvView, Session};
 use crate::format::group::{PhysicalVolume, VolumeGroup, Volumes, Words, status};
@@ -40,7 +41,7 @@ impl LvmBackend {
     pub(super) fn make_pool(&self, spec: &PoolSpec) -> Result<Ensured<PoolInfo>> {
         let op = Op::EnsurePool;
         let orders = Orders::read(spec)?;
-        if self.dm.is_none() && orders.mode != Mode::Thick {
+        if self.activator.is_none() && orders.mode != Mode::Thick {
             let why = "a thin pool needs device-mapper, and this program has none to use";
             return Err(Error::new(ErrorKind::Unsupported, op, &spec.id, why)
                 .with_remedy("run where the kernel has device-mapper"));
@@ -72,7 +73,7 @@ impl LvmBackend {
         }
         if wanted.stage == Stage::Ready {
             let pool = self.pool(&wanted)?;
-            pool.start(op)?;
+            pool.start(Op::OpenPool)?;
             return Ok(Ensured::Unchanged(pool.info()?));
         }
         if let Err(error) = self.build(&wanted, &orders) {
@@ -119,6 +120,7 @@ impl LvmBackend {
 
     fn build(&self, wanted: &Registration, orders: &Orders) -> Result<()> {
         let lasting = Orders::read(&wanted.spec)?;
+        let adopt = orders.adopt;
         let orders = Orders { replace: orders.replace.clone(), ..lasting };
         let session = self.session(&orders.devices)?;
         let there = session.groups()?.contains(&orders.group);
@@ -132,7 +134,9 @@ impl LvmBackend {
                 .with_remedy("name the devices of the group"));
         }
         drop(session);
-        let pool = self.pool(wanted)?;
+        let mut pool = self.pool(wanted)?;
+        // What the call allows is no part of what the pool is.
+        pool.orders.adopt = adopt;
         pool.make_thin_pool(Op::EnsurePool)?;
         pool.start(Op::EnsurePool)
     }
@@ -281,7 +285,21 @@ fn may_use(spec: &PoolSpec, orders: &Orders, view: &GroupView) -> Result<()> {
             format!("it is that of pool {other} already"),
             "choose another group, or another thin pool: --set thin-pool=NAME",
         ),
-        None => Ok(()),
+        None => may_begin_in(spec, orders, group),
+    }
+}
+
+/// Whether the name of the thin pool is free, or is that of one that may be adopted: found out
+/// before anything is marked.
+fn may_begin_in(spec: &PoolSpec, orders: &Orders, group: &VolumeGroup) -> Result<()> {
+    let Mode::Thin { pool, .. } = &orders.mode else {
+        return Ok(());
+    };
+    match group.logical(pool) {
+        Some(lv) if marked_for(&lv.tags) != Some(spec.id.as_str()) => {
+            may_adopt(Op::EnsurePool, &spec.id, orders, group)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -14,7 +14,7 @@ const MAX_STRIPES: u32 = 128;
 const MAX_DEVICES: usize = 256;
 
 /// The parameters a pool understands.
-pub const PARAMETERS: [&str; 15] = [
+pub const PARAMETERS: [&str; 16] = [
     "adopt",
     "adopt-volumes",
     "chunk",
@@ -30,6 +30,7 @@ pub const PARAMETERS: [&str; 15] = [
     "stripes",
     "thin-pool",
     "when-full",
+    "zero",
 ];
 
 /// How its volumes take room.
@@ -63,6 +64,8 @@ pub(crate) struct Orders {
     pub(crate) extent: Bytes,
     /// Whether what is removed is zeroed before its room is free.
     pub(crate) erase: bool,
+    /// Whether all of a new thick volume is zeroed, and not only what file systems look at.
+    pub(crate) zero_all: bool,
     /// Whether a group that was not made here may become ours.
     pub(crate) adopt: bool,
     /// What names of volumes begin with that were made elsewhere and are ours all the same.
@@ -115,6 +118,7 @@ impl Orders {
             stripe_size: reader.size("stripe-size")?,
             extent: reader.size("extent-size")?.unwrap_or(Bytes::new(4 << 20)),
             erase: reader.choice("erase", &["zero", "none"])? != Some("none"),
+            zero_all: reader.choice("zero", &["ends", "all"])? == Some("all"),
             adopt: reader.choice("adopt", &["no", "yes"])? == Some("yes"),
             adopted: reader.list("adopt-volumes"),
             replace: reader.list("replace"),
@@ -175,6 +179,10 @@ impl<'a> Reader<'a> {
         }
         let pool = self.text("thin-pool").unwrap_or("pool").to_owned();
         check_new_volume_name(&pool)?;
+        if self.text("zero").is_some() {
+            let remedy = "leave it out: a thin pool zeroes every block it gives out";
+            return Err(self.refuse("zero", "is for thick volumes", remedy));
+        }
         let chunk = self.size("chunk")?;
         let [least, most] = CHUNKS;
         if chunk.is_some_and(|chunk| chunk < least || chunk > most || !chunk.is_multiple_of(least))
@@ -214,7 +222,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused_by_the_name_of_the_parameter() {
-        let cases: [(&[(&str, &str)], &str); 10] = [
+        let cases: [(&[(&str, &str)], &str); 12] = [
+            (&[("zero", "some")], "zero"),
+            (&[("mode", "thin"), ("zero", "all")], "zero"),
             (&[("device", "/dev/sdb")], "device"),
             (&[("devices", "sdb")], "devices"),
             (&[("stripes", "0")], "stripes"),

@@ -47,20 +47,28 @@ impl Seen<'_> {
     /// The object a caller means.
     ///
     /// # Errors
-    /// `Conflict` if the name it would have belongs to something that is not of this pool.
+    /// `Conflict` if the name it would have belongs to something that is not of this pool, or if
+    /// two volumes say they are it and neither has its name.
     pub(super) fn find(&self, op: Op, key: &Source) -> Result<Option<Object>> {
         let group = self.group();
         let name = match key {
             Source::Volume(id) => names::volume_name(&group.name, id),
             Source::Snapshot(id) => names::snapshot_name(&group.name, id),
         };
-        let Some(lv) = group.logical(&name) else {
-            return Ok(None);
-        };
-        let found = objects::object(group, lv, self.orders);
+        let named = group.logical(&name);
+        let found = named.and_then(|lv| objects::object(group, lv, self.orders));
         let found = found.filter(|object| object.key().as_ref() == Some(key));
         if found.is_some() {
             return Ok(found);
+        }
+        // Somebody has renamed it: its tags say what it is.
+        let all = objects::objects(group, self.orders).into_iter();
+        let mut renamed = all.filter(|object| object.key().as_ref() == Some(key));
+        match (renamed.next(), renamed.next()) {
+            (Some(one), None) => return Ok(Some(one)),
+            (Some(one), Some(two)) => return Err(ambiguous(op, key, &one, &two)),
+            _ if named.is_none() => return Ok(None),
+            _ => {}
         }
         let why = format!("the group has a volume {name} that is not one of this pool");
         let remedy = format!(
@@ -91,6 +99,12 @@ impl Seen<'_> {
             _ => Err(busy(op, key, "it is still being made", "repeat the call that makes it")),
         }
     }
+}
+
+fn ambiguous(op: Op, key: &Source, one: &Object, two: &Object) -> Error {
+    let why = format!("the tags of {} and of {} both say they are it", one.name, two.name);
+    let remedy = "take the tag of its id from the one that is not: lvchange --deltag";
+    Error::new(ErrorKind::Conflict, op, key, why).with_remedy(remedy)
 }
 
 pub(crate) fn absent(op: Op, key: &Source) -> Error {

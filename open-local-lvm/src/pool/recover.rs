@@ -12,20 +12,23 @@
 //! | a pool that is not active | no device | activated: its transaction id must be known |
 //! | a volume that is given up | its tag `erasing` | upkeep goes on erasing it |
 
-use open_local_core::{Error, Op, Result};
+use open_local_core::{Error, ErrorKind, Op, Result};
 
 use super::group::Turn;
 use super::kernel::subject;
 use super::objects::{objects, ours};
 use super::orders::Mode;
+use super::planner::pool_segment;
 use super::steps::{Step, Work};
 
 impl Turn<'_> {
     /// Finishes or undoes what an interrupted call left of this pool. With nothing to recover no
-    /// step is taken.
+    /// step is taken. A pool whose metadata and group disagree can be opened and read, and what is
+    /// published of it taken away.
     ///
     /// # Errors
-    /// Those of the steps it takes; `Refused` for a thin pool whose metadata and group disagree.
+    /// Those of the steps it takes; `Refused` for a change of a thin pool whose metadata and group
+    /// disagree.
     pub(super) fn recover(&mut self, op: Op) -> Result<()> {
         if !self.live.controlled {
             return Ok(());
@@ -34,6 +37,26 @@ impl Turn<'_> {
         if self.live.unfinished(&ours) {
             self.sweep(&ours)?;
         }
+        // What is published can be taken away whatever state its pool is in.
+        if op == Op::Unpublish {
+            return Ok(());
+        }
+        match self.finish(op) {
+            // What is there can be read, and what works used: each change of the pool is refused
+            // by itself, with the remedy.
+            Err(error)
+                if error.kind() == ErrorKind::Refused
+                    && matches!(op, Op::OpenPool | Op::Publish) =>
+            {
+                let (pool, error) = (self.pool.id().to_string(), error.report().to_string());
+                tracing::warn!(pool, error, "what a cut call left can't be finished");
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    fn finish(&mut self, op: Op) -> Result<()> {
         let steps = self.left_over()?;
         if steps.is_empty() {
             return Ok(());
@@ -46,6 +69,7 @@ impl Turn<'_> {
         let mut steps = Vec::new();
         if let Mode::Thin { pool, .. } = &self.pool.orders.mode
             && let Some(lv) = self.group().logical(pool)
+            && pool_segment(self.group(), pool).is_some()
         {
             let pool = pool.clone();
             match self.live.pools.contains_key(&lv.id) {

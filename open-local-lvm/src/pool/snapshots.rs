@@ -7,7 +7,7 @@ use open_local_core::{
     Snapshots, Source, VolumeId, VolumeInfo,
 };
 
-use super::group::{GroupPool, Turn};
+use super::group::{GroupPool, Scope, Turn};
 use super::live::Live;
 use super::objects::Object;
 use super::planner::{attachment, is_of, snapshot_id};
@@ -51,7 +51,7 @@ impl Snapshots for GroupPool {
     fn ensure_snapshot(&self, spec: &SnapshotSpec) -> Result<Ensured<SnapshotInfo>> {
         let op = Op::EnsureSnapshot;
         let change = Change::EnsureSnapshot(spec.clone());
-        self.change(op, |turn| {
+        self.change(op, Scope::of(&change), |turn| {
             let made = turn.make(&change)?;
             let info =
                 self.snapshot_now(turn, &spec.id).ok_or_else(|| self.no_snapshot(op, &spec.id))?;
@@ -84,7 +84,7 @@ impl Snapshots for GroupPool {
     fn roll_back(&self, volume: &VolumeId, snapshot: &SnapshotId) -> Result<VolumeInfo> {
         let op = Op::RollBack;
         let change = Change::RollBack(volume.clone(), snapshot.clone());
-        self.change(op, |turn| {
+        self.change(op, Scope::of(&change), |turn| {
             turn.make(&change)?;
             self.volume_now(turn, op, volume)
         })
@@ -92,7 +92,7 @@ impl Snapshots for GroupPool {
 
     fn remove_snapshot(&self, id: &SnapshotId) -> Result<Removed<SnapshotInfo>> {
         let change = Change::RemoveSnapshot(id.clone());
-        self.change(Op::RemoveSnapshot, |turn| {
+        self.change(Op::RemoveSnapshot, Scope::of(&change), |turn| {
             let last = self.snapshot_now(turn, id);
             let gone = turn.make(&change)?;
             Ok(last.filter(|_| gone).map_or(Removed::WasAbsent, Removed::Removed))

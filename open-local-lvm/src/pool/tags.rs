@@ -8,7 +8,7 @@
 //! | Tag | Says |
 //! |---|---|
 //! | `open-local/volume`, `open-local/snapshot` | what it is |
-//! | `open-local/id=ID` | its id, where its name is another |
+//! | `open-local/id=ID` | its id, by which it is found also after somebody renamed it |
 //! | `open-local/size=BYTES` | the size that was asked for |
 //! | `open-local/made=SECONDS` | when it was made, since 1970 |
 //! | `open-local/of=ID`, `open-local/of-uuid=UUID` | of a snapshot: its volume |
@@ -36,7 +36,7 @@ pub const SNAPSHOT: &str = "open-local/snapshot";
 pub enum Kind {
     /// A volume.
     Volume {
-        /// Its id, where that is not its name.
+        /// Its id; none where an operator tagged the volume: then that is its name.
         id: Option<VolumeId>,
         /// Where its first content came from.
         source: Option<VolumeSource>,

@@ -3,6 +3,7 @@
 use open_local_core::{Error, ErrorKind, Op, Result, Sectors};
 
 use super::group::{MOST_TAKEN, Turn};
+use super::live::{THIN_POOL, device_uuid};
 use super::objects::thin_of;
 use super::planner::Draft;
 use super::steps::{Former, Step, Work};
@@ -13,12 +14,6 @@ use crate::format::group::{LogicalVolume, VolumeGroup};
 use crate::format::id::LvmId;
 use crate::plan::Operation;
 use crate::plan::thin::{Answer, KernelMessage, Sending, Settlement, Transaction, settle};
-
-/// The device-mapper UUID of a volume, or of a layer of it.
-fn device_uuid(group: &VolumeGroup, volume: &LvmId, layer: &str) -> DmId {
-    let ids = format!("LVM-{}{}", group.id.to_plain(), volume.to_plain());
-    DmId::uuid(if layer.is_empty() { ids } else { format!("{ids}-{layer}") })
-}
 
 impl Turn<'_> {
     fn status(&self, pool: &str) -> Result<(LvmId, &PoolStatus)> {
@@ -62,7 +57,7 @@ impl Turn<'_> {
     pub(super) fn is_taken(&self, device: u32) -> Result<bool> {
         let pool = self.pool.pool_name(Op::MapDevice)?;
         let (id, _) = self.status(pool)?;
-        let pool = device_uuid(self.group(), &id, super::live::THIN_POOL);
+        let pool = device_uuid(&self.group().id, &id, THIN_POOL);
         let probe = KernelMessage::Probe { device }.to_string();
         match self.dm()?.message(&pool, Sectors::ZERO, &probe) {
             Err(MessageError::NoData(_)) => Ok(false),
@@ -89,6 +84,7 @@ impl Turn<'_> {
         let Some(transaction) = self.pending(pool)? else {
             return Ok(());
         };
+        self.look_also(&transaction.origins)?;
         let held = self.origins(&transaction);
         let mut sent = Sent::default();
         let sending = self.sending(&transaction, again);
@@ -138,7 +134,7 @@ impl Turn<'_> {
         sent: &mut Sent,
     ) -> Result<Option<u32>> {
         let dm = self.dm()?;
-        let device = device_uuid(self.group(), &transaction.id, super::live::THIN_POOL);
+        let device = device_uuid(&self.group().id, &transaction.id, THIN_POOL);
         let before = |step: &str| self.pool.host.checkpoints.before(work.op, &work.subject, step);
         for origin in held {
             before("hold the writes of what is copied")?;
@@ -227,7 +223,7 @@ impl Turn<'_> {
         let group = self.group();
         let ids = transaction.origins.iter().filter_map(|name| group.logical(name)).map(|lv| lv.id);
         let active = ids.filter(|id| self.live.devices.contains_key(id));
-        active.map(|id| device_uuid(group, &id, "")).collect()
+        active.map(|id| device_uuid(&group.id, &id, "")).collect()
     }
 
     fn release(&self, held: &[DmId]) -> Result<()> {

@@ -5,9 +5,9 @@ use open_local_core::{
     ThinProvisioning, ThinUsage,
 };
 
-use super::group::{GroupPool, Turn, View};
+use super::group::{GroupPool, Scope, Turn, View};
 use super::live::Live;
-use super::objects::Object;
+use super::objects::{Object, thin_of};
 use super::orders::Mode;
 use super::planner::{self, Draft, pool_segment};
 use super::room;
@@ -15,7 +15,7 @@ use super::steps::{Step, Work};
 use super::tags::PREFIX;
 use crate::dm::status::{PoolMode, PoolStatus};
 use crate::format::group::{VolumeGroup, flag};
-use crate::plan::thin::PoolChange;
+use crate::plan::thin::{PoolChange, settle};
 use crate::plan::{Operation, TagChange};
 
 /// Bytes of a block of a pool's metadata.
@@ -38,7 +38,10 @@ impl GroupPool {
 
     /// Finishes what cut calls left, and brings up what the pool needs to be of use.
     pub(super) fn start(&self, op: Op) -> Result<()> {
-        self.change(op, |_| Ok(()))
+        if let Some(activator) = &self.activator {
+            activator.test_udev_once()?;
+        }
+        self.change(op, Scope::All, |_| Ok(()))
     }
 
     fn report<'l>(&self, group: &VolumeGroup, live: &'l Live) -> Option<&'l PoolStatus> {
@@ -78,7 +81,15 @@ impl GroupPool {
             ),
             None => (data, metadata),
         };
-        let usage = ThinUsage::new(data, used, room::promised(objects));
+        // Volumes of others fill it too.
+        let others = group.logical_volumes.iter().filter(|lv| {
+            lv.is_writable()
+                && thin_of(lv).is_some_and(|own| own.thin_pool == *pool)
+                && objects.iter().all(|object| object.uuid != lv.id)
+        });
+        let others = others.filter_map(|lv| group.size_of(lv.extents()?));
+        let promised = Bytes::checked_sum(others.chain([room::promised(objects)]));
+        let usage = ThinUsage::new(data, used, promised.unwrap_or(Bytes::MAX));
         Ok(usage.with_metadata(metadata, used_metadata))
     }
 
@@ -155,7 +166,7 @@ impl GroupPool {
                 Health::Failed(format!("the metadata of {pool} must be checked; {repair}"))
             }
             Some(PoolStatus::Ready(report)) => match report.mode {
-                PoolMode::ReadWrite => Health::Healthy,
+                PoolMode::ReadWrite => self.agreement(view, pool, report.transaction_id),
                 PoolMode::ReadOnly => {
                     Health::Failed(format!("the thin pool {pool} is read-only; {repair}"))
                 }
@@ -164,6 +175,23 @@ impl GroupPool {
                 )),
             },
         }
+    }
+
+    /// Whether the group and the thin pool can go on with each other.
+    fn agreement(&self, view: &View, pool: &str, transaction: u64) -> Health {
+        let group = &view.metadata.group;
+        if let Err(error) = settle(group, pool, transaction) {
+            let remedy = error.remedy().unwrap_or_default().to_owned();
+            return Health::Failed(format!("{}; {remedy}", error.report()));
+        }
+        if pool_segment(group, pool).is_some_and(|pool| !pool.zero_new_blocks) {
+            let name = &group.name;
+            return Health::Degraded(format!(
+                "the thin pool {pool} does not zero new blocks, so that volumes show what others \
+                 left: lvchange --zero y {name}/{pool}"
+            ));
+        }
+        Health::Healthy
     }
 
     pub(super) fn planned_snapshot(
@@ -232,7 +260,7 @@ impl ThinProvisioning for GroupPool {
             );
         }
         let pool = self.pool_name(op)?;
-        self.run(op, |turn| {
+        self.run(op, Scope::Keys(Vec::new()), |turn| {
             let now = self.policy(turn.group());
             if now == *policy {
                 return Ok(None);

@@ -1,10 +1,10 @@
 //! The thin pool of a pool: made, made larger, removed.
 
-use open_local_core::{Bytes, Error, ErrorKind, FullPolicy, Op, Result, ThinPolicy};
+use open_local_core::{Bytes, Error, ErrorKind, FullPolicy, Op, PoolId, Result, ThinPolicy};
 
-use super::group::{GroupPool, Turn};
+use super::group::{GroupPool, Scope, Turn};
 use super::making::pool_mark;
-use super::orders::Mode;
+use super::orders::{Mode, Orders};
 use super::planner::{Draft, pool_segment};
 use super::steps::{Step, Work};
 use super::thin::policy_tags;
@@ -25,19 +25,13 @@ impl GroupPool {
         let Mode::Thin { pool, .. } = &self.orders.mode else {
             return Ok(());
         };
-        self.run(op, |turn| {
+        self.run(op, Scope::All, |turn| {
             if let Some(lv) = turn.group().logical(pool) {
-                let ours = lv.tags.contains(&pool_mark(self.id()));
-                if ours || (self.orders.adopt && pool_segment(turn.group(), pool).is_some()) {
-                    return if ours {
-                        Ok(None)
-                    } else {
-                        self.mark_thin_pool(turn, op, pool).map(Some)
-                    };
+                if lv.tags.contains(&pool_mark(self.id())) {
+                    return Ok(None);
                 }
-                let why = format!("the group has a volume {pool} that is not this pool's");
-                return Err(Error::new(ErrorKind::Conflict, op, self.id(), why)
-                    .with_remedy("choose another name: --set thin-pool=NAME, or --set adopt=yes"));
+                may_adopt(op, self.id(), &self.orders, turn.group())?;
+                return self.mark_thin_pool(turn, op, pool).map(Some);
             }
             self.new_thin_pool(turn, op).map(Some)
         })
@@ -121,7 +115,7 @@ impl GroupPool {
         let Mode::Thin { pool, .. } = &self.orders.mode else {
             return Ok(());
         };
-        self.run(op, |turn| {
+        self.run(op, Scope::All, |turn| {
             let mark = pool_mark(self.id());
             if !turn.group().logical(pool).is_some_and(|lv| lv.tags.contains(&mark)) {
                 return Ok(None);
@@ -156,7 +150,7 @@ impl GroupPool {
     ) -> Result<bool> {
         let op = Op::EnsurePool;
         let pool = self.pool_name(op)?;
-        self.run(op, |turn| {
+        self.run(op, Scope::All, |turn| {
             let facts = self.facts();
             let before = turn.locked.view().metadata;
             let segment = pool_segment(turn.group(), pool).ok_or_else(|| {
@@ -183,5 +177,44 @@ impl GroupPool {
             draft.push(Step::ReloadPool { pool: pool.to_owned() });
             Ok(Some(draft.finish()))
         })
+    }
+}
+
+/// Whether a volume of the group that somebody else made can be the thin pool of a pool.
+///
+/// # Errors
+/// `Conflict` if it is something else, or was not ordered, or differs from what is asked for;
+/// `Refused` if volumes of it would show what others left.
+pub(super) fn may_adopt(op: Op, id: &PoolId, orders: &Orders, group: &VolumeGroup) -> Result<()> {
+    let Mode::Thin { pool, chunk, .. } = &orders.mode else {
+        return Ok(());
+    };
+    let refuse =
+        |kind, why: String, remedy: String| Err(Error::new(kind, op, id, why).with_remedy(remedy));
+    let Some(segment) = pool_segment(group, pool) else {
+        let why = format!("the group has a volume {pool} that is no thin pool");
+        let remedy = "choose another name: --set thin-pool=NAME".to_owned();
+        return refuse(ErrorKind::Conflict, why, remedy);
+    };
+    if !orders.adopt {
+        let why = format!("the group has a thin pool {pool} that is not this pool's");
+        let remedy = "choose another name: --set thin-pool=NAME, or --set adopt=yes".to_owned();
+        return refuse(ErrorKind::Conflict, why, remedy);
+    }
+    if !segment.zero_new_blocks {
+        let why = format!(
+            "the thin pool {pool} does not zero new blocks: a new volume would show what others \
+             left"
+        );
+        let remedy = format!("lvchange --zero y {}/{pool}, then repeat the call", group.name);
+        return refuse(ErrorKind::Refused, why, remedy);
+    }
+    let has = segment.chunk_size.to_bytes().unwrap_or(Bytes::ZERO);
+    match chunk.filter(|chunk| *chunk != has) {
+        Some(chunk) => {
+            let why = format!("the chunk of the thin pool {pool} is {has}, not {chunk}");
+            refuse(ErrorKind::Conflict, why, "leave the parameter chunk out".to_owned())
+        }
+        None => Ok(()),
     }
 }

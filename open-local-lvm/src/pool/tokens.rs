@@ -2,7 +2,7 @@
 
 use open_local_core::{Error, ErrorKind, FormatToken, FormatTokens, Op, Result, Source, VolumeId};
 
-use super::group::GroupPool;
+use super::group::{GroupPool, Scope};
 use super::objects::Object;
 use super::planner::{Draft, Seen};
 use super::tags::Kind;
@@ -25,7 +25,7 @@ impl GroupPool {
         allowed: impl FnOnce(&Seen<'_>, &Object) -> Result<()>,
     ) -> Result<()> {
         let key = Source::Volume(volume.clone());
-        self.run(op, |turn| {
+        self.run(op, Scope::Keys(vec![key.clone()]), |turn| {
             turn.plan(|seen, facts| {
                 let object = seen.usable(op, &key)?;
                 allowed(seen, &object)?;

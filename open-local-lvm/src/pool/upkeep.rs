@@ -6,7 +6,7 @@
 
 use open_local_core::{Bytes, Error, ErrorKind, Op, Result, Subject, Upkeep};
 
-use super::group::{GroupPool, Turn};
+use super::group::{GroupPool, Scope, Turn};
 use super::objects::{self, Object, objects};
 use super::planner::{self, Draft};
 use super::room::left_to_erase;
@@ -35,7 +35,7 @@ impl GroupPool {
     pub(super) fn erase_some(&self, budget: Bytes) -> Result<Upkeep> {
         let op = Op::Maintain;
         // What cut calls left is finished or undone first.
-        let waiting: Vec<Object> = self.change(op, |turn| {
+        let waiting: Vec<Object> = self.change(op, Scope::All, |turn| {
             let all = objects(turn.group(), &self.orders);
             Ok(all.into_iter().filter(is_given_up).collect())
         })?;
@@ -71,7 +71,7 @@ impl GroupPool {
         while at < end {
             let to = at.saturating_add(PIECE).min(end);
             self.host.checkpoints.before(op, &subject, &format!("zero from {at} to {to}"))?;
-            let turn = self.turn(op)?;
+            let turn = self.turn(op, Scope::Volume(object.uuid))?;
             let answer = turn.erase_piece(object, at, to);
             turn.locked.release();
             let Progress::At(done) = answer? else {
@@ -91,7 +91,7 @@ impl GroupPool {
 
     /// Records how far an erasure is; what is erased whole is removed.
     fn mark(&self, op: Op, uuid: &LvmId, done: Bytes) -> Result<()> {
-        self.run(op, |turn| {
+        self.run(op, Scope::Volume(*uuid), |turn| {
             let all = objects(turn.group(), &self.orders);
             let found = all.iter().find(|object| object.uuid == *uuid);
             // What somebody took back meanwhile is not ours to remove.

@@ -6,13 +6,14 @@ use open_local_core::{
     Snapshots, Source, ThinProvisioning, Upkeep, VolumeId, VolumeInfo, VolumeSpec,
 };
 
-use super::group::{GroupPool, Turn, View};
+use super::group::{GroupPool, Scope, Turn, View};
 use super::live::Live;
 use super::objects::{self, Object, folded};
 use super::orders::Mode;
 use super::planner::{self, attachment};
 use super::steps::Work;
 use super::tags::{Kind, State};
+use crate::activate::Activator;
 use crate::format::group::VolumeGroup;
 use crate::format::id::LvmId;
 
@@ -102,9 +103,10 @@ impl GroupPool {
     pub(super) fn run(
         &self,
         op: Op,
+        scope: Scope,
         planner: impl FnOnce(&Turn<'_>) -> Result<Option<Work>>,
     ) -> Result<bool> {
-        self.change(op, |turn| match planner(turn)? {
+        self.change(op, scope, |turn| match planner(turn)? {
             Some(work) => turn.carry_out(&work).map(|()| true),
             None => Ok(false),
         })
@@ -184,6 +186,9 @@ impl Pool for GroupPool {
             ("device-mapper", if self.activator.is_some() { "yes" } else { "no" }.to_owned()),
         ];
         details.extend(self.pool_details(&view));
+        if let Some(message) = self.activator.as_ref().and_then(Activator::udev_message) {
+            details.push(("udev", message));
+        }
         let ours = objects::ours(group, &self.orders);
         let held = view.live.held_by_others(&ours);
         if !held.is_empty() {
@@ -219,7 +224,7 @@ impl Pool for GroupPool {
         let op = Op::EnsureVolume;
         spec.validate(self.unit(op)?)?;
         let change = Change::EnsureVolume(spec.clone());
-        self.change(op, |turn| {
+        self.change(op, Scope::of(&change), |turn| {
             let made = turn.make(&change)?;
             let volume = self.volume_now(turn, op, &spec.id)?;
             Ok(if made { Ensured::Created(volume) } else { Ensured::Unchanged(volume) })
@@ -229,7 +234,7 @@ impl Pool for GroupPool {
     fn grow_volume(&self, id: &VolumeId, size: Bytes) -> Result<Grown<VolumeInfo>> {
         let op = Op::GrowVolume;
         let change = Change::GrowVolume(id.clone(), self.grown_size(id, size)?);
-        self.change(op, |turn| {
+        self.change(op, Scope::of(&change), |turn| {
             let grew = turn.make(&change)?;
             let volume = self.volume_now(turn, op, id)?;
             Ok(if grew { Grown::Grew(volume) } else { Grown::AlreadyLarge(volume) })
@@ -239,7 +244,7 @@ impl Pool for GroupPool {
     fn publish(&self, spec: &PublishSpec) -> Result<Ensured<Attachment>> {
         let (op, key) = (Op::Publish, &spec.source);
         let change = Change::Publish(spec.clone());
-        self.change(op, |turn| {
+        self.change(op, Scope::of(&change), |turn| {
             let made = turn.make(&change)?;
             let attachment = self.attachment_now(turn, key).ok_or_else(|| {
                 Error::new(ErrorKind::Indeterminate, op, key, "its device vanished at once")
@@ -251,7 +256,7 @@ impl Pool for GroupPool {
 
     fn unpublish(&self, source: &Source) -> Result<Removed<Attachment>> {
         let change = Change::Unpublish(source.clone());
-        self.change(Op::Unpublish, |turn| {
+        self.change(Op::Unpublish, Scope::of(&change), |turn| {
             let was = self.attachment_now(turn, source);
             let gone = turn.make(&change)?;
             Ok(was.filter(|_| gone).map_or(Removed::WasAbsent, Removed::Removed))
@@ -261,7 +266,7 @@ impl Pool for GroupPool {
     fn remove_volume(&self, id: &VolumeId) -> Result<Removed<VolumeInfo>> {
         let op = Op::RemoveVolume;
         let change = Change::RemoveVolume(id.clone());
-        self.change(op, |turn| {
+        self.change(op, Scope::of(&change), |turn| {
             let last = self.volume_now(turn, op, id).ok();
             let gone = turn.make(&change)?;
             Ok(last.filter(|_| gone).map_or(Removed::WasAbsent, Removed::Removed))
@@ -269,7 +274,7 @@ impl Pool for GroupPool {
     }
 
     fn plan(&self, change: &Change) -> Result<Plan> {
-        let turn = self.turn(Op::PlanChange)?;
+        let turn = self.turn(Op::PlanChange, Scope::of(change))?;
         let work = self.planned(&turn, change);
         turn.locked.release();
         Ok(Plan::new(change.subject(), work?.map(|work| work.steps).unwrap_or_default()))

@@ -60,10 +60,10 @@ fn a_cookie_is_ended_also_after_an_error() {
 fn the_test_at_the_start_turns_a_dead_udev_off_and_leaves_nothing() {
     for (udev, works) in [(SimUdev::Answers, true), (SimUdev::Dead, false)] {
         let lab = lab(udev, PATIENCE);
-        let mut activator = lab.activator();
+        let activator = lab.activator();
         let told = activator.test_udev(std::time::Duration::from_secs(2)).unwrap();
         assert_eq!(told.is_none(), works, "{told:?}");
-        assert_eq!(activator.options().udev == PATIENCE, works);
+        assert_eq!(activator.udev_mode() == PATIENCE, works);
         assert_eq!((lab.names(), lab.dm.cookies(), lab.dev()), (vec![], 0, vec![]));
     }
 }

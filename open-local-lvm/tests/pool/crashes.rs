@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 
 use open_local_core::host::{BlockIo, Checkpoints, DeviceAccess, Devices, OpenMode, Unchecked};
@@ -379,7 +380,12 @@ fn every(changes: &[Change], file: &str) {
     }
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(file);
     std::fs::write(&path, table).unwrap();
-    println!("{states} states after kills and power cuts; the table is {}", path.display());
+    // Past the capture of what tests print: whoever runs them is to know where it is.
+    let _ = writeln!(
+        std::io::stderr(),
+        "{states} states after kills and power cuts; the table is {}",
+        path.display()
+    );
     let alone = std::env::var("OPEN_LOCAL_OPERATION").is_ok();
     assert!(alone || states > 60, "only {states} states");
 }

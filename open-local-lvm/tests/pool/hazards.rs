@@ -154,7 +154,7 @@ fn a_pool_that_is_used_up_promises_nothing_until_it_is_extended() {
 }
 
 #[test]
-fn a_text_older_than_the_pools_own_metadata_is_refused() {
+fn a_pool_that_disagrees_with_its_group_is_read_and_let_go_and_not_changed() {
     let lab = Lab::new(&[64]);
     let pool = thin(&lab);
     let _ = pool.ensure_volume(&VolumeSpec::new(vol("old"), mib(1))).unwrap();
@@ -167,10 +167,39 @@ fn a_text_older_than_the_pools_own_metadata_is_refused() {
             }
         }
     };
-    lab.change("vg", older);
-    let error = live(&lab).open_pool(&id()).unwrap_err();
+    let _ = pool.publish(&PublishSpec::new(vol("old"))).unwrap();
+    let wrong = lab.fork(1);
+    wrong.change("vg", older);
+    // What is there is read, what is active used and taken away.
+    let pool = live(&wrong).open_pool(&id()).unwrap();
+    assert_eq!(pool.volumes().unwrap().len(), 1);
+    assert!(
+        matches!(&pool.info().unwrap().health, Health::Failed(why) if why.contains("transaction"))
+    );
+    assert!(!pool.publish(&PublishSpec::new(vol("old"))).unwrap().changed());
+    // Each change is refused with the remedy.
+    let snapshot = SnapshotSpec::new("s".parse().unwrap(), vol("old"));
+    let refused = [
+        pool.ensure_volume(&VolumeSpec::new(vol("new"), mib(1))).map(drop),
+        pool.grow_volume(&vol("old"), mib(2)).map(drop),
+        pool.remove_volume(&vol("old")).map(drop),
+        pool.require_snapshots().unwrap().ensure_snapshot(&snapshot).map(drop),
+        live(&wrong).extend_thin_pool(&id(), Some(mib(6)), None).map(drop),
+    ];
+    for answer in refused {
+        let error = answer.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused, "{}", error.report());
+        assert!(error.report().to_string().contains("transaction"), "{}", error.report());
+        assert!(error.remedy().is_some_and(|remedy| remedy.contains("metadata")), "{error:?}");
+    }
+    let key = open_local_core::Source::Volume(vol("old"));
+    assert!(pool.unpublish(&key).unwrap().changed());
+    assert!(!pool.unpublish(&key).unwrap().changed());
+    // To activate it would be to guess.
+    let error = pool.publish(&PublishSpec::new(vol("old"))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused, "{}", error.report());
-    assert!(error.report().to_string().contains("transaction"), "{}", error.report());
+    assert_eq!(live(&wrong).open_pool(&id()).unwrap().volumes().unwrap().len(), 1);
+    assert!(wrong.dm.suspended().is_empty());
 }
 
 #[test]

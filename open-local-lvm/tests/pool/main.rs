@@ -8,9 +8,12 @@
     reason = "tests"
 )]
 
+mod adopting;
+mod costs;
 mod crashes;
 mod hazards;
 mod inactive;
 mod lab;
 mod safety;
 mod strangers;
+mod udev;

@@ -80,6 +80,11 @@ impl CliBackend {
             return Err(Error::new(ErrorKind::Unsupported, op, &spec.id, why)
                 .with_remedy("load the kernel module: modprobe dm_mod"));
         }
+        if orders.zero_all {
+            let why = "the tools zero the beginning of a volume, and not all of it";
+            return Err(Error::new(ErrorKind::Unsupported, op, &spec.id, why)
+                .with_remedy("take the backend lvm, or leave the parameter zero out"));
+        }
         if !orders.replace.is_empty() {
             let why = "the tools destroy all a device holds or nothing; replace names something";
             return Err(Error::new(ErrorKind::Unsupported, op, &spec.id, why)

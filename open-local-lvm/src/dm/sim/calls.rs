@@ -39,6 +39,7 @@ impl SimDm {
         act: impl FnOnce(&Kernel, u32) -> io::Result<T>,
     ) -> Result<T> {
         id.check()?;
+        self.count();
         let answer = self.files.looking_call().and_then(|()| {
             let kernel = self.kernel();
             act(&kernel, kernel.find(id)?)
@@ -52,6 +53,7 @@ impl SimDm {
         text: String,
         act: impl FnOnce(&mut Kernel, u32) -> io::Result<T>,
     ) -> io::Result<T> {
+        self.count();
         self.files.changing_call(|| {
             let mut kernel = self.kernel();
             let minor = kernel.find(id)?;
@@ -76,6 +78,7 @@ impl SimDm {
         call: Call,
         answer: impl FnOnce(&mut Kernel) -> io::Result<T>,
     ) -> Result<T> {
+        self.count();
         let answer = self.files.looking_call().and_then(|()| answer(&mut self.kernel()));
         answer.map_err(|error| failure(call, Subject::Host, error))
     }
@@ -104,6 +107,7 @@ impl DeviceMapper for SimDm {
 
     fn info(&self, id: &DmId) -> Result<Option<DmInfo>> {
         id.check()?;
+        self.count();
         let answer = self.files.looking_call().and_then(|()| {
             let kernel = self.kernel();
             kernel.find(id).ok().map(|minor| kernel.info(minor)).transpose()
@@ -116,6 +120,7 @@ impl DeviceMapper for SimDm {
         if !uuid.is_empty() {
             check_uuid(uuid)?;
         }
+        self.count();
         let made = self.files.changing_call(|| {
             let mut kernel = self.kernel();
             kernel.note(format!("create {name}"))?;

@@ -144,7 +144,7 @@ pub(super) fn make(seen: &Seen<'_>, facts: &Facts, spec: &VolumeSpec, size: Byte
         None => NewThin::empty(name, pool, Size::AtLeast(size)),
         Some(of) => NewThin::clone_of(name, &of.name, Some(Size::AtLeast(size))),
     };
-    thin.tags = volumes::new_label(group, spec, token, facts).write();
+    thin.tags = volumes::new_label(spec, token, facts).write();
     thin.auto_activation = false;
     made(seen, facts, New { op, key: &key, thin, what: "create volume" })
 }

@@ -21,6 +21,9 @@ use crate::plan::{Growth, NewVolume, Operation, Size};
 /// ZFS, two of 256 KiB at each end).
 const ENDS: u64 = 512 << 10;
 
+/// What is zeroed in one step where all of a volume is.
+const PIECE: u64 = 1 << 30;
+
 /// The parameters of a volume.
 const PARAMETERS: [&str; 2] = ["stripes", "stripe-size"];
 
@@ -64,16 +67,11 @@ fn same_volume(seen: &Seen<'_>, object: &Object, spec: &VolumeSpec) -> Result<()
 }
 
 /// What a new volume says of itself.
-pub(super) fn new_label(
-    group: &str,
-    spec: &VolumeSpec,
-    token: FormatToken,
-    facts: &Facts,
-) -> Label {
-    let named = names::volume_name(group, &spec.id) == spec.id.as_str();
+pub(super) fn new_label(spec: &VolumeSpec, token: FormatToken, facts: &Facts) -> Label {
     Label {
         kind: Kind::Volume {
-            id: (!named).then(|| spec.id.clone()),
+            // Also where it is the name: somebody may rename the volume.
+            id: Some(spec.id.clone()),
             source: spec.source.clone(),
             token: Some(token),
         },
@@ -135,7 +133,7 @@ fn thick(seen: &Seen<'_>, facts: &Facts, spec: &VolumeSpec, size: Bytes) -> Resu
     let mut new = NewVolume::new(&name, Size::AtLeast(size));
     new.stripes = number("stripes", seen.orders.stripes)?;
     new.stripe_size = stripe_size.or(seen.orders.stripe_size).filter(|_| new.stripes > 1);
-    new.tags = new_label(&group.name, spec, FormatToken::Unused, facts).write();
+    new.tags = new_label(spec, FormatToken::Unused, facts).write();
     let mut draft = Draft::new(op, &spec.id, facts, seen.metadata);
     draft.apply(&[Operation::CreateVolume(new)])?;
     draft.mark_manual(&name);
@@ -143,11 +141,19 @@ fn thick(seen: &Seen<'_>, facts: &Facts, spec: &VolumeSpec, size: Bytes) -> Resu
     let bytes = made.logical(&name).and_then(|lv| made.size_of(lv.extents()?));
     let bytes = bytes.map_or(size.get(), Bytes::get);
     // Before the volume is in the group its extents are nobody's: what is cut here leaves nothing.
-    for range in ends(bytes) {
+    let ranges = if seen.orders.zero_all { pieces(0, bytes) } else { ends(bytes) };
+    for range in ranges {
         draft.push(Step::Zero { group: Arc::clone(&made), volume: name.clone(), range });
     }
     draft.commit("create volume");
     Ok(draft.finish())
+}
+
+/// A range in pieces, so that whoever ends the program does not wait for all of it.
+fn pieces(from: u64, to: u64) -> Vec<std::ops::Range<u64>> {
+    let starts = std::iter::successors(Some(from), |at| at.checked_add(PIECE));
+    let starts = starts.take_while(|at| *at < to);
+    starts.map(|at| at..at.saturating_add(PIECE).min(to)).collect()
 }
 
 /// The parts of a new volume that are zeroed.
@@ -180,6 +186,15 @@ pub(in crate::pool) fn grow(
         seen.ready_pool(op, key)?;
     }
     draft.apply(&[Operation::Extend(Growth::new(&object.name, Size::AtLeast(size)))])?;
+    if seen.orders.zero_all && object.thin.is_none() {
+        // Until the commit what is added is nobody's.
+        let grown = Arc::new(draft.group().clone());
+        let to = grown.logical(&object.name).and_then(|lv| grown.size_of(lv.extents()?));
+        for range in pieces(object.size.get(), to.unwrap_or(size).get()) {
+            let (group, volume) = (Arc::clone(&grown), object.name.clone());
+            draft.push(Step::Zero { group, volume, range });
+        }
+    }
     draft.commit("extend volume");
     if device.is_some() {
         draft.push(reload);
