@@ -58,6 +58,7 @@ impl Driver {
             ));
         }
         let entry = self.allowed(class)?;
+        let _place = entry.visit(RPC)?;
         let size = self.size_of(class)?;
         if class.direct {
             let _ = self.direct_folder(&request.target)?;
@@ -243,6 +244,7 @@ impl Driver {
             // The original's record speaks of a volume that we have made, or that is not there.
             return Ok(false);
         }
+        let _place = ours.as_ref().map(|found| found.entry.visit(UNPUBLISH)).transpose()?;
         let foreign = self.hide_inline(request, published, ours.as_ref())?;
         if let Some(found) = &ours {
             remove_inline(found)?;
