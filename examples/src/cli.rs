@@ -16,7 +16,7 @@ pub mod volume;
 
 mod entry;
 mod log;
-mod values;
+pub(crate) mod values;
 
 use clap::{Parser, Subcommand};
 use open_local_core::Result;
@@ -68,6 +68,8 @@ pub enum Command {
     Lvm(lvm::Command),
     /// Serve the Container Storage Interface on a unix socket
     Csi(Box<csi::arguments::Arguments>),
+    /// Call a socket of the Container Storage Interface by hand
+    CsiClient(Box<csi::client::Arguments>),
     /// Show all of it working, verify it, and leave nothing behind
     Demo(demo::Arguments),
     /// Finish or undo what killed processes left
@@ -95,6 +97,7 @@ pub fn run(cli: Cli) -> Result<Answer> {
         Command::DemoWriter(arguments) => demo::write(&arguments),
         Command::Plan(command) => plan::run(&globals, &command),
         Command::Csi(arguments) => csi::run::run(&globals, &arguments),
+        Command::CsiClient(arguments) => csi::client::run(&globals, &arguments),
         Command::Demo(arguments) => demo::run(&globals, &arguments),
         Command::Backends => Ok(backends::list(&Context::open(globals)?)),
         Command::Device(command) => device::run(&Context::open(globals)?, command),

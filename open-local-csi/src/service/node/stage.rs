@@ -165,7 +165,9 @@ impl Driver {
                 "volume {} holds {there}, and {wanted} is asked for; a volume is formatted once",
                 request.volume.text
             );
-            return Err(Status::new(Code::FailedPrecondition, message));
+            let staged = self.mounted_at(RPC, &request.staging)?.is_some();
+            let code = if staged { Code::AlreadyExists } else { Code::FailedPrecondition };
+            return Err(Status::new(code, message));
         }
         let size = subject.volume.as_ref().map_or(Bytes::ZERO, |volume| volume.size);
         let kind = wanted.or(there).unwrap_or_else(|| self.usual_filesystem(size));
