@@ -123,7 +123,7 @@ impl Site {
             };
             PoolEntry::new(id, "sim", pool)
         });
-        let pools = PoolSet::with_patience(entries, Duration::from_secs(1)).unwrap();
+        let pools = PoolSet::with_patience(entries, Duration::from_millis(1500)).unwrap();
         let filesystems = Arc::new(SimFilesystems::new(&machine));
         let driver = Driver::builder(Config::new("n"), machine.host(), filesystems)
             .pools(pools)
@@ -131,7 +131,7 @@ impl Site {
             .unwrap();
         let running = start_with(driver, |options| {
             options.workers = 8;
-            options.longest_answer = Duration::from_secs(2);
+            options.longest_answer = Duration::from_secs(4);
         });
         Self { running: running.await, valve }
     }
@@ -300,7 +300,7 @@ async fn long_work_goes_on_and_the_same_call_finds_it() {
         .build()
         .unwrap();
     let running = start_with(driver, |options| {
-        options.longest_answer = Duration::from_millis(100);
+        options.longest_answer = Duration::from_secs(2);
     });
     let running = running.await;
     let mut controller = ControllerClient::new(running.channel().await);
