@@ -104,10 +104,13 @@ fn serve_all(settings: &Settings, opened: &Opened, driver: &Driver) -> Result<()
     let samples = Samples::new(settings.interval, names);
     let config = driver.config();
     let metrics = Arc::new(Metrics::new(samples.clone(), &config.driver_name, &config.version));
+    let mut options = ServerOptions::new(&settings.socket);
+    options.workers = settings.workers;
+    options.grace = settings.grace;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         // A thread for each call that is worked on, and a few for the runtime's own.
-        .max_blocking_threads(settings.workers.saturating_add(8))
+        .max_blocking_threads(options.threads(opened.pools.len()).saturating_add(8))
         .enable_all()
         .build()
         .map_err(|e| Error::from_io(Op::RunProgram, Subject::Host, "no threads to run on", e))?;
@@ -124,9 +127,6 @@ fn serve_all(settings: &Settings, opened: &Opened, driver: &Driver) -> Result<()
         for (listener, site) in sites {
             let _ = tokio::spawn(web::serve(listener, site));
         }
-        let mut options = ServerOptions::new(&settings.socket);
-        options.workers = settings.workers;
-        options.grace = settings.grace;
         let stop = stop(ending)?;
         make_folder(&settings.socket)?;
         serve(driver.clone(), options, metrics, stop).await

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tonic::{Request, Response};
@@ -18,6 +19,8 @@ use crate::service::Driver;
 
 /// Most calls that wait for a thread; more are refused.
 const MOST_WAITING: usize = 1024;
+/// Longest wait for a thread.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The driver behind all services.
 #[derive(Debug, Clone)]
@@ -27,6 +30,8 @@ pub(super) struct Calls {
     /// One permit a thread.
     pub(super) workers: Arc<Semaphore>,
     pub(super) waiting: Arc<AtomicUsize>,
+    /// How long a call is waited for; it goes on after that.
+    pub(super) longest_answer: Duration,
 }
 
 /// Counts down when a call stops waiting, also because its client went away.
@@ -57,30 +62,84 @@ impl Calls {
         Q: Send + 'static,
         A: Send + 'static,
     {
-        let busy = || wire(&Status::new(Code::Unavailable, "too many calls wait for their turn"));
-        let waiting = Waiting::begin(&self.waiting).ok_or_else(busy)?;
-        let permit = Arc::clone(&self.workers).acquire_owned().await.map_err(|_| busy())?;
-        drop(waiting);
-        let (driver, observer) = (self.driver.clone(), Arc::clone(&self.observer));
         let request = request.into_inner();
-        let run = move || {
-            let clock = Arc::clone(&driver.host().clock);
-            let begun = clock.monotonic();
-            observer.begun(rpc);
-            let answer = run(&driver, &request);
-            let took = clock.monotonic().saturating_sub(begun);
-            observer.ended(rpc, answer.as_ref().err().map(Status::code), took);
-            if let Err(status) = &answer {
-                tracing::info!(%rpc, code = %status.code(), error = status.message(), "refused");
-            }
-            drop(permit);
-            answer
-        };
-        let answer = tokio::task::spawn_blocking(run).await.unwrap_or_else(|e| {
-            Err(Status::new(Code::Internal, format!("the call ended unexpectedly: {e}")))
+        if asks_no_pool(rpc) {
+            let answer = run_observed(&self.driver, self.observer.as_ref(), rpc, &request, run);
+            return answer.map(Response::new).map_err(|status| wire(&status));
+        }
+        let answer = tokio::time::timeout(self.longest_answer, self.on_thread(rpc, request, run));
+        let answer = answer.await.unwrap_or_else(|_| {
+            let message = format!(
+                "{rpc} has not ended within {:?}; it goes on, and the same call made again finds \
+                 it under way or done",
+                self.longest_answer
+            );
+            Err(Status::new(Code::DeadlineExceeded, message))
         });
         answer.map(Response::new).map_err(|status| wire(&status))
     }
+
+    /// Runs a call on a thread, to its end whether or not anybody waits for that.
+    async fn on_thread<Q, A>(
+        &self,
+        rpc: Rpc,
+        request: Q,
+        run: fn(&Driver, &Q) -> Answer<A>,
+    ) -> Answer<A>
+    where
+        Q: Send + 'static,
+        A: Send + 'static,
+    {
+        let busy = || Status::new(Code::Unavailable, "too many calls wait for their turn");
+        let waiting = Waiting::begin(&self.waiting).ok_or_else(busy)?;
+        let permit = Arc::clone(&self.workers).acquire_owned();
+        let permit = tokio::time::timeout(LONGEST_WAIT, permit).await;
+        let permit = permit.ok().and_then(Result::ok).ok_or_else(busy)?;
+        drop(waiting);
+        let (driver, observer) = (self.driver.clone(), Arc::clone(&self.observer));
+        let run = move || {
+            let answer = run_observed(&driver, observer.as_ref(), rpc, &request, run);
+            drop(permit);
+            answer
+        };
+        tokio::task::spawn_blocking(run).await.unwrap_or_else(|e| {
+            Err(Status::new(Code::Internal, format!("the call ended unexpectedly: {e}")))
+        })
+    }
+}
+
+/// Whether a call only says what was known at start: it needs no thread, and is answered however
+/// many hang.
+const fn asks_no_pool(rpc: Rpc) -> bool {
+    matches!(
+        rpc,
+        Rpc::GetPluginInfo
+            | Rpc::GetPluginCapabilities
+            | Rpc::Probe
+            | Rpc::ControllerGetCapabilities
+            | Rpc::GroupControllerGetCapabilities
+            | Rpc::NodeGetCapabilities
+            | Rpc::NodeGetInfo
+    )
+}
+
+fn run_observed<Q, A>(
+    driver: &Driver,
+    observer: &dyn Observer,
+    rpc: Rpc,
+    request: &Q,
+    run: fn(&Driver, &Q) -> Answer<A>,
+) -> Answer<A> {
+    let clock = Arc::clone(&driver.host().clock);
+    let begun = clock.monotonic();
+    observer.begun(rpc);
+    let answer = run(driver, request);
+    let took = clock.monotonic().saturating_sub(begun);
+    observer.ended(rpc, answer.as_ref().err().map(Status::code), took);
+    if let Err(status) = &answer {
+        tracing::info!(%rpc, code = %status.code(), error = status.message(), "refused");
+    }
+    answer
 }
 
 /// A status as it goes over the wire.

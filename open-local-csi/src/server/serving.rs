@@ -38,14 +38,20 @@ pub async fn serve(
     observer: Arc<dyn Observer>,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<()> {
-    let workers = options.workers.max(1);
+    let threads = options.threads(driver.pools().count());
     let failed = |what: &'static str| {
         let subject = Subject::path(&options.socket);
         move |e: std::io::Error| Error::from_io(Op::WriteState, subject, what, e)
     };
     let (socket, listener) = Socket::listen(&options.socket)?;
-    let permits = Arc::new(Semaphore::new(workers));
-    let calls = Calls { driver, observer, workers: Arc::clone(&permits), waiting: Arc::default() };
+    let permits = Arc::new(Semaphore::new(threads));
+    let calls = Calls {
+        driver,
+        observer,
+        workers: Arc::clone(&permits),
+        waiting: Arc::default(),
+        longest_answer: options.longest_answer,
+    };
     let served = async {
         listener.set_nonblocking(true).map_err(failed("can't listen without waiting"))?;
         let listener = UnixListener::from_std(listener).map_err(failed("can't listen"))?;
@@ -55,7 +61,7 @@ pub async fn serve(
     .await;
     // Whoever comes now finds no socket, and those who are here are waited for.
     socket.remove();
-    let all = u32::try_from(workers).unwrap_or(u32::MAX);
+    let all = u32::try_from(threads).unwrap_or(u32::MAX);
     let ended = tokio::time::timeout(options.grace, permits.acquire_many(all)).await;
     if ended.is_err() {
         tracing::warn!(grace = ?options.grace, "calls are still under way");

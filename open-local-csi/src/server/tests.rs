@@ -19,6 +19,8 @@ use crate::proto;
 use crate::service::{Config, Driver, PoolEntry, PoolSet};
 use crate::{Code, Rpc};
 
+mod hung;
+
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 #[derive(Debug, Default)]
@@ -53,6 +55,10 @@ struct Running {
 }
 
 async fn start() -> Running {
+    start_with(driver(), |_| {}).await
+}
+
+async fn start_with(driver: Driver, change: impl FnOnce(&mut ServerOptions)) -> Running {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let folder = std::env::temp_dir().join(format!("csi-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
@@ -61,8 +67,9 @@ async fn start() -> Running {
     let seen = std::sync::Arc::new(Seen::default());
     let mut options = ServerOptions::new(&socket);
     options.largest_message = 64 << 10;
+    change(&mut options);
     let observer = std::sync::Arc::clone(&seen);
-    let task = tokio::spawn(serve(driver(), options, observer, async {
+    let task = tokio::spawn(serve(driver, options, observer, async {
         let _ = stopped.await;
     }));
     while !socket.exists() {
@@ -182,4 +189,51 @@ async fn a_socket_somebody_answers_at_is_left_alone_and_a_dead_one_replaced() {
     stop.send(()).unwrap();
     again.await.unwrap().unwrap();
     std::fs::remove_dir_all(&running.folder).unwrap();
+}
+
+/// What a kill leaves of a start is removed by the next, and nothing else is.
+#[tokio::test]
+async fn what_a_killed_start_left_is_removed_and_only_that() {
+    use std::os::unix::fs::DirBuilderExt;
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("csi-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let private = |name: &str| {
+        let made = folder.join(name);
+        std::fs::DirBuilder::new().mode(0o700).create(&made).unwrap();
+        made
+    };
+    // In a container the number of the one before may be ours.
+    let own = private(&format!(".csi.sock.{}", std::process::id()));
+    drop(std::os::unix::net::UnixListener::bind(own.join("s")).unwrap());
+    // Above the largest number that Linux gives.
+    let dead = private(".csi.sock.4194305");
+    drop(std::os::unix::net::UnixListener::bind(dead.join("s")).unwrap());
+    let empty = private(".csi.sock.4194306");
+    let kept = [
+        private(".other.sock.4194305"),
+        private(".csi.sock.1"),
+        private(".csi.sock.4194307"),
+        private(".csi.sock.4194308"),
+    ];
+    std::fs::write(kept[2].join("precious"), "x").unwrap();
+    let answering = std::os::unix::net::UnixListener::bind(kept[3].join("s")).unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let options = ServerOptions::new(folder.join("csi.sock"));
+    let served = tokio::spawn(serve(driver(), options, std::sync::Arc::new(NoObserver), async {
+        let _ = stopped.await;
+    }));
+    while std::os::unix::net::UnixStream::connect(folder.join("csi.sock")).is_err() {
+        tokio::task::yield_now().await;
+    }
+    for gone in [own, dead, empty] {
+        assert!(!gone.exists(), "{}", gone.display());
+    }
+    for kept in kept {
+        assert!(kept.exists(), "{}", kept.display());
+    }
+    stop.send(()).unwrap();
+    served.await.unwrap().unwrap();
+    drop(answering);
+    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -5,13 +5,15 @@ mod expand;
 mod info;
 mod inline;
 mod inline_record;
+mod original;
 mod pod_cgroup;
 mod publish;
 mod stage;
 mod stats;
+mod sweep;
 mod throttle;
 mod volume;
 
-pub use inline::Recovered;
+pub use sweep::Recovered;
 pub(super) use throttle::Conditions;
 pub use throttle::ThrottleOutcome;

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use open_local_core::plan::Media;
 use open_local_core::{
-    Capabilities, CopyMethod, Error, ErrorKind, GroupSnapshotId, GroupSnapshotInfo, Pool, PoolId,
-    PoolInfo, SnapshotId, SnapshotInfo, Subject, Uuid, VolumeId, VolumeInfo,
+    Capabilities, CopyMethod, Error, ErrorKind, GroupSnapshotId, GroupSnapshotInfo, Op, Pool,
+    PoolId, PoolInfo, SnapshotId, SnapshotInfo, Subject, Uuid, VolumeId, VolumeInfo,
 };
 
+use super::guarded::Guarded;
+use super::lane::{Lane, PATIENCE, Place, Work};
 use crate::errors::{Answer, Code, Status};
 use crate::parameters::{VolumeClass, VolumeType};
 use crate::rpc::Rpc;
@@ -29,6 +32,8 @@ pub struct PoolEntry {
     pub inline: bool,
     /// The pool.
     pub pool: Arc<dyn Pool>,
+    /// The way to it, once it is in a set.
+    lane: Option<Arc<Lane>>,
 }
 
 impl PoolEntry {
@@ -41,7 +46,27 @@ impl PoolEntry {
             (_, false) => VolumeType::MountPoint,
             (false, true) => VolumeType::Lvm,
         };
-        Self { name, backend: backend.into(), kind, media: Media::Unspecified, inline: false, pool }
+        let (backend, media) = (backend.into(), Media::Unspecified);
+        Self { name, backend, kind, media, inline: false, pool, lane: None }
+    }
+
+    /// Puts the pool behind a lane of its own.
+    fn guarded(mut self, patience: Duration) -> Self {
+        if self.lane.is_none() {
+            let lane = Lane::new(self.name.clone(), patience);
+            self.pool = Arc::new(Guarded { pool: self.pool, lane: Arc::clone(&lane) });
+            self.lane = Some(lane);
+        }
+        self
+    }
+
+    /// A place among those who mount, unmount or measure what is in the pool, until it is dropped.
+    ///
+    /// # Errors
+    /// `DEADLINE_EXCEEDED` if the pool hangs.
+    pub(super) fn visit(&self, rpc: Rpc) -> Answer<Option<Place>> {
+        let place = self.lane.as_ref().map(|lane| lane.enter(Op::Mount, Work::Visit));
+        place.transpose().map_err(|e| Status::of(rpc, &e))
     }
 
     /// Sets what it lies on.
@@ -94,10 +119,22 @@ impl PoolSet {
     /// # Errors
     /// `INVALID_ARGUMENT` for a name that comes twice.
     pub fn new(entries: impl IntoIterator<Item = PoolEntry>) -> Answer<Self> {
+        Self::with_patience(entries, PATIENCE)
+    }
+
+    /// The same with another limit of how long a pool is waited for where it is only looked at; 10
+    /// seconds otherwise. A pool that does not answer within it is not asked again until it does.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_patience(
+        entries: impl IntoIterator<Item = PoolEntry>,
+        patience: Duration,
+    ) -> Answer<Self> {
         let mut pools = BTreeMap::new();
         for entry in entries {
             let name = entry.name.clone();
-            if pools.insert(name.clone(), entry).is_some() {
+            if pools.insert(name.clone(), entry.guarded(patience)).is_some() {
                 return Err(Status::invalid("the pools", format!("have {name} twice")));
             }
         }
@@ -113,6 +150,12 @@ impl PoolSet {
     #[must_use]
     pub fn get(&self, name: &PoolId) -> Option<&PoolEntry> {
         self.pools.get(name)
+    }
+
+    /// How many there are.
+    #[cfg(feature = "server")]
+    pub(crate) fn count(&self) -> usize {
+        self.pools.len()
     }
 
     /// Whether any pool can do this.

@@ -26,6 +26,7 @@ impl Driver {
         let request = ExpandOnNode::read(request)?;
         let _turn = self.inflight.begin("volume", &request.volume.text)?;
         let subject = self.subject_at(RPC, &request.volume, request.path.as_deref())?;
+        let _place = subject.entry.visit(RPC)?;
         let elsewhere = || {
             let text = &request.volume.text;
             Status::not_found(format!("volume {text} is not at that path"))

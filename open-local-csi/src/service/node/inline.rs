@@ -4,14 +4,10 @@
 //! pool that is opened to inline volumes, and a size within bounds. A volume that was not made as
 //! an inline one is never used or removed as one.
 
-use std::path::{Path, PathBuf};
-
-use open_local_core::host::read_small;
 use open_local_core::{Error, Phase, PoolId, Source, Uuid, VolumeId, VolumeInfo, VolumeSpec};
 
 use super::inline_record::InlineRecord;
 use super::volume::Subject;
-
 use crate::errors::{Answer, Code, Status};
 use crate::names::{NAME_TAG, WantedVolume};
 use crate::parameters::VolumeClass;
@@ -25,22 +21,6 @@ const UNPUBLISH: Rpc = Rpc::NodeUnpublishVolume;
 
 /// The tag of a volume that lives as long as its pod.
 const INLINE_TAG: &str = "csi.inline";
-/// The original's record of its inline volumes, in the kubelet's folder.
-const ORIGINAL: &str = "open-local-volumes.json";
-/// Where the original keeps it whatever the kubelet's folder is.
-const ORIGINAL_FOLDER: &str = "/var/lib/kubelet";
-/// Most bytes of it that are read.
-const MOST_BYTES: usize = 4 << 20;
-
-/// What was done at start about inline volumes of an earlier life.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Recovered {
-    /// Volumes that were removed, since their pod is gone.
-    pub removed: Vec<String>,
-    /// Volumes that could not be removed, and why.
-    pub failed: Vec<(String, Status)>,
-}
 
 impl Driver {
     /// Makes, formats and mounts the volume of one pod. Its record is there before it is, and says
@@ -58,6 +38,7 @@ impl Driver {
             ));
         }
         let entry = self.allowed(class)?;
+        let _place = entry.visit(RPC)?;
         let size = self.size_of(class)?;
         if class.direct {
             let _ = self.direct_folder(&request.target)?;
@@ -243,6 +224,7 @@ impl Driver {
             // The original's record speaks of a volume that we have made, or that is not there.
             return Ok(false);
         }
+        let _place = ours.as_ref().map(|found| found.entry.visit(UNPUBLISH)).transpose()?;
         let foreign = self.hide_inline(request, published, ours.as_ref())?;
         if let Some(found) = &ours {
             remove_inline(found)?;
@@ -304,80 +286,6 @@ impl Driver {
         }
         Ok(foreign)
     }
-
-    /// Removes inline volumes whose pods went while nobody looked, or whose publish failed for
-    /// good, after which nobody asks for an unpublish: the kubelet has removed the folder of the
-    /// pod, which it does when all of a pod's volumes are gone. To be called at start, and every
-    /// few minutes.
-    ///
-    /// # Errors
-    /// If the folder of the records can't be read.
-    pub fn recover_inline(&self) -> Answer<Recovered> {
-        let mut done = Recovered::default();
-        let all = self.records.readable_inline();
-        let (records, unread) = all.map_err(|e| Status::of(UNPUBLISH, &e))?;
-        let unread = unread.iter().map(|e| (e.subject().to_string(), Status::of(UNPUBLISH, e)));
-        done.failed.extend(unread);
-        for record in records {
-            let record = match InlineRecord::read(&record) {
-                Ok(record) => record,
-                Err(error) => {
-                    let volume = record.get("volume").unwrap_or("unknown").to_owned();
-                    done.failed.push((volume, Status::of(UNPUBLISH, &error)));
-                    continue;
-                }
-            };
-            if !self.is_pod_gone(&record.target) {
-                continue;
-            }
-            let request = crate::proto::NodeUnpublishVolumeRequest {
-                volume_id: record.volume.clone(),
-                target_path: record.target.to_string_lossy().into_owned(),
-            };
-            match self.node_unpublish_volume(&request) {
-                Ok(_) => done.removed.push(record.volume),
-                Err(status) => done.failed.push((record.volume, status)),
-            }
-        }
-        Ok(done)
-    }
-
-    /// That a folder is missing says something only while the one above it can be read and has
-    /// something in it: a kubelet's disk may not be mounted yet.
-    fn is_pod_gone(&self, target: &Path) -> bool {
-        let Some(folder) = pod_folder(target) else {
-            return false;
-        };
-        let files = &self.host.files;
-        let missing =
-            |path: &Path| files.stat(path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
-        let others = folder.parent().and_then(|pods| files.list(pods).ok());
-        others.is_some_and(|others| !others.is_empty()) && missing(&folder)
-    }
-
-    /// Where the original's record says a volume is.
-    fn original_of(&self, id: &VolumeId) -> Option<(PoolId, VolumeId)> {
-        let folders = [self.config.kubelet.as_path(), Path::new(ORIGINAL_FOLDER)];
-        let files = self.host.files.as_ref();
-        let mut texts = folders
-            .iter()
-            .filter_map(|folder| read_small(files, &folder.join(ORIGINAL), MOST_BYTES).ok());
-        let device = texts.find_map(|text| original_device(&text, id.as_str()))?;
-        let mut parts = device.strip_prefix("/dev/")?.split('/');
-        let (group, volume) = (parts.next()?, parts.next()?);
-        let place = (PoolId::new(group).ok()?, VolumeId::new(volume).ok()?);
-        (parts.next().is_none() && place.1 == *id).then_some(place)
-    }
-
-    fn is_originals(&self, id: &VolumeId, pool: &PoolId) -> bool {
-        self.original_of(id).is_some_and(|(group, _)| group == *pool)
-    }
-}
-
-/// The device of a volume in the original's record; none for anything that can't be understood.
-fn original_device(text: &[u8], volume: &str) -> Option<String> {
-    let read: serde_json::Value = serde_json::from_slice(text).ok()?;
-    read.get(volume)?.as_str().map(str::to_owned)
 }
 
 /// Detaches and removes a volume that was made as an inline one.
@@ -388,12 +296,4 @@ fn remove_inline(found: &Found<VolumeInfo>) -> Answer<()> {
     let _ = pool.remove_volume(id).map_err(failed)?;
     tracing::info!(volume = %id, pool = %found.entry.name, "removed with its pod");
     Ok(())
-}
-
-/// The kubelet's folder of the pod a target is in.
-fn pod_folder(target: &Path) -> Option<PathBuf> {
-    let folder = target
-        .ancestors()
-        .find(|part| part.parent().and_then(Path::file_name).is_some_and(|name| name == "pods"))?;
-    Some(folder.to_owned())
 }

@@ -38,6 +38,7 @@ impl Driver {
             return Ok(NodePublishVolumeResponse {});
         }
         let subject = self.subject(RPC, &request.volume, &request.context)?;
+        let _place = subject.entry.visit(RPC)?;
         let device = self.staged_device(&subject, &request)?;
         if request.context.class.direct {
             let _ = self.direct_folder(&request.target)?;
@@ -191,6 +192,8 @@ impl Driver {
         if self.unpublish_inline(&request, record.as_ref())? {
             return Ok(NodeUnpublishVolumeResponse {});
         }
+        let entry = record.as_ref().and_then(|one| self.pools.get(one.pool.as_ref()?));
+        let _place = entry.map(|entry| entry.visit(UNPUBLISH)).transpose()?;
         if let Some(mounted) = self.mounted_at(UNPUBLISH, &request.target)? {
             let recorded = record.as_ref().is_some_and(|one| one.volume == request.volume.text);
             if !recorded && !self.is_volume_at(&request, &mounted)? {

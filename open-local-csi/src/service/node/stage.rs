@@ -50,6 +50,7 @@ impl Driver {
             let message = format!("volumes of pool {pool} are directories, not block devices");
             return Err(Status::new(Code::FailedPrecondition, message));
         }
+        let _place = subject.entry.visit(RPC)?;
         let whole = block || request.context.class.direct;
         self.record_staging(&subject, &request, whole)?;
         let device = self.attach(&subject, &request)?;
@@ -230,6 +231,7 @@ impl Driver {
             self.records.unstage(text).map_err(|e| Status::of(rpc, &e))?;
             return Ok(NodeUnstageVolumeResponse {});
         };
+        let _place = entry.visit(rpc)?;
         if !self.hide_staged(&request, record.as_ref(), attachment.as_ref())? {
             return Ok(NodeUnstageVolumeResponse {});
         }

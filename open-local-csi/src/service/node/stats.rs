@@ -2,7 +2,7 @@
 
 use open_local_core::{Bytes, VolumeInfo};
 
-use crate::errors::{Answer, Status};
+use crate::errors::{Answer, Code, Status};
 use crate::proto::volume_usage::Unit;
 use crate::proto::{NodeGetVolumeStatsRequest, NodeGetVolumeStatsResponse, VolumeUsage};
 use crate::request::Stats;
@@ -25,8 +25,12 @@ impl Driver {
         let request = Stats::read(request)?;
         let subject = match self.subject_at(RPC, &request.volume, request.path.as_deref()) {
             Ok(subject) => subject,
-            Err(status) => return self.stats_of_stand_in(&request).unwrap_or(Err(status)),
+            Err(status) if status.code() == Code::NotFound => {
+                return self.stats_of_stand_in(&request).unwrap_or(Err(status));
+            }
+            Err(status) => return Err(status),
         };
+        let _place = subject.entry.visit(RPC)?;
         let elsewhere = || {
             let text = &request.volume.text;
             Status::not_found(format!("volume {text} is not at that path"))

@@ -101,6 +101,13 @@ fn a_pod_without_a_cgroup_is_a_condition_until_it_has_one() {
     lab.stage(&volume, mount(1)).unwrap();
     lab.publish(&volume, &target_of_pod(), mount(1)).unwrap();
     assert!(abnormal(&lab).unwrap().contains("no cgroup yet"));
+    // Lists and single volumes show the same condition as the figures.
+    let list = lab.driver.list_volumes(&ListVolumesRequest::default()).unwrap();
+    let listed = list.entries[0].status.as_ref().unwrap().volume_condition.clone().unwrap();
+    let request = crate::proto::ControllerGetVolumeRequest { volume_id: "v".into() };
+    let got = lab.driver.controller_get_volume(&request).unwrap().status.unwrap();
+    assert!(listed.abnormal && listed.message.contains("no cgroup yet"));
+    assert_eq!(got.volume_condition, Some(listed));
     let group = cgroup(&lab);
     lab.driver.reconcile_limits().unwrap();
     assert_eq!(in_force(&lab, &group), Some(1 << 20));
