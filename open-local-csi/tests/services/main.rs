@@ -11,4 +11,6 @@
 mod ask;
 mod cases;
 mod gate;
+mod histories;
 mod lab;
+mod orchestrator;
