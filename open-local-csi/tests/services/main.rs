@@ -12,5 +12,7 @@ mod ask;
 mod cases;
 mod gate;
 mod histories;
+mod hostile;
 mod lab;
 mod orchestrator;
+mod secrets;
