@@ -11,4 +11,8 @@
 mod ask;
 mod cases;
 mod gate;
+mod histories;
+mod hostile;
 mod lab;
+mod orchestrator;
+mod secrets;
