@@ -12,6 +12,7 @@ use crate::Result;
 
 mod accelerator;
 mod agent;
+mod bench;
 mod cpio;
 mod disk;
 mod guest_disks;
@@ -41,6 +42,8 @@ pub(crate) enum Task {
     Run(run::RunArgs),
     /// Runs the tests that need the guest, each reported by name.
     Test(suite::TestArgs),
+    /// Runs the benches that need the guest, and prints their tables.
+    Bench(bench::BenchArgs),
     /// A shell in a new guest, at this terminal.
     Shell(run::GuestArgs),
     /// The guest's own side.
@@ -52,6 +55,7 @@ pub(crate) fn command(task: &Task) -> Result<u8> {
     match task {
         Task::Run(args) => run::run(args),
         Task::Test(args) => suite::test(args),
+        Task::Bench(args) => bench::bench(args),
         Task::Shell(args) => run::shell(args),
         Task::Agent { job } => agent::run(job),
     }

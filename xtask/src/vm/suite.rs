@@ -17,6 +17,10 @@ use crate::{Result, install, needs, report};
 
 /// Lines of the console that are shown where the guest itself failed.
 const SHOWN: usize = 40;
+/// Beginning of the variables that tests in the guest are given.
+const SETTINGS: &str = "OPEN_LOCAL_TEST_";
+/// How many times as long as in CI a test may take that does more than there.
+const LONGER: u64 = 20;
 /// Tells tests on the host the program that starts guests.
 const PROGRAM: &str = "OPEN_LOCAL_VM";
 
@@ -195,6 +199,8 @@ fn print_plan(boots: &[Boot], outside: &[Outside]) {
 }
 
 fn in_guest(host: &Host, boot: &Boot, report: &mut Report) -> Result<()> {
+    let environment = environment();
+    let more = environment.iter().any(|(name, _)| name.starts_with(SETTINGS));
     let item = |(number, test): (usize, &Test)| {
         let program = test.program.to_string_lossy().into_owned();
         let args = ["--exact", &test.name, "--test-threads=1", "--nocapture"];
@@ -202,12 +208,12 @@ fn in_guest(host: &Host, boot: &Boot, report: &mut Report) -> Result<()> {
             // As cargo does.
             folder: test.folder.clone(),
             command: [program].into_iter().chain(args.map(str::to_owned)).collect(),
-            seconds: test.seconds,
+            seconds: if more { test.seconds.saturating_mul(LONGER) } else { test.seconds },
             log: Some(output_name(number)),
         }
     };
     let job = Job {
-        env: vec![("RUST_BACKTRACE".to_owned(), "0".to_owned())],
+        env: environment,
         items: boot.tests.iter().enumerate().map(item).collect(),
         ..Job::default()
     };
@@ -237,6 +243,12 @@ fn in_guest(host: &Host, boot: &Boot, report: &mut Report) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// What tests see of the environment here: how much of everything they shall do.
+fn environment() -> Vec<(String, String)> {
+    let told = std::env::vars().filter(|(name, _)| name.starts_with(SETTINGS));
+    told.chain([("RUST_BACKTRACE".to_owned(), "0".to_owned())]).collect()
 }
 
 /// Why a run is not to be believed, with the end of its console.

@@ -109,23 +109,24 @@ pub(super) fn build(
         .args(Features::with_machines(workspace).and(DEVICEMAPPER).args())
         .args(targets.iter().flat_map(|t| ["--test".to_owned(), t.name.clone()]))
         .dir(&workspace.root);
-    let programs = programs(&call.captured()?);
+    let programs = programs(&call.captured()?, "test");
     match targets.iter().find(|target| !programs.contains_key(&target.name)) {
         Some(target) => Err(format!("cargo built no program for the tests {}", target.name)),
         None => Ok(programs),
     }
 }
 
-/// Test programs in cargo's messages (the chapter "External tools" of the Cargo book).
-fn programs(messages: &str) -> BTreeMap<String, PathBuf> {
+/// Programs of this kind of target in cargo's messages (the chapter "External tools" of the Cargo
+/// book).
+pub(super) fn programs(messages: &str, wanted: &str) -> BTreeMap<String, PathBuf> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     messages
         .filter_map(|message| {
             let target = message.get("target")?;
             let kinds = target.get("kind")?.as_array()?;
-            let test = kinds.iter().any(|kind| kind == "test");
+            let fits = kinds.iter().any(|kind| kind == wanted);
             let program = message.get("executable")?.as_str()?;
-            test.then_some((target.get("name")?.as_str()?.to_owned(), program.into()))
+            fits.then_some((target.get("name")?.as_str()?.to_owned(), program.into()))
         })
         .collect()
 }
@@ -198,7 +199,7 @@ mod tests {
 {"reason":"compiler-artifact","target":{"kind":["test"],"name":"guest_a"},"executable":"/t/a"}
 {"reason":"build-finished","success":true}
 no json"#;
-        let programs = programs(messages);
+        let programs = programs(messages, "test");
         assert_eq!(programs.len(), 1);
         assert_eq!(programs["guest_a"], PathBuf::from("/t/a"));
     }
