@@ -10,7 +10,7 @@ mod refusal;
 mod send;
 mod show;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -71,7 +71,7 @@ pub fn run(globals: &Globals, arguments: &Arguments) -> Result<Answer> {
     })
 }
 
-async fn connect(socket: &PathBuf) -> Result<Channel> {
+async fn connect(socket: &Path) -> Result<Channel> {
     let failed = |e: tonic::transport::Error| refusal::unreachable(socket, e);
     let uri = format!("unix://{}", socket.display());
     Endpoint::from_shared(uri).map_err(failed)?.connect().await.map_err(failed)

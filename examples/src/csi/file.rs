@@ -105,7 +105,7 @@ impl Reader<'_> {
                 format!("there is {}", names.join(", "))
             }
         };
-        let message = format!("unknown option {}", Subject::value(&*key.text));
+        let message = format!("unknown option {}", Subject::value(&key.text));
         self.mistakes.add(Mistake { at: key.at, path: String::new(), message, remedy });
         None
     }
@@ -168,8 +168,8 @@ mod tests {
         let said = read("node-id: n\nmetric-address: 1\ncolour: red\nmode: [a]\n").unwrap_err();
         for part in [
             "3 mistakes",
-            "line 2, column 1: unknown option metric-address (did you mean metrics-address?)",
-            "line 3, column 1: unknown option colour (there is pool, ",
+            "line 2, column 1: unknown option \"metric-address\" (did you mean metrics-address?)",
+            "line 3, column 1: unknown option \"colour\" (there is pool, ",
             "line 4, column 7: mode: one value is expected here",
         ] {
             assert!(said.contains(part), "{part:?} is missing in {said}");

@@ -17,6 +17,8 @@ pub struct Obsolete {
     switches: Switches,
     #[command(flatten)]
     logs: Logs,
+    #[arg(short = 'v', long = "v", hide = true, value_name = "LEVEL")]
+    verbosity: Vec<String>,
 }
 
 /// A struct of options that are read over, with a method that lists those given. With a third
@@ -76,7 +78,6 @@ ignored! {
 ignored! {
     /// Those of its logs.
     Logs {
-        verbosity "v",
         modules "vmodule",
         threshold "stderrthreshold",
         folder "log-dir",
@@ -97,6 +98,7 @@ impl Obsolete {
     /// Those that were given and say nothing any more, by name.
     #[must_use]
     pub fn given(&self) -> Vec<&'static str> {
-        [self.words.given(), self.switches.given(), self.logs.given()].concat()
+        let verbosity = if self.verbosity.is_empty() { vec![] } else { vec!["v"] };
+        [self.words.given(), self.switches.given(), self.logs.given(), verbosity].concat()
     }
 }

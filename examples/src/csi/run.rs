@@ -1,5 +1,6 @@
 //! `open-local csi`: everything put together.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -125,7 +126,7 @@ fn serve_all(settings: &Settings, opened: &Opened, driver: &Driver) -> Result<()
         let sites = sites(settings, &site).await?;
         upkeep::start(driver, &opened.pools, &samples, settings.interval, &over)?;
         for (listener, site) in sites {
-            let _ = tokio::spawn(web::serve(listener, site));
+            drop(tokio::spawn(web::serve(listener, site)));
         }
         let stop = stop(ending)?;
         make_folder(&settings.socket)?;
@@ -140,15 +141,20 @@ fn serve_all(settings: &Settings, opened: &Opened, driver: &Driver) -> Result<()
 
 /// Listens at every address; one that is named for both serves both.
 async fn sites(settings: &Settings, all: &Site) -> Result<Vec<(TcpListener, Site)>> {
+    // Port 0 is another port each time, so that equal addresses with it are several.
+    let mut wanted: Vec<(SocketAddr, bool, bool)> = Vec::new();
+    let figures = settings.metrics.iter().map(|address| (*address, true, false));
+    let health = settings.health.iter().map(|address| (*address, false, true));
+    for (address, metrics, health) in figures.chain(health) {
+        let same = |one: &&mut (SocketAddr, bool, bool)| one.0 == address && address.port() != 0;
+        match wanted.iter_mut().find(same) {
+            Some(one) => *one = (address, one.1 || metrics, one.2 || health),
+            None => wanted.push((address, metrics, health)),
+        }
+    }
     let mut listening = Vec::new();
-    let figures = settings.metrics.iter().chain(&settings.health);
-    let mut addresses: Vec<_> = figures.copied().collect();
-    addresses.sort_unstable();
-    // Port 0 is another port each time.
-    addresses.dedup_by(|a, b| a == b && a.port() != 0);
-    for address in addresses {
-        let metrics = settings.metrics.contains(&address).then(|| all.metrics.clone()).flatten();
-        let health = settings.health.contains(&address);
+    for (address, metrics, health) in wanted {
+        let metrics = metrics.then(|| all.metrics.clone()).flatten();
         let listener = web::listen(address).await?;
         let bound = listener.local_addr().unwrap_or(address);
         tracing::info!(address = %bound, metrics = metrics.is_some(), health, "serving");

@@ -69,11 +69,11 @@ pub(super) async fn serve(listener: TcpListener, site: Site) {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let site = site.clone();
-                let _ = tokio::spawn(async move {
+                drop(tokio::spawn(async move {
                     // A client that is too slow, or goes away, concerns nobody else.
                     let _ = tokio::time::timeout(WHOLE, connection(stream, site)).await;
                     drop(place);
-                });
+                }));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection can't be taken");
@@ -134,5 +134,58 @@ impl Site {
         }
         let lines: String = complaints.iter().map(|line| format!("{line}\n")).collect();
         text(StatusCode::SERVICE_UNAVAILABLE, PLAIN, lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::csi::measure::Traffic;
+    use crate::csi::sample::VolumeSample;
+    use http_body_util::BodyExt;
+    use open_local_core::PoolId;
+
+    /// A site of one pool that does not answer.
+    fn site() -> Site {
+        let samples = Samples::new(Duration::from_secs(1), [PoolId::new("hung").unwrap()]);
+        let metrics = Some(Arc::new(Metrics::new(samples.clone(), "d", "1")));
+        Site { metrics, health: true, samples, ending: Pause::default() }
+    }
+
+    fn get(site: &Site, path: &str) -> (u16, String) {
+        let request = Request::builder().uri(path).body(()).unwrap();
+        let response = site.answer(&request);
+        let status = response.status().as_u16();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let body = runtime.block_on(response.into_body().collect()).unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn a_pool_that_hangs_is_told_and_holds_nobody_up() {
+        let site = site();
+        let (status, figures) = get(&site, "/metrics");
+        assert_eq!(status, 200);
+        assert!(figures.contains("open_local_pool_stale{pool=\"hung\"} 1\n"), "{figures}");
+        assert!(!figures.contains("open_local_pool_size_bytes{"), "{figures}");
+        assert_eq!(get(&site, "/healthz").0, 200);
+        let (status, why) = get(&site, "/readyz");
+        assert_eq!((status, why.as_str()), (503, "pool hung: it does not answer\n"));
+        site.ending.end();
+        assert_eq!(get(&site, "/healthz").0, 503);
+        assert_eq!(get(&site, "/").0, 404);
+    }
+
+    #[test]
+    fn the_name_of_a_volume_can_not_make_figures_of_its_own() {
+        let site = site();
+        site.samples.volumes_seen(vec![VolumeSample {
+            volume: "a\"} 1\nfake{x=\"\\".to_owned(),
+            device: "7:0".to_owned(),
+            traffic: Traffic { reads: 3, ..Traffic::default() },
+        }]);
+        let (_, figures) = get(&site, "/metrics");
+        assert!(!figures.lines().any(|line| line.starts_with("fake")), "{figures}");
+        assert!(figures.contains(r#"volume="a\"} 1\nfake{x=\"\\",device="7:0"} 3"#), "{figures}");
     }
 }

@@ -9,14 +9,12 @@ use open_local_csi::Rpc;
 use super::way::Use;
 use crate::cli::values::pair;
 
-type Pairs = Vec<(String, String)>;
-
 /// Secrets of a call.
 #[derive(Debug, Clone, Args)]
 pub struct Secrets {
     /// A secret as KEY=FILE: its value is what the file holds; may be repeated
     #[arg(long = "secret", value_name = "KEY=FILE", value_parser = pair)]
-    pub secrets: Pairs,
+    pub secrets: Vec<(String, String)>,
 }
 
 /// What is handed from call to call with a volume.
@@ -24,13 +22,13 @@ pub struct Secrets {
 pub struct Told {
     /// A pair of the context that CreateVolume answered; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
-    pub context: Pairs,
+    pub context: Vec<(String, String)>,
     /// The answer of `create --output json`, whose context is taken
     #[arg(long, value_name = "FILE", conflicts_with = "context")]
     pub context_from: Option<PathBuf>,
     /// A pair of the context that ControllerPublishVolume answered; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
-    pub publish_context: Pairs,
+    pub publish_context: Vec<(String, String)>,
 }
 
 /// Arguments of `create`.
@@ -49,10 +47,10 @@ pub struct Create {
     pub way: Use,
     /// A parameter, as of a StorageClass; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
-    pub parameter: Pairs,
+    pub parameter: Vec<(String, String)>,
     /// A mutable parameter, as of a VolumeAttributesClass; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
-    pub mutable: Pairs,
+    pub mutable: Vec<(String, String)>,
     /// Filled with the content of this snapshot
     #[arg(long, value_name = "SNAPSHOT", conflicts_with = "from_volume")]
     pub from_snapshot: Option<String>,
@@ -61,7 +59,7 @@ pub struct Create {
     pub from_volume: Option<String>,
     /// A place it must be reachable from; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
-    pub topology: Pairs,
+    pub topology: Vec<(String, String)>,
     #[command(flatten)]
     pub(super) secrets: Secrets,
 }
@@ -191,16 +189,16 @@ pub enum Call {
         way: Use,
         /// A parameter it was made with; may be repeated
         #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
-        parameter: Pairs,
+        parameter: Vec<(String, String)>,
     },
     /// Ask how much room there is
     Capacity {
         /// A parameter, as of a StorageClass; may be repeated
         #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
-        parameter: Pairs,
+        parameter: Vec<(String, String)>,
         /// A place; may be repeated
         #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
-        topology: Pairs,
+        topology: Vec<(String, String)>,
     },
     /// Grow a volume, the controller's part
     Expand {
@@ -224,7 +222,7 @@ pub enum Call {
         id: String,
         /// A mutable parameter; may be repeated
         #[arg(long = "mutable", value_name = "KEY=VALUE", value_parser = pair, required = true)]
-        mutable: Pairs,
+        mutable: Vec<(String, String)>,
         /// Secrets
         #[command(flatten)]
         secrets: Secrets,
@@ -290,7 +288,7 @@ pub enum SnapshotCall {
         volume: String,
         /// A parameter, as of a VolumeSnapshotClass; may be repeated
         #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
-        parameter: Pairs,
+        parameter: Vec<(String, String)>,
         /// Secrets
         #[command(flatten)]
         secrets: Secrets,
@@ -334,7 +332,7 @@ pub enum GroupCall {
         volumes: Vec<String>,
         /// A parameter, as of a VolumeGroupSnapshotClass; may be repeated
         #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
-        parameter: Pairs,
+        parameter: Vec<(String, String)>,
         /// Secrets
         #[command(flatten)]
         secrets: Secrets,
