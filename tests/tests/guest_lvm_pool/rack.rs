@@ -27,6 +27,8 @@ const SERIAL: &str = "lvm0";
 /// Environment variables that tell a child process where the pool is.
 const OWN: &str = "OPEN_LOCAL_TEST_OWN";
 const UDEV: &str = "OPEN_LOCAL_TEST_UDEV";
+/// Environment variable with the path of other tools than the system's, such as a newer version.
+const TOOLS: &str = "OPEN_LOCAL_TEST_LVM";
 /// Label and metadata area of a disk, and metadata of a thin pool with its spare, in MiB.
 const AROUND: u64 = 17;
 const METADATA: u64 = 8;
@@ -158,7 +160,8 @@ impl Rack {
 
     /// A command of the tools on the part.
     pub(crate) fn lvm(&self, command: &str, arguments: &[&str]) -> String {
-        let mut run = Invocation::new("/sbin/lvm").arg(command).arg("-y").args(arguments);
+        let program = std::env::var_os(TOOLS).unwrap_or_else(|| "/sbin/lvm".into());
+        let mut run = Invocation::new(program).arg(command).arg("-y").args(arguments);
         run.environment.push(("LVM_SYSTEM_DIR".into(), self.scratch.join("lvm").into()));
         run.environment.push(("LVM_SUPPRESS_FD_WARNINGS".into(), "1".into()));
         let output =
