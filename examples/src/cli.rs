@@ -16,14 +16,14 @@ pub mod volume;
 
 mod entry;
 mod log;
-mod values;
+pub(crate) mod values;
 
 use clap::{Parser, Subcommand};
 use open_local_core::Result;
 
 use crate::answer::Answer;
 use crate::context::{Context, Globals};
-use crate::{demo, exit};
+use crate::{csi, demo, exit};
 
 pub use entry::main;
 
@@ -66,6 +66,10 @@ pub enum Command {
     /// Read and change LVM2 groups without the lvm2 tools
     #[command(subcommand)]
     Lvm(lvm::Command),
+    /// Serve the Container Storage Interface on a unix socket
+    Csi(Box<csi::arguments::Arguments>),
+    /// Call a socket of the Container Storage Interface by hand
+    CsiClient(Box<csi::client::Arguments>),
     /// Show all of it working, verify it, and leave nothing behind
     Demo(demo::Arguments),
     /// Finish or undo what killed processes left
@@ -92,6 +96,8 @@ pub fn run(cli: Cli) -> Result<Answer> {
         Command::Man(arguments) => shell::man(&arguments),
         Command::DemoWriter(arguments) => demo::write(&arguments),
         Command::Plan(command) => plan::run(&globals, &command),
+        Command::Csi(arguments) => csi::run::run(&globals, &arguments),
+        Command::CsiClient(arguments) => csi::client::run(&globals, &arguments),
         Command::Demo(arguments) => demo::run(&globals, &arguments),
         Command::Backends => Ok(backends::list(&Context::open(globals)?)),
         Command::Device(command) => device::run(&Context::open(globals)?, command),

@@ -53,8 +53,9 @@ pub struct Globals {
     #[arg(long, global = true, default_value = "file", env = "OPEN_LOCAL_BACKEND")]
     pub backend: String,
     /// The pool; may be left out where there is only one
-    #[arg(long, global = true, env = "OPEN_LOCAL_POOL")]
-    pub pool: Option<PoolId>,
+    // Text, since `csi` has an option of this name whose values say more.
+    #[arg(long, global = true, env = "OPEN_LOCAL_POOL", value_parser = pool_name)]
+    pub pool: Option<String>,
     /// The form of answers
     #[arg(long, short = 'o', global = true, value_enum, default_value_t)]
     pub output: OutputFormat,
@@ -96,6 +97,10 @@ impl Globals {
         }
         Ok(roots)
     }
+}
+
+fn pool_name(text: &str) -> Result<String> {
+    PoolId::new(text).map(|id| id.to_string())
 }
 
 /// A path as seen from the root folder.
@@ -163,8 +168,8 @@ impl Context {
     /// # Errors
     /// `NotFound` if there is none, `InvalidArgument` naming the pools if there are several.
     pub fn pool_id(&self) -> Result<PoolId> {
-        if let Some(id) = &self.globals.pool {
-            return Ok(id.clone());
+        if let Some(name) = &self.globals.pool {
+            return PoolId::new(name);
         }
         let backend = self.backend();
         let pools = backend.list_pools()?;

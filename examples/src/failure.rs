@@ -23,6 +23,10 @@ fn causes(error: &Error) -> Vec<String> {
 /// The next command worth a try, where there is one.
 #[must_use]
 pub fn next_command(error: &Error) -> Option<String> {
+    if error.op() == Op::Call {
+        // It concerns another process, and whoever called it knows what to do next.
+        return None;
+    }
     let fixed = match (error.kind(), error.subject()) {
         (ErrorKind::NotFound, Subject::Volume(_)) => "open-local volume list",
         (ErrorKind::NotFound, Subject::Snapshot(_)) => "open-local snapshot list",

@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod cli;
 pub mod context;
+pub mod csi;
 pub mod demo;
 pub mod exit;
 pub mod failure;

@@ -40,6 +40,11 @@ impl Observer {
         Self { clock: Arc::clone(&host.clock), entropy: Arc::clone(&host.entropy), ring }
     }
 
+    /// Whether anybody reads the plan of an operation, which costs another look at the pool.
+    fn tells_plans(&self) -> bool {
+        self.ring.is_some() || tracing::enabled!(tracing::Level::INFO)
+    }
+
     /// Eight random hexadecimal digits; zeroes if there is no randomness, since a log line must
     /// not stop the operation it describes.
     fn operation_id(&self) -> String {

@@ -16,5 +16,5 @@ pub mod refusals;
 pub mod report;
 pub mod simulate;
 
-mod nearest;
-mod source;
+pub(crate) mod nearest;
+pub(crate) mod source;

@@ -164,6 +164,7 @@ pub enum Op {
     ReadState,
     WriteState,
     Conformance,
+    Call,
 }
 
 impl Op {
@@ -225,6 +226,7 @@ impl Op {
             Self::ReadState => "read state",
             Self::WriteState => "write state",
             Self::Conformance => "conformance case",
+            Self::Call => "call",
         }
     }
 }

@@ -1,14 +1,17 @@
 //! The volume context: what a volume's maker tells its node, and what the orchestrator adds.
 //!
-//! The orchestrator keeps it with the volume and hands it back at stage and publish. It is read
-//! leniently, since it may be as old as the volume and may come from the original; only what would
-//! make a volume another one is held against it: the UUIDs of pool and volume.
+//! The orchestrator keeps it with the volume and hands it back at stage and publish. Keys that are
+//! not known are not read, since it may be as old as the volume and may come from the original. A
+//! known key whose value can't be understood is refused where it matters ([`VolumeContext::check`])
+//! and by name: a limit, an option of mkfs or a UUID that is dropped silently would make the volume
+//! another one.
 
 use std::collections::BTreeMap;
 
 use open_local_core::{PoolId, SnapshotId, Uuid};
 
-use crate::parameters::{Map, VolumeClass};
+use crate::errors::{Answer, Status};
+use crate::parameters::{Complaints, Map, VolumeClass, parse_flag};
 
 /// The pool a volume is in.
 pub const POOL: &str = "csi.aliyun.com/pool";
@@ -81,31 +84,90 @@ pub struct VolumeContext {
     pub ephemeral: bool,
     /// The pod.
     pub pod: PodRef,
+    /// Known keys whose values can't be understood.
+    pub complaints: Complaints,
 }
 
+/// What a context is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ContextUse {
+    /// A volume is attached, formatted and mounted.
+    Stage,
+    /// It is shown to a pod, which is limited.
+    Publish,
+}
+
+/// Keys that say which volume it is and how its content is used.
+const OF_BOTH: [&str; 8] = [
+    POOL,
+    POOL_UUID,
+    VOLUME_UUID,
+    SNAPSHOT_ID,
+    READ_ONLY,
+    "direct",
+    "spdk",
+    "csi.aliyun.com/mkfs-options",
+];
+/// Keys that matter only to a pod.
+const OF_PUBLISH: [&str; 8] = [
+    EPHEMERAL,
+    "bps",
+    "iops",
+    "csi.aliyun.com/read-bps",
+    "csi.aliyun.com/write-bps",
+    "csi.aliyun.com/read-iops",
+    "csi.aliyun.com/write-iops",
+    "csi.aliyun.com/throttle",
+];
+
 impl VolumeContext {
-    /// Reads a context. Total: what can't be understood is not there.
+    /// Reads a context. Total: what can't be understood is among the complaints.
     #[must_use]
     pub fn read(map: &Map) -> Self {
+        let (class, mut complaints) = VolumeClass::read_context(map);
         let text = |key: &str| map.get(key).cloned();
-        let uuid = |key: &str| map.get(key).and_then(|text| text.parse().ok());
-        let pool = map.get(POOL).or_else(|| map.get(VG_NAME));
-        let restored = map.get(READ_ONLY).is_some_and(|value| value == "true");
+        let pool =
+            read_one(map, POOL, "the name of a pool", &mut complaints, |t| PoolId::new(t).ok());
+        let mut uuid = |key| read_one(map, key, "a UUID", &mut complaints, |t| t.parse().ok());
+        let (pool_uuid, volume_uuid) = (uuid(POOL_UUID), uuid(VOLUME_UUID));
+        let mut flag = |key| read_one(map, key, "true or false", &mut complaints, parse_flag);
+        // The key of snapshot classes has no meaning here without a snapshot.
+        let restored = map.contains_key(SNAPSHOT_ID) && flag(READ_ONLY) == Some(true);
+        let ephemeral = flag(EPHEMERAL) == Some(true);
+        let stands_for = map.get(SNAPSHOT_ID).filter(|_| restored).and_then(|_| {
+            let wanted = "the name of a snapshot";
+            read_one(map, SNAPSHOT_ID, wanted, &mut complaints, |t| SnapshotId::new(t).ok())
+        });
         Self {
-            pool: pool.and_then(|name| PoolId::new(name).ok()),
-            pool_uuid: uuid(POOL_UUID),
-            volume_uuid: uuid(VOLUME_UUID),
-            class: VolumeClass::read_context(map),
-            stands_for: map
-                .get(SNAPSHOT_ID)
-                .filter(|_| restored)
-                .and_then(|id| SnapshotId::new(id).ok()),
-            ephemeral: map.get(EPHEMERAL).is_some_and(|value| value == "true"),
+            // The original's pool may have a name that ours can't have.
+            pool: pool.or_else(|| PoolId::new(map.get(VG_NAME)?).ok()),
+            pool_uuid,
+            volume_uuid,
+            class,
+            stands_for,
+            ephemeral,
             pod: PodRef {
                 name: text(POD_NAME),
                 namespace: text(POD_NAMESPACE),
                 uid: text(POD_UID),
             },
+            complaints,
+        }
+    }
+
+    /// Refuses a context in which something can't be understood that matters now.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` naming key and value.
+    pub fn check(&self, what_for: ContextUse) -> Answer<()> {
+        let publish: &[&str] = match what_for {
+            ContextUse::Stage => &[],
+            ContextUse::Publish => &OF_PUBLISH,
+        };
+        let mut matter = OF_BOTH.iter().chain(publish);
+        match matter.find_map(|key| self.complaints.get(*key)) {
+            Some(status) => Err(status.clone()),
+            None => Ok(()),
         }
     }
 
@@ -128,6 +190,27 @@ impl VolumeContext {
         }
         map
     }
+}
+
+fn read_one<T>(
+    map: &Map,
+    key: &str,
+    wanted: &str,
+    complaints: &mut Complaints,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Option<T> {
+    let text = map.get(key)?;
+    let read = parse(text);
+    match &read {
+        // Said otherwise elsewhere in the table of keys, but read here.
+        Some(_) => complaints.remove(key),
+        None => {
+            let shown = open_local_core::Subject::value(text);
+            let what = format!("has {key} = {shown}; it must be {wanted}");
+            complaints.insert(key.to_owned(), Status::invalid("volume_context", what))
+        }
+    };
+    read
 }
 
 #[cfg(test)]
@@ -165,6 +248,52 @@ mod tests {
         assert_eq!(read.pool.unwrap().as_str(), "open-local-pool-0");
         assert_eq!(read.stands_for.unwrap().as_str(), "snap-1");
         assert_eq!((read.pool_uuid, read.volume_uuid), (None, None));
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_understood_voids_nothing_else_and_is_refused_where_it_matters() {
+        let both = [ContextUse::Stage, ContextUse::Publish];
+        for (key, value, where_) in [
+            (POOL_UUID, "no-uuid", &both[..]),
+            (VOLUME_UUID, "no-uuid", &both),
+            (POOL, "; rm", &both),
+            ("direct", "perhaps", &both),
+            ("csi.aliyun.com/mkfs-options", "a\u{1}b", &both),
+            ("yodaplugin.csi.alibabacloud.com/mkfs-options", "a\u{1}b", &both),
+            ("iops", "-1", &both[1..]),
+            ("csi.aliyun.com/write-bps", "fast", &both[1..]),
+            ("csi.aliyun.com/throttle", "perhaps", &both[1..]),
+            (EPHEMERAL, "perhaps", &both[1..]),
+            ("volumeType", "Quota", &[]),
+            ("mediaType", "tape", &[]),
+        ] {
+            let map = Map::from([(key.into(), value.into()), ("bps".into(), "1Mi".into())]);
+            let read = VolumeContext::read(&map);
+            assert!(!read.class.limits.io.is_none(), "{key} takes the limits away");
+            for one in both {
+                let checked = read.check(one);
+                assert_eq!(checked.is_err(), where_.contains(&one), "{key} {one:?}");
+                let short = key.rsplit('/').next().unwrap();
+                assert!(checked.is_ok() || checked.unwrap_err().message().contains(short));
+            }
+        }
+        for (key, value) in [(READ_ONLY, "ture"), (SNAPSHOT_ID, "a/b")] {
+            let mut map = Map::from([
+                (SNAPSHOT_ID.to_owned(), "snap-1".to_owned()),
+                (READ_ONLY.to_owned(), "true".to_owned()),
+            ]);
+            map.insert(key.to_owned(), value.to_owned());
+            let status = VolumeContext::read(&map).check(ContextUse::Stage).unwrap_err();
+            assert!(status.message().contains(key), "{status}");
+        }
+        let contradiction = Map::from([
+            ("lvmType".to_owned(), "linear".to_owned()),
+            ("csi.aliyun.com/stripes".to_owned(), "2".to_owned()),
+            ("bps".to_owned(), "1Mi".to_owned()),
+        ]);
+        let read = VolumeContext::read(&contradiction);
+        assert!(!read.class.limits.io.is_none());
+        read.check(ContextUse::Publish).unwrap();
     }
 
     proptest! {

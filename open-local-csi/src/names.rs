@@ -69,7 +69,10 @@ where
             return Err(Status::invalid(field, "holds a control character"));
         }
         let derived = derived(name);
-        let id = T::try_from(name).or_else(|_| T::try_from(derived.as_str()));
+        // A name that looks derived might be the one another name is given.
+        let plain = Some(name).filter(|name| !looks_derived(name));
+        let id = plain.and_then(|name| T::try_from(name).ok());
+        let id = id.map_or_else(|| T::try_from(derived.as_str()), Ok);
         let id = id.map_err(|_| Status::invalid(field, "can't be a name"))?;
         Ok(Self { name: name.to_owned(), id })
     }
@@ -111,6 +114,15 @@ fn derived(name: &str) -> String {
     text
 }
 
+/// Whether a name has the form that [`derived`] gives.
+fn looks_derived(name: &str) -> bool {
+    let digest = name.strip_prefix("x-").and_then(|rest| rest.rsplit_once('-'));
+    digest.is_some_and(|(_, digest)| {
+        digest.len() == 32
+            && digest.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    })
+}
+
 /// The id of the snapshot of one volume of a group: the same for the same group and volume.
 ///
 /// # Errors
@@ -135,7 +147,10 @@ mod tests {
         assert_eq!(first, WantedVolume::new("name", &long).unwrap());
         let other = WantedVolume::new("name", &format!("{}m", "n".repeat(127))).unwrap();
         assert_ne!(first.id, other.id);
-        assert!(WantedVolume::new("name", "Volume with spaces/and ä").is_ok());
+        let odd = WantedVolume::new("name", "Volume with spaces/and ä").unwrap();
+        // What is derived from one name is not the id of another.
+        let same = WantedVolume::new("name", odd.id.as_str()).unwrap();
+        assert_ne!(odd.id, same.id);
     }
 
     #[test]

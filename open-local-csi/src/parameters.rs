@@ -13,12 +13,13 @@ mod quantity;
 mod snapshot_class;
 mod values;
 
-pub use class::{Striping, VolumeClass, VolumeType};
+pub use class::{Complaints, Striping, VolumeClass, VolumeType};
 pub use keys::{Key, Place, TABLE, canonical};
 pub(crate) use keys::{bounded, refuse_copies};
 pub use limits::{Limits, MutableParameters};
 pub use quantity::parse_quantity;
 pub use snapshot_class::SnapshotClass;
+pub(crate) use values::parse_flag;
 
 use std::collections::BTreeMap;
 

@@ -27,7 +27,7 @@ pub use node::{Recovered, ThrottleOutcome};
 pub use placement::{Candidate, NoSiblings, PlaceWish, Placement, Sibling, Siblings};
 pub use planner::LocalPlanner;
 pub use pools::{Found, PoolEntry, PoolSet};
-pub use records::{Published, PublishedAs, Records};
+pub use records::{Published, PublishedAs, Records, Staged};
 pub use topology::Topology;
 
 #[cfg(test)]

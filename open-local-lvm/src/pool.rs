@@ -60,7 +60,7 @@
 //! | make a thick volume | before the commit | zeroes on free extents | makes it |
 //! | remove a thick volume | after the commit | it is `erasing`, its name free | upkeep erases it from where its tag says |
 //! | make, copy, snapshot or remove a thin volume | after the commit, before the message | the pool's transaction id is one lower | sends the message |
-//! | the same | between message and transaction id | the same, the device there or gone | deletes what is there and makes it anew; what is gone is no error |
+//! | the same | between message and transaction id | the same, the device there or gone | deletes what is there and makes it anew, since the pool had none of that number before the commit; what is gone is no error |
 //! | the same | after the transaction id | the ids are equal | has nothing to do; the next commit drops the message |
 //! | snapshot of a published volume | while its writes are held | a suspended device | lets it go on, then holds it again for the message |
 //! | roll back | after the commit | as for a copy; the old device is deleted last | makes the new device, deletes the old one |
@@ -81,7 +81,7 @@
 //! - `objects`, `live`, `group`, `room`: what the group has of a pool, what the kernel has, what
 //!   may be promised;
 //! - `planner`: from what is seen and wanted to `steps` (pure); `execute` takes them;
-//! - `kernel`: devices, and what thin pools are told;
+//! - `kernel`: devices; `telling`: what thin pools are told;
 //! - `recover`: what cut calls left; `upkeep`: erasing what was given up;
 //! - `volumes`, `snapshots`, `thin`, `tokens`: the traits over all that.
 
@@ -103,6 +103,7 @@ pub(crate) mod room;
 pub(crate) mod sharing;
 mod snapshots;
 mod steps;
+mod telling;
 mod thin;
 mod thin_pool;
 mod tokens;

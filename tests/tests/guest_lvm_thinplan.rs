@@ -162,7 +162,7 @@ fn send(group: &VolumeGroup, device: &str) -> usize {
     let Settlement::Pending(transaction) = state else {
         panic!("nothing to send: {state:?}");
     };
-    let mut sending = Sending::new(&transaction);
+    let mut sending = Sending::new(&transaction).with_leftovers(transaction.makes());
     let mut sent = 0;
     while let Some(message) = sending.message() {
         let mut program = std::process::Command::new("dmsetup");

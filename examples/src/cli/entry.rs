@@ -15,7 +15,7 @@ use crate::{exit, failure};
 /// The whole program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let arguments = crate::csi::arguments::with_hyphens(std::env::args_os().collect());
     match Cli::try_parse_from(&arguments) {
         Ok(cli) => answer(cli),
         Err(error) => ExitCode::from(complain(&error, wants_json(&arguments))),

@@ -6,7 +6,7 @@ use open_local_core::throttle::CgroupTarget;
 use open_local_core::{Error, ErrorKind, Op, SnapshotId, Subject, VolumeId};
 
 /// `KEY=VALUE`.
-pub(super) fn pair(text: &str) -> Result<(String, String), Error> {
+pub(crate) fn pair(text: &str) -> Result<(String, String), Error> {
     text.split_once('=')
         .filter(|(key, _)| !key.is_empty())
         .map(|(key, value)| (key.to_owned(), value.to_owned()))

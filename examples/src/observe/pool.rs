@@ -33,7 +33,7 @@ impl ObservedPool {
         act: impl FnOnce(&dyn Pool) -> Result<T>,
     ) -> Result<T> {
         // A plan that can't be made is no reason not to try: the change itself says what is wrong.
-        let plan = self.inner.plan(change).ok();
+        let plan = self.observer.tells_plans().then(|| self.inner.plan(change).ok()).flatten();
         self.observer.run(op, &change.subject(), plan.as_ref(), || act(self.inner.as_ref()))
     }
 }

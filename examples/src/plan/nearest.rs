@@ -5,7 +5,7 @@ const LONGEST: usize = 64;
 
 /// The candidate that takes the fewest changes to make out of `word`, if they are few for its
 /// length.
-pub(super) fn nearest<'c>(
+pub(crate) fn nearest<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {

@@ -13,13 +13,13 @@ use super::mistakes::{Mistake, Position};
 
 /// A value and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct Value {
-    pub(super) at: Position,
-    pub(super) content: Content,
+pub(crate) struct Value {
+    pub(crate) at: Position,
+    pub(crate) content: Content,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Content {
+pub(crate) enum Content {
     /// A scalar; quoted ones are never null.
     Text { text: Rc<str>, quoted: bool },
     /// A list.
@@ -30,14 +30,14 @@ pub(super) enum Content {
 
 /// The key of a map and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct Key {
-    pub(super) at: Position,
-    pub(super) text: Rc<str>,
+pub(crate) struct Key {
+    pub(crate) at: Position,
+    pub(crate) text: Rc<str>,
 }
 
 impl Value {
     /// Whether nothing is said: an empty place, `~` or `null`.
-    pub(super) fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         match &self.content {
             Content::Text { text, quoted: false } => {
                 matches!(&**text, "" | "~" | "null" | "Null" | "NULL")
@@ -74,7 +74,7 @@ fn broken(error: &ScanError) -> Mistake {
 ///
 /// # Errors
 /// The first thing that is wrong with its form, or the limit it goes beyond.
-pub(super) fn parse(text: &str) -> Result<Value, Mistake> {
+pub(crate) fn parse(text: &str) -> Result<Value, Mistake> {
     if text.len() > limits::FILE_BYTES {
         let message = format!(
             "the file has more than {} MiB, the most that is read",

@@ -1,5 +1,6 @@
 //! Parameters of a StorageClass, and attributes of an inline volume.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use open_local_core::plan::Media;
@@ -15,6 +16,12 @@ use crate::errors::{Answer, Status};
 const MAX_MKFS_OPTIONS: usize = 64;
 /// Most stripes of a volume; LVM2 has the same limit.
 const MAX_STRIPES: u32 = 128;
+
+/// Keys that say how a volume is laid out when it is made, and nothing afterwards.
+const LAYOUT: [&str; 3] = ["lvmType", "csi.aliyun.com/stripes", "csi.aliyun.com/stripe-size"];
+
+/// Keys whose values can't be understood, and what is wrong with them.
+pub type Complaints = BTreeMap<String, Status>;
 
 /// What a volume is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -119,16 +126,38 @@ impl VolumeClass {
         Ok(class)
     }
 
-    /// Reads what a volume was made with out of its context: what is not known is not read, since
-    /// the context was written by another version or by the original.
+    /// Reads what a volume was made with out of its context, key by key, since the context may have
+    /// been written by another version or by the original. What is not known is not read; a known
+    /// key whose value can't be understood stands beside the class with the complaint about it.
     #[must_use]
-    pub fn read_context(map: &Map) -> Self {
-        let known: Map = map
-            .iter()
-            .filter(|(key, _)| keys::canonical(key).is_some())
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
-        Self::values(&Values { field: "volume_context", map: &known }).unwrap_or_default()
+    pub fn read_context(map: &Map) -> (Self, Complaints) {
+        let field = "volume_context";
+        let mut known = Map::new();
+        let mut complaints = Complaints::new();
+        for key in keys::TABLE {
+            let read = key.sole(field, map).and_then(|value| {
+                let Some(value) = value else { return Ok(()) };
+                let one = Map::from([(key.written(), value.to_owned())]);
+                Self::values(&Values { field, map: &one })?;
+                known.extend(one);
+                Ok(())
+            });
+            if let Err(status) = read {
+                complaints.insert(key.written(), status);
+            }
+        }
+        // What is left to contradict itself is how it was laid out, which is over.
+        let class = Self::values(&Values { field, map: &known }).or_else(|_| {
+            known.retain(|key, _| !LAYOUT.contains(&key.as_str()));
+            Self::values(&Values { field, map: &known })
+        });
+        match class {
+            Ok(class) => (class, complaints),
+            Err(status) => {
+                complaints.extend(known.into_keys().map(|key| (key, status.clone())));
+                (Self::default(), complaints)
+            }
+        }
     }
 
     fn read_at(field: &str, map: &Map, place: Place) -> Answer<Self> {

@@ -124,6 +124,24 @@ impl Key {
         if self.prefixed { format!("{PREFIX}{}", self.name) } else { self.name.to_owned() }
     }
 
+    /// Its one value in a map.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` if it stands there under two of our prefixes with two values.
+    pub(crate) fn sole<'a>(&self, field: &str, map: &'a Map) -> Answer<Option<&'a str>> {
+        if self.prefixed {
+            let names = ALIASES.iter().map(|prefix| format!("{prefix}{}", self.name));
+            let there: Vec<&String> = names.filter_map(|name| map.get(&name)).collect();
+            if there.iter().any(|value| Some(value) != there.first()) {
+                return Err(Status::invalid(
+                    field,
+                    format!("says two things of {}", self.written()),
+                ));
+            }
+        }
+        Ok(self.of(map))
+    }
+
     /// Its value in a map, under whichever of our prefixes.
     #[must_use]
     pub fn of<'a>(&self, map: &'a Map) -> Option<&'a str> {
@@ -157,14 +175,8 @@ pub(crate) fn check(field: &str, map: &Map, place: Place) -> Answer<()> {
     for text in map.keys() {
         check_one(field, text, place)?;
     }
-    for key in TABLE.iter().filter(|key| key.prefixed) {
-        let names = ALIASES.iter().map(|prefix| format!("{prefix}{}", key.name));
-        let there: Vec<&str> =
-            names.filter_map(|name| map.get(&name)).map(String::as_str).collect();
-        if there.iter().any(|value| Some(value) != there.first()) {
-            let what = format!("says two things of {}", key.written());
-            return Err(Status::invalid(field, what));
-        }
+    for key in TABLE {
+        let _ = key.sole(field, map)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::context::VolumeContext;
+use crate::context::{ContextUse, VolumeContext};
 use crate::errors::Answer;
 use crate::names::{VolumeHandle, WantedVolume};
 use crate::parameters::{Map, VolumeClass, bounded};
@@ -33,11 +33,13 @@ impl Stage {
     pub fn read(message: &proto::NodeStageVolumeRequest) -> Answer<Self> {
         bounded("volume_context", &message.volume_context)?;
         bounded("publish_context", &message.publish_context)?;
+        let context = VolumeContext::read(&message.volume_context);
+        context.check(ContextUse::Stage)?;
         Ok(Self {
             volume: VolumeHandle::new("volume_id", &message.volume_id)?,
             staging: target_path("staging_target_path", &message.staging_target_path)?,
             capability: Capability::read("volume_capability", message.volume_capability.as_ref())?,
-            context: VolumeContext::read(&message.volume_context),
+            context,
         })
     }
 }
@@ -95,6 +97,7 @@ impl Publish {
         let target = target_path("target_path", &message.target_path)?;
         let capability = Capability::read("volume_capability", message.volume_capability.as_ref())?;
         let context = VolumeContext::read(&message.volume_context);
+        context.check(ContextUse::Publish)?;
         let staging = match message.staging_target_path.as_str() {
             "" => None,
             path => Some(target_path("staging_target_path", path)?),

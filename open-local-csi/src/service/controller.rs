@@ -11,5 +11,6 @@ mod modify;
 mod snapshots;
 mod volumes;
 
-pub(super) use answers::volume_uuid;
+pub(super) use answers::{UUID_TAG, volume_uuid};
+pub(super) use candidates::erases;
 pub(super) use create::{tags, with_parameters};

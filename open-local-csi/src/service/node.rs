@@ -4,6 +4,7 @@ mod direct;
 mod expand;
 mod info;
 mod inline;
+mod inline_record;
 mod pod_cgroup;
 mod publish;
 mod stage;

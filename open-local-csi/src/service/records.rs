@@ -2,91 +2,29 @@
 //!
 //! **Published targets** are recorded in the folder that a reboot forgets, since mounts do not
 //! survive one either; the record is written before the mount and removed after it. **Limits** that
-//! were changed, and **inline volumes**, are recorded where nothing is forgotten.
+//! were changed, and **inline volumes**, are recorded where nothing is forgotten. **Staged** volumes
+//! are recorded beside the published ones.
+//!
+//! A record that can't be read is an error for whoever would remove or unmount something because it
+//! is not there.
+
+mod published;
+mod staged;
 
 use std::path::{Path, PathBuf};
 
 use open_local_core::host::Host;
 use open_local_core::state::Record;
 use open_local_core::throttle::{IoLimits, Limit};
-use open_local_core::{
-    DeviceNumber, Error, ErrorKind, Op, PoolId, Result, SnapshotId, Source, Subject,
-};
+use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 use sha2::{Digest, Sha256};
+
+pub use published::{Published, PublishedAs};
+pub use staged::Staged;
 
 /// Most records that are read.
 const MOST: usize = 16 << 10;
 const VERSION: u32 = 1;
-
-/// What a target was published as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PublishedAs {
-    /// A mounted file system, or a directory.
-    Mount,
-    /// A device node.
-    Block,
-    /// Handed to a virtual machine: nothing is mounted here.
-    Direct,
-}
-
-impl PublishedAs {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Mount => "mount",
-            Self::Block => "block",
-            Self::Direct => "direct",
-        }
-    }
-}
-
-/// A target that a volume is published at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Published {
-    /// The volume's id, as text.
-    pub volume: String,
-    /// Where.
-    pub target: PathBuf,
-    /// As what.
-    pub as_what: PublishedAs,
-    /// Whether no other target may be.
-    pub single: bool,
-    /// Whether the volume lives as long as its pod.
-    pub inline: bool,
-    /// Whether the pod may only read.
-    pub read_only: bool,
-    /// The pod.
-    pub pod: Option<String>,
-    /// The device that is limited.
-    pub device: Option<DeviceNumber>,
-    /// The cgroup that is limited.
-    pub cgroup: Option<String>,
-    /// What it is limited to.
-    pub limits: IoLimits,
-}
-
-impl Published {
-    /// A target for reading and writing, of no known pod.
-    #[must_use]
-    pub fn new(
-        volume: impl Into<String>,
-        target: impl Into<PathBuf>,
-        as_what: PublishedAs,
-    ) -> Self {
-        Self {
-            volume: volume.into(),
-            target: target.into(),
-            as_what,
-            single: false,
-            inline: false,
-            read_only: false,
-            pod: None,
-            device: None,
-            cgroup: None,
-            limits: IoLimits::none(),
-        }
-    }
-}
 
 /// The records of this node.
 #[derive(Debug, Clone)]
@@ -123,16 +61,27 @@ impl Records {
     /// `Corrupt` or `Io` if the record can't be read.
     pub fn published(&self, target: &Path) -> Result<Option<Published>> {
         let path = self.published_folder().join(file_name(&target.to_string_lossy()));
-        self.load(&path, "csi-published")?.map(|record| read_published(&record)).transpose()
+        self.load(&path, published::KIND)?.as_ref().map(published::read).transpose()
     }
 
-    /// Every target that is published; one that can't be read is left out.
+    /// Every target that is published.
     ///
     /// # Errors
-    /// `Io` if the folder can't be read.
+    /// `Corrupt` or `Io` if the folder or one of the records can't be read.
     pub fn all_published(&self) -> Result<Vec<Published>> {
-        let records = self.all(&self.published_folder(), "csi-published")?;
-        Ok(records.iter().filter_map(|record| read_published(record).ok()).collect())
+        let (all, unread) = self.readable_published()?;
+        unread.into_iter().next().map_or(Ok(all), Err)
+    }
+
+    /// Every target that is published as far as that can be read, and why the rest can't.
+    ///
+    /// # Errors
+    /// `Io` if the folder can't be read, `Refused` if there are too many.
+    pub fn readable_published(&self) -> Result<(Vec<Published>, Vec<Error>)> {
+        let folder = self.published_folder();
+        self.all(&folder, |path| {
+            self.load(path, published::KIND)?.as_ref().map(published::read).transpose()
+        })
     }
 
     /// Remembers a target before it is mounted.
@@ -141,7 +90,7 @@ impl Records {
     /// `Io`, `OutOfSpace`, `PermissionDenied`.
     pub fn publish(&self, published: &Published) -> Result<()> {
         let name = file_name(&published.target.to_string_lossy());
-        self.store(&self.published_folder(), &name, &write_published(published))
+        self.store(&self.published_folder(), &name, &published::write(published))
     }
 
     /// Forgets a target after it is unmounted.
@@ -152,35 +101,24 @@ impl Records {
         self.remove(&self.published_folder(), &file_name(&target.to_string_lossy()))
     }
 
-    /// What stands for a volume that is staged, where it is not the volume itself.
+    /// Where and as what a volume is staged.
     ///
     /// # Errors
     /// `Corrupt` or `Io` if the record can't be read.
-    pub fn staged(&self, volume: &str) -> Result<Option<(PoolId, Source)>> {
+    pub fn staged(&self, volume: &str) -> Result<Option<Staged>> {
         let path = self.staged_folder().join(file_name(volume));
-        let Some(record) = self.load(&path, "csi-staged")? else {
-            return Ok(None);
-        };
-        let snapshot: SnapshotId = record.parsed("snapshot")?;
-        Ok(Some((record.parsed("pool")?, Source::Snapshot(snapshot))))
+        self.load(&path, staged::KIND)?.as_ref().map(staged::read).transpose()
     }
 
-    /// Remembers what stands for a volume before it is staged.
+    /// Remembers a volume before it is staged.
     ///
     /// # Errors
     /// `Io`, `OutOfSpace`, `PermissionDenied`.
-    pub fn stage(&self, volume: &str, pool: &PoolId, source: &Source) -> Result<()> {
-        let Source::Snapshot(snapshot) = source else {
-            return Ok(());
-        };
-        let record = Record::new("csi-staged", VERSION)
-            .with("volume", volume)
-            .with("pool", pool)
-            .with("snapshot", snapshot);
-        self.store(&self.staged_folder(), &file_name(volume), &record)
+    pub fn stage(&self, staged: &Staged) -> Result<()> {
+        self.store(&self.staged_folder(), &file_name(&staged.volume), &staged::write(staged))
     }
 
-    /// Forgets it.
+    /// Forgets a volume that is no longer staged.
     ///
     /// # Errors
     /// `Io`.
@@ -218,12 +156,21 @@ impl Records {
         self.remove(&self.limits_folder(), &file_name(volume))
     }
 
-    /// The pools and targets of inline volumes, by volume; one that can't be read is left out.
+    /// The records of inline volumes.
     ///
     /// # Errors
-    /// `Io` if the folder can't be read.
+    /// `Corrupt` or `Io` if the folder or one of the records can't be read.
     pub fn all_inline(&self) -> Result<Vec<Record>> {
-        self.all(&self.inline_folder(), "csi-inline")
+        let (all, unread) = self.readable_inline()?;
+        unread.into_iter().next().map_or(Ok(all), Err)
+    }
+
+    /// The records of inline volumes as far as they can be read, and why the rest can't.
+    ///
+    /// # Errors
+    /// `Io` if the folder can't be read, `Refused` if there are too many.
+    pub fn readable_inline(&self) -> Result<(Vec<Record>, Vec<Error>)> {
+        self.all(&self.inline_folder(), |path| self.load(path, "csi-inline"))
     }
 
     /// What is remembered of an inline volume.
@@ -258,18 +205,38 @@ impl Records {
         }
     }
 
-    fn all(&self, folder: &Path, kind: &str) -> Result<Vec<Record>> {
+    fn all<T>(
+        &self,
+        folder: &Path,
+        read: impl Fn(&Path) -> Result<Option<T>>,
+    ) -> Result<(Vec<T>, Vec<Error>)> {
         let names = match self.host.files.list(folder) {
             Ok(names) => names,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Default::default()),
             Err(e) => {
                 let subject = Subject::path(folder);
                 return Err(Error::from_io(Op::ReadState, subject, "can't list it", e));
             }
         };
-        let ours = names.iter().filter(|name| !name.to_string_lossy().starts_with('.'));
-        let read = ours.take(MOST).filter_map(|name| self.load(&folder.join(name), kind).ok()?);
-        Ok(read.collect())
+        if names.len() > MOST {
+            let message = format!("it has {} records, more than {MOST}", names.len());
+            let subject = Subject::path(folder);
+            return Err(Error::new(ErrorKind::Refused, Op::ReadState, subject, message)
+                .with_remedy("remove what is not of this plugin from it"));
+        }
+        let (mut all, mut unread) = (Vec::new(), Vec::new());
+        for name in names.iter().filter(|name| !name.to_string_lossy().starts_with('.')) {
+            let path = folder.join(name);
+            match read(&path) {
+                Ok(one) => all.extend(one),
+                // The remedy of a record in general is a copy, which nobody has of these.
+                Err(error) => unread.push(error.with_remedy(format!(
+                    "see that nothing is mounted by it, and remove {}",
+                    path.display()
+                ))),
+            }
+        }
+        Ok((all, unread))
     }
 
     fn store(&self, folder: &Path, name: &str, record: &Record) -> Result<()> {
@@ -338,44 +305,11 @@ fn read_limits(record: &Record) -> Result<IoLimits> {
     Ok(limits)
 }
 
-fn write_published(published: &Published) -> Record {
-    let record = Record::new("csi-published", VERSION)
-        .with("volume", &published.volume)
-        .with("target", published.target.to_string_lossy())
-        .with("as", published.as_what.as_str())
-        .with("single", published.single)
-        .with("inline", published.inline)
-        .with("read-only", published.read_only)
-        .with_optional("pod", published.pod.as_ref())
-        .with_optional("device", published.device)
-        .with_optional("cgroup", published.cgroup.as_ref());
-    with_limits(record, &published.limits)
-}
-
-fn read_published(record: &Record) -> Result<Published> {
-    let as_what = match record.get("as") {
-        Some("block") => PublishedAs::Block,
-        Some("direct") => PublishedAs::Direct,
-        _ => PublishedAs::Mount,
-    };
-    Ok(Published {
-        volume: record.parsed("volume")?,
-        target: record.parsed("target")?,
-        as_what,
-        single: record.parsed("single")?,
-        inline: record.parsed("inline")?,
-        read_only: record.parsed("read-only")?,
-        pod: record.parsed_optional("pod")?,
-        device: record.parsed_optional("device")?,
-        cgroup: record.parsed_optional("cgroup")?,
-        limits: read_limits(record)?,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use open_local_core::sim::Machine;
+    use open_local_core::{DeviceNumber, PoolId, Source};
 
     #[test]
     fn what_is_remembered_is_found_and_forgotten() {
@@ -387,12 +321,22 @@ mod tests {
         published.single = true;
         published.pod = Some("u".to_owned());
         published.device = Some(DeviceNumber::new(7, 3));
+        published.pool = Some(PoolId::new("fast").unwrap());
+        published.id = Some("v".parse().unwrap());
         records.publish(&published).unwrap();
         assert_eq!(records.published(target).unwrap(), Some(published.clone()));
         assert_eq!(records.all_published().unwrap(), [published]);
         records.unpublish(target).unwrap();
         records.unpublish(target).unwrap();
         assert!(records.all_published().unwrap().is_empty());
+
+        let source = Source::Volume("v".parse().unwrap());
+        let mut staged = Staged::new("v", PoolId::new("fast").unwrap(), source);
+        staged.paths.extend(["/staging/a".into(), "/staging/b".into()]);
+        records.stage(&staged).unwrap();
+        assert_eq!(records.staged("v").unwrap(), Some(staged));
+        records.unstage("v").unwrap();
+        assert_eq!(records.staged("v").unwrap(), None);
 
         let limits = IoLimits::none().with(Limit::ReadIops, Some(7));
         records.set_limits("v", &limits).unwrap();

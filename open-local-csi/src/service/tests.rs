@@ -18,6 +18,7 @@ use crate::proto::{
 use crate::{Answer, Code};
 
 mod groups;
+mod inline;
 mod life;
 mod places;
 mod pods;

@@ -19,6 +19,7 @@ use super::tree::{Goal, WantedDevice, device_tree, layers_of, subject};
 use super::{openers, self_test, sweep};
 use crate::dm::{DeviceMapper, UdevAnswer};
 use crate::format::group::VolumeGroup;
+use crate::format::id::LvmId;
 
 /// Makes the kernel's devices what the metadata of a group says.
 ///
@@ -175,13 +176,13 @@ impl Activator {
         devices: &PhysicalDevices,
     ) -> Result<ActivationPlan> {
         let observed = observe::of_group(self.dm.as_ref(), &group.id)?;
-        let steps = sweep::plan(group, devices, &self.options.tree, &observed).steps;
+        let steps = sweep::plan(group, devices, &self.options.tree, &observed, &|_| true).steps;
         Ok(ActivationPlan { steps })
     }
 
     /// Lets go on what a kill left suspended, and forgets tables that were loaded and never put in
-    /// force, in one group. Done at start, under the group's lock: nobody who works on the group
-    /// holds anything suspended then.
+    /// force, in all of one group, whoever's it is: on the order of a person. Under the group's
+    /// lock: nobody who works on the group holds anything suspended then but on purpose.
     ///
     /// # Errors
     /// Those of [`DeviceMapper`].
@@ -189,8 +190,25 @@ impl Activator {
     /// # Idempotency
     /// Where nothing is suspended, nothing is done.
     pub fn sweep(&self, group: &VolumeGroup, devices: &PhysicalDevices) -> Result<sweep::Swept> {
+        self.sweep_of(group, devices, &|_| true)
+    }
+
+    /// The same of some volumes, by their UUIDs, and of the layers of these; what else is
+    /// suspended is reported and left as it is. For the start of a program, which knows its own.
+    ///
+    /// # Errors
+    /// As [`Self::sweep`].
+    ///
+    /// # Idempotency
+    /// As [`Self::sweep`].
+    pub fn sweep_of(
+        &self,
+        group: &VolumeGroup,
+        devices: &PhysicalDevices,
+        ours: &dyn Fn(&LvmId) -> bool,
+    ) -> Result<sweep::Swept> {
         let observed = observe::of_group(self.dm.as_ref(), &group.id)?;
-        let found = sweep::plan(group, devices, &self.options.tree, &observed);
+        let found = sweep::plan(group, devices, &self.options.tree, &observed, ours);
         let mut run = self.executor(&group.name, Op::Recover, &observed);
         run.run(&found.steps)?;
         Ok(sweep::Swept { report: found.report, warnings: run.warnings })

@@ -3,6 +3,10 @@
 //! With the steps of this crate nothing stays suspended: a new table takes its place inside one
 //! call. Snapshots suspend their origins, and so do the tools: a kill between their calls leaves
 //! I/O waiting for ever.
+//!
+//! Who else uses the group may hold devices of its own for reasons of its own, such as a backup
+//! that holds a volume while it copies it: what is not of the volumes that are named is reported
+//! and left as it is.
 
 use open_local_core::DeviceNumber;
 
@@ -15,6 +19,7 @@ use super::steps::Step;
 use super::tree::{Goal, TreeOptions, WantedDevice, device_tree, resolve};
 use crate::dm::{SuspendFlags, UdevFlags};
 use crate::format::group::VolumeGroup;
+use crate::format::id::LvmId;
 
 /// What was found and done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,12 +45,17 @@ pub(super) fn plan(
     devices: &PhysicalDevices,
     options: &TreeOptions,
     observed: &Observed,
+    ours: &dyn Fn(&LvmId) -> bool,
 ) -> Found {
     let wanted = wanted(group, devices, options);
     let mut found = Found { steps: Vec::new(), report: Vec::new() };
     for (uuid, seen) in lowest_first(observed) {
         let (info, name) = (&seen.info, seen.info.name.clone());
         let id = || uuid.clone();
+        if !ours(&uuid.volume) {
+            found.report.extend(foreign(seen));
+            continue;
+        }
         if !group.logical_volumes.iter().any(|lv| lv.id == uuid.volume) {
             found.report.push(format!("{name}: active, but not in the metadata of the group"));
         }
@@ -81,6 +91,22 @@ pub(super) fn plan(
         }
     }
     found
+}
+
+/// What there is to say of a device that is not ours to touch.
+fn foreign(seen: &Seen) -> Option<String> {
+    let name = &seen.info.name;
+    let why = if !seen.info.live_table {
+        "has no table in force"
+    } else if seen.info.suspended {
+        "is suspended"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "{name}: {why} and is not of a volume of ours, so it is left as it is; whoever holds it \
+         lets it go on, or dmsetup resume {name} does"
+    ))
 }
 
 /// All devices of the group that can be activated, as they are to be.

@@ -9,46 +9,105 @@ use super::order::Order;
 const NO_SUCH_COMMAND: i32 = 2;
 const BAD_COMMAND_LINE: i32 = 3;
 
-/// What the tools say, in the C locale, and what it means; the first that fits counts.
-const MEANINGS: [(&str, ErrorKind); 36] = [
-    ("insufficient free space", ErrorKind::OutOfSpace),
-    ("insufficient free extents", ErrorKind::OutOfSpace),
-    ("insufficient suitable", ErrorKind::OutOfSpace),
-    ("not enough free space", ErrorKind::OutOfSpace),
-    ("not enough free extents", ErrorKind::OutOfSpace),
-    ("metadata too large", ErrorKind::OutOfSpace),
-    ("no space left", ErrorKind::OutOfSpace),
-    ("check that device-mapper is available", ErrorKind::Unsupported),
-    ("without using device-mapper", ErrorKind::Unsupported),
-    ("required device-mapper target", ErrorKind::Unsupported),
-    ("permission denied", ErrorKind::PermissionDenied),
-    ("must be root", ErrorKind::PermissionDenied),
-    ("can't get lock", ErrorKind::Busy),
-    ("mounted filesystem", ErrorKind::Busy),
-    ("contains a filesystem in use", ErrorKind::Busy),
-    ("in use", ErrorKind::Busy),
-    ("is used by another device", ErrorKind::Busy),
-    ("is used by vg", ErrorKind::Busy),
-    ("still contains", ErrorKind::Busy),
-    ("still used", ErrorKind::Busy),
-    ("still in use", ErrorKind::Busy),
-    ("can't be removed", ErrorKind::Busy),
+/// Why the tools did not do what they were told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    NoRoom,
+    NoMapper,
+    NotRoot,
+    InUse,
+    NameTaken,
+    Exported,
+    /// Of another host.
+    Foreign,
+    Partial,
+    OfAnotherGroup,
+    HoldsData,
+    NotThere,
+    /// None that is known.
+    Other,
+}
+
+/// What the tools say, in the C locale, and what it means; the first that fits counts. Each is
+/// words with a space between them, which no name of a group, volume or tag can hold.
+const MEANINGS: [(&str, Reason); 39] = [
+    ("insufficient free space", Reason::NoRoom),
+    ("insufficient free extents", Reason::NoRoom),
+    ("insufficient suitable", Reason::NoRoom),
+    ("not enough free space", Reason::NoRoom),
+    ("not enough free extents", Reason::NoRoom),
+    ("metadata too large", Reason::NoRoom),
+    ("no space left", Reason::NoRoom),
+    ("check that device-mapper is available", Reason::NoMapper),
+    ("without using device-mapper", Reason::NoMapper),
+    ("required device-mapper target", Reason::NoMapper),
+    ("permission denied", Reason::NotRoot),
+    ("must be root", Reason::NotRoot),
+    ("can't get lock", Reason::InUse),
+    ("mounted filesystem", Reason::InUse),
+    ("contains a filesystem in use", Reason::InUse),
+    ("in use", Reason::InUse),
+    ("is used by another device", Reason::InUse),
+    ("is used by vg", Reason::InUse),
+    ("still contains", Reason::InUse),
+    ("still used", Reason::InUse),
+    ("still in use", Reason::InUse),
+    ("can't be removed", Reason::InUse),
     // The question whether its volumes are to go was answered with no.
-    ("\" not removed", ErrorKind::Busy),
-    ("already exists", ErrorKind::Conflict),
-    ("volume group called", ErrorKind::Conflict),
-    ("is exported", ErrorKind::Refused),
-    ("foreign", ErrorKind::Refused),
-    ("pvs are missing", ErrorKind::Refused),
-    ("belongs to volume group", ErrorKind::Refused),
-    ("is already in volume group", ErrorKind::Refused),
-    ("without -ff", ErrorKind::Refused),
-    ("aborted wiping", ErrorKind::Refused),
-    ("not found", ErrorKind::NotFound),
-    ("failed to find", ErrorKind::NotFound),
-    ("no device found", ErrorKind::NotFound),
-    ("no pv found", ErrorKind::NotFound),
+    ("\" not removed", Reason::InUse),
+    ("already exists", Reason::NameTaken),
+    ("volume group called", Reason::NameTaken),
+    ("is exported", Reason::Exported),
+    ("with system id", Reason::Foreign),
+    ("in foreign vg", Reason::Foreign),
+    ("in a foreign vg", Reason::Foreign),
+    ("skipping foreign volume group", Reason::Foreign),
+    ("pvs are missing", Reason::Partial),
+    ("belongs to volume group", Reason::OfAnotherGroup),
+    ("is already in volume group", Reason::OfAnotherGroup),
+    ("without -ff", Reason::OfAnotherGroup),
+    ("aborted wiping", Reason::HoldsData),
+    ("not found", Reason::NotThere),
+    ("failed to find", Reason::NotThere),
+    ("no device found", Reason::NotThere),
+    ("no pv found", Reason::NotThere),
 ];
+
+impl Reason {
+    const fn kind(self) -> ErrorKind {
+        match self {
+            Self::NoRoom => ErrorKind::OutOfSpace,
+            Self::NoMapper => ErrorKind::Unsupported,
+            Self::NotRoot => ErrorKind::PermissionDenied,
+            Self::InUse => ErrorKind::Busy,
+            Self::NameTaken => ErrorKind::Conflict,
+            Self::Exported
+            | Self::Foreign
+            | Self::Partial
+            | Self::OfAnotherGroup
+            | Self::HoldsData => ErrorKind::Refused,
+            Self::NotThere => ErrorKind::NotFound,
+            Self::Other => ErrorKind::External,
+        }
+    }
+
+    const fn remedy(self) -> &'static str {
+        match self {
+            Self::NoRoom => "add a device to the group, or remove what is not needed",
+            Self::NoMapper => "load the kernel module dm_mod",
+            Self::NotRoot => "run as root",
+            Self::InUse => "end its use, then repeat the call",
+            Self::NameTaken => "choose another name",
+            Self::Exported => "import it first: vgimport",
+            Self::Foreign => "change it on the host it belongs to, or take it over: lvmsystemid(7)",
+            Self::Partial => "bring its devices back",
+            Self::OfAnotherGroup => "take the device out of that group first",
+            Self::HoldsData => "save what is needed of it, then erase the device: wipefs --all",
+            Self::NotThere => "look at the names, and at the devices the tools may see",
+            Self::Other => "run the command by hand to see all it says",
+        }
+    }
+}
 
 /// What they say where all is as it was asked for.
 const DONE: [&str; 5] = [
@@ -78,7 +137,7 @@ pub(super) fn is_done(output: &Output) -> bool {
 /// The error for a run that failed.
 pub(super) fn failure(op: Op, order: &Order, output: &Output) -> Error {
     let lines = reasons(output);
-    let (meant, kind) = meaning(&lines);
+    let (meant, reason) = meaning(&lines);
     let last = lines.last().map_or("it does not say why", String::as_str);
     // The line that says why, and the last one, which says what did not happen for it.
     let said = meant
@@ -91,14 +150,16 @@ pub(super) fn failure(op: Op, order: &Order, output: &Output) -> Error {
         return Error::new(kind, op, order.subject().clone(), message)
             .with_remedy("repeat the call, which looks at what is there and goes on");
     };
-    let kind = match code {
-        NO_SUCH_COMMAND => ErrorKind::Unsupported,
-        BAD_COMMAND_LINE if lines.iter().any(|line| is_beyond_it(line)) => ErrorKind::Unsupported,
-        BAD_COMMAND_LINE => ErrorKind::InvalidArgument,
-        _ => kind,
+    let (kind, remedy) = match code {
+        NO_SUCH_COMMAND => (ErrorKind::Unsupported, "install a newer lvm2"),
+        BAD_COMMAND_LINE if lines.iter().any(|line| is_beyond_it(line)) => {
+            (ErrorKind::Unsupported, "install a newer lvm2")
+        }
+        BAD_COMMAND_LINE => (ErrorKind::InvalidArgument, Reason::Other.remedy()),
+        _ => (reason.kind(), reason.remedy()),
     };
     let message = format!("{} exited with {code}: {said}", order.command());
-    Error::new(kind, op, order.subject().clone(), message).with_remedy(remedy(kind))
+    Error::new(kind, op, order.subject().clone(), message).with_remedy(remedy)
 }
 
 /// Whether a line says that this lvm2, or this kernel, does not know an option.
@@ -107,26 +168,13 @@ fn is_beyond_it(line: &str) -> bool {
 }
 
 /// What the lines mean, and the one that says so; the last one that means anything counts.
-fn meaning(lines: &[String]) -> (Option<&str>, ErrorKind) {
-    let kind = |line: &String| {
+fn meaning(lines: &[String]) -> (Option<&str>, Reason) {
+    let reason = |line: &String| {
         let line = line.to_lowercase();
-        MEANINGS.iter().find(|(words, _)| line.contains(words)).map(|(_, kind)| *kind)
+        MEANINGS.iter().find(|(words, _)| line.contains(words)).map(|(_, reason)| *reason)
     };
-    let found = lines.iter().rev().find_map(|line| Some((Some(line.as_str()), kind(line)?)));
-    found.unwrap_or((None, ErrorKind::External))
-}
-
-const fn remedy(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::OutOfSpace => "add a device to the group, or remove what is not needed",
-        ErrorKind::Unsupported => "load the kernel module dm_mod, and install a newer lvm2",
-        ErrorKind::PermissionDenied => "run as root",
-        ErrorKind::Busy => "end its use, then repeat the call",
-        ErrorKind::NotFound => "look at the names, and at the devices the tools may see",
-        ErrorKind::Conflict => "choose another name",
-        ErrorKind::Refused => "look at the group with vgs and pvs, and decide by hand",
-        _ => "run the command by hand to see all it says",
-    }
+    let found = lines.iter().rev().find_map(|line| Some((Some(line.as_str()), reason(line)?)));
+    found.unwrap_or((None, Reason::Other))
 }
 
 #[cfg(test)]
@@ -172,6 +220,22 @@ mod tests {
             assert!(error.message().contains(line.lines().last().unwrap().trim()), "{error}");
             assert!(!error.message().contains("WARNING"), "{error}");
             assert!(error.remedy().is_some());
+        }
+    }
+
+    #[test]
+    fn another_hosts_group_is_told_from_what_is_only_called_so() {
+        let theirs = "Cannot access VG vg with system ID them with local system ID us.";
+        let error = judged(Some(5), theirs);
+        assert_eq!(error.kind(), ErrorKind::Refused);
+        assert!(error.remedy().unwrap().contains("lvmsystemid"), "{error}");
+        let names = ["vg/foreign", "foreign/exported", "in-use/not-found"];
+        for name in names {
+            let line = format!("Failed to find logical volume \"{name}\"");
+            assert_eq!(judged(Some(5), &line).kind(), ErrorKind::NotFound, "{line}");
+        }
+        for (words, _) in MEANINGS {
+            assert!(words.contains(' '), "a name can hold {words}");
         }
     }
 

@@ -26,7 +26,8 @@ pub enum Mapper {
 #[non_exhaustive]
 pub struct CliConfig {
     /// The devices the tools may see. Where lvm2 uses a devices file, that file says it in place
-    /// of this list.
+    /// of this list; a group that does not lie on these devices is refused then. None named there:
+    /// all that the file names.
     pub devices: Vec<PathBuf>,
     /// Where lvm2 of this host keeps locks, archives and backups, and whose groups are its own.
     pub settings: Settings,

@@ -8,7 +8,7 @@ mod thin;
 mod volume;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use open_local_core::{Bytes, Error, ErrorKind, Extents, Op, Result, Subject};
 
@@ -26,17 +26,35 @@ pub struct Order {
     arguments: Vec<String>,
     subject: Subject,
     changes: bool,
+    /// What has to be there and lie on the devices that are named.
+    touches: Option<Touched>,
+}
+
+/// What an order changes that is there already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Touched {
+    Group(String),
+    Device(PathBuf),
 }
 
 impl Order {
     /// A run that only reads.
     fn reading(command: &'static str, subject: Subject) -> Self {
-        Self { command, arguments: Vec::new(), subject, changes: false }
+        Self { command, arguments: Vec::new(), subject, changes: false, touches: None }
     }
 
     /// A run that changes something. Questions are answered with no: there is no input.
     fn changing(command: &'static str, subject: Subject) -> Self {
-        Self { command, arguments: Vec::new(), subject, changes: true }
+        Self { command, arguments: Vec::new(), subject, changes: true, touches: None }
+    }
+
+    /// A run that changes something of a volume or makes it, in a group that is there.
+    fn changing_in(command: &'static str, group: &str, name: &str) -> Self {
+        Self::changing(command, about(group, name)).touching(Touched::Group(group.to_owned()))
+    }
+
+    fn touching(self, touched: Touched) -> Self {
+        Self { touches: Some(touched), ..self }
     }
 
     fn arg(mut self, argument: impl Into<String>) -> Self {
@@ -79,6 +97,10 @@ impl Order {
     #[must_use]
     pub const fn changes(&self) -> bool {
         self.changes
+    }
+
+    pub(super) const fn touches(&self) -> Option<&Touched> {
+        self.touches.as_ref()
     }
 
     /// Everything about a group and what is in it, in one report; about all groups if none is

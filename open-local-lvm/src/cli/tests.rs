@@ -132,6 +132,54 @@ fn a_devices_file_is_kept_by_the_hosts_own_configuration() {
 }
 
 #[test]
+fn with_a_devices_file_a_group_on_devices_that_were_not_named_is_refused() {
+    let script = Arc::new(Script::default());
+    let settings = Settings { devices_file: Some("/x/devices/d".into()), ..settings() };
+    // The group of the report lies on /dev/vdb.
+    let tools = |devices: &[&str]| {
+        let devices: Vec<_> = devices.iter().map(Into::into).collect();
+        CliTools::new(&host(&script), CliConfig::new(settings.clone(), &devices)).unwrap()
+    };
+    let report = || script.answer(Ok(output(Some(0), REPORT, b"")));
+    let op = Op::PlanChange;
+    let orders = || {
+        let tags = crate::plan::TagChange { add: vec!["a".into()], remove: Vec::new() };
+        [
+            Order::tag_group("fast", &tags).unwrap(),
+            Order::remove_volume("fast", "t1").unwrap(),
+            Order::remove_physical("/dev/vdb".as_ref()).unwrap(),
+        ]
+    };
+    let other = tools(&["/dev/sda"]);
+    for order in orders() {
+        report();
+        let error = other.run(op, &order).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused, "{order}: {error}");
+        script.answers.lock().unwrap().clear();
+    }
+    assert!(script.runs().iter().all(|run| run.arguments[0] == "fullreport"));
+    report();
+    let error = other.group(op, "fast").unwrap_err();
+    assert!(error.message().contains("/dev/vdb") && error.remedy().is_some(), "{error}");
+    report();
+    assert_eq!(other.groups(op).unwrap(), []);
+    // Named, alone or among others, it is changed.
+    for devices in [&["/dev/vdb"][..], &["/dev/sda", "/dev/vdb"]] {
+        for order in orders() {
+            if order.command() != "pvremove" {
+                report();
+            }
+            script.answer(Ok(output(Some(0), b"", b"")));
+            tools(devices).run(op, &order).unwrap();
+        }
+    }
+    // A group that the tools do not know is for them to refuse.
+    script.answer(Ok(output(Some(0), b"{\"report\":[]}", b"")));
+    script.answer(Ok(output(Some(0), b"", b"")));
+    other.run(op, &Order::remove_group("none").unwrap()).unwrap();
+}
+
+#[test]
 fn the_end_of_a_run_says_what_is_known() {
     let deadline = || {
         let subject = Subject::Program("lvm".into());

@@ -6,7 +6,7 @@ use open_local_core::host::{Host, Invocation, Output, find_program};
 use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 
 use super::config::CliConfig;
-use super::order::{Order, shell_word};
+use super::order::{Order, Touched, shell_word};
 use super::{answer, folder, json, report};
 
 /// What a run that changes something may print.
@@ -125,7 +125,7 @@ impl CliTools {
     /// What the tools say, by kind: `OutOfSpace`, `NotFound`, `Conflict`, `Busy`, `Refused`,
     /// `Unsupported`, `InvalidArgument`, `PermissionDenied`, `External` for anything else.
     /// `Indeterminate` where a run that changes something was killed, by its deadline or by
-    /// somebody; `Timeout` where one that only reads was.
+    /// somebody; `Timeout` where one that only reads was. As [`Self::refuse_others`].
     pub fn run(&self, op: Op, order: &Order) -> Result<Vec<u8>> {
         let output = self.output(op, order)?;
         if output.success() || answer::is_done(&output) {
@@ -139,6 +139,7 @@ impl CliTools {
         if order.changes() {
             // Locks that the host's tools do not see keep nobody out.
             crate::exec::require_hosts_locks(&self.host, &self.config.settings)?;
+            self.refuse_others(op, order)?;
             let step = format!("run lvm {order}");
             self.host.checkpoints.before(op, order.subject(), &step)?;
         }
@@ -157,25 +158,79 @@ impl CliTools {
     /// A group and all that is in it.
     ///
     /// # Errors
-    /// `NotFound`; as [`Self::run`]; `Corrupt` if the report can't be understood.
+    /// `NotFound`; as [`Self::run`]; `Corrupt` if the report can't be understood; `Refused` if it
+    /// lies on a device that is none of those that are named.
     pub fn group(&self, op: Op, name: &str) -> Result<report::Group> {
         let mut found = self.reported(op, &Order::full_report(Some(name))?)?;
         found.retain(|group| group.name == name);
-        found.pop().ok_or_else(|| {
+        let found = found.pop().ok_or_else(|| {
             let message = "the tools report no group of this name";
             Error::new(ErrorKind::NotFound, op, Subject::value(name), message)
                 .with_remedy("look at the name, and at the devices the tools may see")
-        })
+        })?;
+        match self.stranger(&found) {
+            None => Ok(found),
+            Some(device) => Err(not_named(op, Subject::value(name), &lies_on(device))),
+        }
     }
 
-    /// All groups on the devices, sorted by name.
+    /// All groups on the devices, sorted by name. One that lies on other devices too says so in
+    /// its [`report::Group::refusal`].
     ///
     /// # Errors
     /// As [`Self::run`]; `Corrupt` if the report can't be understood.
     pub fn groups(&self, op: Op) -> Result<Vec<report::Group>> {
         let mut found = self.reported(op, &Order::full_report(None)?)?;
+        found.retain(|group| {
+            let mut devices = group.physical.iter().filter_map(|pv| pv.device.as_deref());
+            !self.is_bound() || devices.any(|device| self.is_named(device))
+        });
+        for group in &mut found {
+            let stranger = self.stranger(group).map(lies_on);
+            group.refusal = group.refusal.take().or(stranger);
+        }
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
+    }
+
+    /// Refuses an order on what does not lie on the devices that are named.
+    ///
+    /// Where lvm2 uses a devices file the tools see what stands in it, whatever is named here, so
+    /// that they are asked first where the group lies. Else they are shown nothing else.
+    ///
+    /// # Errors
+    /// `Refused` naming the device; as [`Self::group`]. A group that is not there is none of them:
+    /// the tools say so themselves.
+    pub fn refuse_others(&self, op: Op, order: &Order) -> Result<()> {
+        match order.touches() {
+            Some(Touched::Group(name)) if self.is_bound() => match self.group(op, name) {
+                Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
+            Some(Touched::Device(path)) if self.is_bound() && !self.is_named(path) => Err(
+                not_named(op, order.subject().clone(), "it is none of the devices that are named"),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the tools see more than the devices that are named.
+    const fn is_bound(&self) -> bool {
+        self.config.settings.devices_file.is_some() && !self.config.devices.is_empty()
+    }
+
+    /// A device of a group that is none of those that are named.
+    fn stranger<'g>(&self, group: &'g report::Group) -> Option<&'g Path> {
+        let mut devices = group.physical.iter().filter_map(|pv| pv.device.as_deref());
+        devices.find(|device| self.is_bound() && !self.is_named(device))
+    }
+
+    /// Whether a path is one of a named device: one device has several.
+    fn is_named(&self, path: &Path) -> bool {
+        let number = |path: &Path| self.host.files.stat(path).ok()?.stands_for;
+        let own = number(path);
+        let same = |named: &PathBuf| named == path || (own.is_some() && number(named) == own);
+        self.config.devices.iter().any(same)
     }
 
     fn reported(&self, op: Op, order: &Order) -> Result<Vec<report::Group>> {
@@ -187,4 +242,13 @@ impl CliTools {
         }
         report::groups(&json::parse(&printed)?)
     }
+}
+
+fn lies_on(device: &Path) -> String {
+    format!("it lies on {}, which is none of the devices that are named", device.display())
+}
+
+fn not_named(op: Op, subject: Subject, message: &str) -> Error {
+    Error::new(ErrorKind::Refused, op, subject, message)
+        .with_remedy("name all devices of the group; lvm2's devices file lets the tools see more")
 }

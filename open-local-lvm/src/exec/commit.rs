@@ -45,6 +45,8 @@ pub(super) struct Transaction {
     pub(super) metadata: Arc<Metadata>,
     bytes: Vec<u8>,
     pub(super) targets: Vec<Target>,
+    /// Areas that can't be read: what is written to one can't be placed beside what it holds.
+    passed_over: Vec<Degraded>,
     subject: Subject,
 }
 
@@ -94,6 +96,7 @@ impl Transaction {
         let metadata = Arc::new(read);
         let subject = Subject::value(&metadata.group.name);
         let mut targets = Vec::new();
+        let passed_over = members.iter().flat_map(|member| unreadable(devices, member)).collect();
         for member in members {
             let areas = member.areas.iter().filter(|area| !area.is_ignored());
             for area in areas {
@@ -109,7 +112,7 @@ impl Transaction {
             return Err(Error::new(ErrorKind::Refused, Op::PlanChange, subject, message)
                 .with_remedy("add a physical volume with a metadata area"));
         }
-        Ok(Self { metadata, bytes, targets, subject })
+        Ok(Self { metadata, bytes, targets, passed_over, subject })
     }
 
     /// Text on all areas, durable, and announced; the old version still counts.
@@ -199,7 +202,8 @@ impl Transaction {
         Ok(())
     }
 
-    /// Lets the new version count. It does once one area has it; areas that fail are answered.
+    /// Lets the new version count. It does once one area has it; areas that fail are answered, and
+    /// those that could not be read before.
     ///
     /// # Errors
     /// `Indeterminate` if it is not certain that any area has it.
@@ -241,7 +245,10 @@ impl Transaction {
                 .with_remedy("read the group again: the old or the new version counts")
                 .with_source(error))
             }
-            _ => Ok(degraded),
+            _ => {
+                degraded.extend(self.passed_over.iter().cloned());
+                Ok(degraded)
+            }
         }
     }
 
@@ -280,6 +287,18 @@ struct TextPlace {
 
 fn bytes_of(text: &[u8]) -> u64 {
     u64::try_from(text.len()).unwrap_or(u64::MAX)
+}
+
+/// The areas of a physical volume that can't be read, as those that do not get a commit.
+pub(super) fn unreadable(devices: &[Device], member: &Member) -> Vec<Degraded> {
+    let path = devices.get(member.device).map(|device| device.path.clone()).unwrap_or_default();
+    let one = |area: &Area| match &area.state {
+        AreaState::Unreadable { why } => {
+            Some(Degraded { device: path.clone(), area: area.start, why: why.clone() })
+        }
+        _ => None,
+    };
+    member.areas.iter().filter_map(one).collect()
 }
 
 impl Degraded {

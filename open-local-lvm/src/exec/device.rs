@@ -1,6 +1,8 @@
 //! A device of a session, read and written in the blocks it likes.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use open_local_core::host::{DeviceAccess, DeviceHandle, Devices, Host, OpenMode, read_small};
 use open_local_core::{DeviceNumber, Error, ErrorKind, Op, Result, Subject};
@@ -18,10 +20,10 @@ const ZEROES: usize = 1 << 20;
 pub(super) struct Device {
     pub(super) path: PathBuf,
     pub(super) number: DeviceNumber,
-    pub(super) size: u64,
-    /// Bytes that are written together: the larger of logical and physical block where the device
-    /// ends at a multiple of it.
-    unit: u64,
+    /// As it was when it was asked the last time: devices grow and shrink under an open session.
+    size: AtomicU64,
+    /// Its physical block, where that is larger than the logical one, and the logical one.
+    blocks: [u64; 2],
     handle: Box<dyn DeviceHandle>,
 }
 
@@ -43,9 +45,31 @@ impl Device {
         let size = handle.size().map_err(about("can't read its size"))?.get();
         let logical = handle.block_size().map_err(about("can't read its block size"))?.get();
         let physical = physical_block(host, number).unwrap_or(logical);
-        let fits = |unit: &u64| (512..=MAX_BLOCK).contains(unit) && size % *unit == 0;
-        let unit = [logical.max(physical), logical].into_iter().find(fits).unwrap_or(512);
-        Ok(Self { path: path.to_path_buf(), number, size, unit, handle })
+        let blocks = [logical.max(physical), logical];
+        Ok(Self { path: path.to_path_buf(), number, size: AtomicU64::new(size), blocks, handle })
+    }
+
+    /// Its size in bytes, as of the last look.
+    pub(super) fn size(&self) -> u64 {
+        self.size.load(Ordering::Relaxed)
+    }
+
+    /// Asks for its size anew.
+    pub(super) fn renew_size(&self) -> Result<()> {
+        let size = self.handle.size().map_err(|e| {
+            Error::from_io(Op::ReadDevice, self.subject(), "can't read its size", e)
+                .with_remedy("check that the device is attached")
+        })?;
+        self.size.store(size.get(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Bytes that are written together: the larger of logical and physical block where the device
+    /// ends at a multiple of it.
+    fn unit(&self) -> u64 {
+        let size = self.size();
+        let fits = |unit: &u64| (512..=MAX_BLOCK).contains(unit) && size.is_multiple_of(*unit);
+        self.blocks.into_iter().find(fits).unwrap_or(512)
     }
 
     pub(super) fn subject(&self) -> Subject {
@@ -60,7 +84,7 @@ impl Device {
 
     /// Reads exactly so many bytes.
     pub(super) fn read(&self, offset: u64, len: u64) -> Result<Vec<u8>> {
-        let end = offset.checked_add(len).filter(|end| *end <= self.size && len <= MAX_READ);
+        let end = offset.checked_add(len).filter(|end| *end <= self.size() && len <= MAX_READ);
         let buffer = end.and_then(|_| usize::try_from(len).ok());
         let Some(buffer) = buffer else {
             let message = format!("bytes {offset} and {len} more reach beyond its end");
@@ -79,13 +103,14 @@ impl Device {
     /// The caller holds the locks under which nobody else writes there.
     pub(super) fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
         let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
-        let start = offset - offset % self.unit;
-        let end = offset.checked_add(len).and_then(|end| end.checked_next_multiple_of(self.unit));
+        let unit = self.unit();
+        let start = offset - offset % unit;
+        let end = offset.checked_add(len).and_then(|end| end.checked_next_multiple_of(unit));
         let end = end.ok_or_else(|| {
             Error::new(ErrorKind::Corrupt, Op::WriteDevice, self.subject(), "no such place")
         })?;
         let lead = usize::try_from(offset - start).unwrap_or(usize::MAX);
-        let mut blocks = self.around(start, end, offset, offset.saturating_add(len))?;
+        let mut blocks = self.around(unit, start..end, offset..offset.saturating_add(len))?;
         let target = blocks.get_mut(lead..).and_then(|rest| rest.get_mut(..data.len()));
         if let Some(target) = target {
             target.copy_from_slice(data);
@@ -97,12 +122,13 @@ impl Device {
 
     /// Makes a range read as zeroes, by the device's own means where it has some.
     pub(super) fn zero(&self, offset: u64, len: u64) -> Result<()> {
-        let end = offset.checked_add(len).filter(|end| *end <= self.size);
+        let end = offset.checked_add(len).filter(|end| *end <= self.size());
         let Some(end) = end else {
             let message = format!("bytes {offset} and {len} more reach beyond its end");
             return Err(Error::new(ErrorKind::Corrupt, Op::WriteDevice, self.subject(), message));
         };
-        let whole = offset.is_multiple_of(self.unit) && end.is_multiple_of(self.unit);
+        let unit = self.unit();
+        let whole = offset.is_multiple_of(unit) && end.is_multiple_of(unit);
         if whole && self.handle.zero(offset, len).is_ok() {
             return Ok(());
         }
@@ -117,25 +143,26 @@ impl Device {
         Ok(())
     }
 
-    /// Room for the blocks from `start` to `end`, with the content of the first and the last one
-    /// where not all of it is between `from` and `to`.
-    fn around(&self, start: u64, end: u64, from: u64, to: u64) -> Result<Vec<u8>> {
-        let length = end.checked_sub(start).filter(|len| *len <= MAX_READ && end <= self.size);
+    /// Room for blocks of `unit` bytes, with the content of the first and the last one where not
+    /// all of it is written.
+    fn around(&self, unit: u64, blocks: Range<u64>, written: Range<u64>) -> Result<Vec<u8>> {
+        let (Range { start, end }, Range { start: from, end: to }) = (blocks, written);
+        let length = end.checked_sub(start).filter(|len| *len <= MAX_READ && end <= self.size());
         let Some(length) = length.and_then(|len| usize::try_from(len).ok()) else {
             let message = format!("bytes {start} to {end} reach beyond its end");
             return Err(Error::new(ErrorKind::Corrupt, Op::WriteDevice, self.subject(), message));
         };
-        let last = end.saturating_sub(self.unit).max(start);
+        let last = end.saturating_sub(unit).max(start);
         if from == start && to == end {
             return Ok(vec![0; length]);
         }
-        if last <= start.saturating_add(self.unit) {
+        if last <= start.saturating_add(unit) {
             return self.read(start, end.saturating_sub(start));
         }
         let mut blocks = vec![0; length];
         let edges = [(start, from > start), (last, to < end)];
         for (edge, _) in edges.into_iter().filter(|(_, needed)| *needed) {
-            let content = self.read(edge, self.unit)?;
+            let content = self.read(edge, unit)?;
             let at = usize::try_from(edge.saturating_sub(start)).unwrap_or(usize::MAX);
             let place = blocks.get_mut(at..).and_then(|rest| rest.get_mut(..content.len()));
             if let Some(place) = place {

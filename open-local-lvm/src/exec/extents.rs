@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use open_local_core::{DeviceNumber, Error, ErrorKind, Op, Result, Subject};
+use open_local_core::{Bytes, DeviceNumber, Error, ErrorKind, Op, Result, Subject};
 
 use super::device::Device;
 use super::locked::LockedGroup;
@@ -123,7 +123,7 @@ impl LockedGroup<'_> {
 fn runs(group: &VolumeGroup, lv: &LogicalVolume, range: &Range<u64>) -> Result<Vec<Run>> {
     let about =
         |kind, message: &str| Error::new(kind, Op::WriteDevice, Subject::value(&lv.name), message);
-    let extent = group.extent_size.to_bytes().map(open_local_core::Bytes::get);
+    let extent = group.extent_size.to_bytes().map(Bytes::get);
     let extent = extent.filter(|size| *size > 0);
     let extent = extent.ok_or_else(|| about(ErrorKind::Corrupt, "its group has no extent size"))?;
     let mut runs: Vec<Run> = Vec::new();
@@ -136,6 +136,11 @@ fn runs(group: &VolumeGroup, lv: &LogicalVolume, range: &Range<u64>) -> Result<V
         let segment = lv.segments.iter().find(holds);
         let segment = segment
             .ok_or_else(|| about(ErrorKind::InvalidArgument, "the range reaches beyond its end"))?;
+        if !is_even(segment, extent) {
+            let message = "its stripes do not divide the extents of a segment evenly";
+            return Err(about(ErrorKind::Corrupt, message)
+                .with_remedy("look at the group with: open-local lvm check"));
+        }
         let (run, len) = place(group, segment, extent, at)
             .ok_or_else(|| about(ErrorKind::Unsupported, "is neither linear nor striped"))?;
         let len = len.min(range.end.saturating_sub(at));
@@ -152,6 +157,26 @@ fn runs(group: &VolumeGroup, lv: &LogicalVolume, range: &Range<u64>) -> Result<V
         at = at.saturating_add(len);
     }
     Ok(runs)
+}
+
+/// Whether all stripes of a segment have the same number of whole chunks, which [`place`] counts
+/// with.
+fn is_even(segment: &Segment, extent: u64) -> bool {
+    let SegmentKind::Striped(striped) = &segment.kind else {
+        return true;
+    };
+    let extents = segment.extent_count.get();
+    match (u64::try_from(striped.areas.len()).unwrap_or(u64::MAX), striped.stripe_size) {
+        (0, _) => false,
+        (1, _) => true,
+        (count, size) => {
+            let chunk = size.and_then(|size| size.to_bytes()).map_or(0, Bytes::get);
+            let stripe = extents.checked_div(count).and_then(|each| each.checked_mul(extent));
+            extents.is_multiple_of(count)
+                && chunk > 0
+                && stripe.is_some_and(|stripe| stripe.is_multiple_of(chunk))
+        }
+    }
 }
 
 /// Where one byte of a volume lies, and how many more lie behind it.
@@ -195,4 +220,40 @@ fn refuse_shared(group: &VolumeGroup, name: &str) -> Result<()> {
     let message = format!("{} shares its blocks with {}", name, user.name);
     Err(Error::new(ErrorKind::Busy, Op::WriteDevice, Subject::value(name), message)
         .with_remedy("remove what was made of it first"))
+}
+
+#[cfg(test)]
+mod tests {
+    use open_local_core::Extents;
+
+    use super::*;
+    use crate::format::group::Metadata;
+
+    /// Five extents of 4 MiB over two stripes, or six; chunks of 64 KiB or of another size.
+    fn striped(extents: u64, chunk: u64) -> Result<Vec<Run>> {
+        let text = include_str!("../../tests/fixtures/odd.vg");
+        let mut group = Metadata::parse(text.as_bytes()).unwrap().group;
+        let pv = group.physical_volumes[0].key.clone();
+        let area = |start| Area::Physical { pv: pv.clone(), start: Extents::new(start) };
+        let mut lv = group.logical_volumes[0].clone();
+        let kind = crate::format::group::StripedSegment {
+            stripe_size: Some(open_local_core::Sectors::new(chunk)),
+            areas: vec![area(0), area(100)],
+        };
+        lv.segments = vec![Segment::striped(Extents::new(0), Extents::new(extents), kind)];
+        group.logical_volumes.clear();
+        runs(&group, &lv, &(0..extents * group.extent_size.to_bytes().unwrap().get()))
+    }
+
+    #[test]
+    fn stripes_that_do_not_divide_their_segment_have_no_place() {
+        let bytes = |runs: &[Run]| runs.iter().map(|run| run.len).sum::<u64>();
+        let extent = bytes(&striped(6, 128).unwrap()) / 6;
+        assert!(extent > 0);
+        for (extents, chunk) in [(5, 128), (6, 80), (6, 0)] {
+            let error = striped(extents, chunk).map(|runs| runs.len()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{extents} {chunk}");
+            assert!(error.remedy().is_some());
+        }
+    }
 }

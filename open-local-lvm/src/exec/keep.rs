@@ -41,8 +41,8 @@ struct OfGroup {
     last: Option<Arc<Metadata>>,
     /// Its backup file.
     backup: Option<FileMark>,
-    /// By number.
-    archived: VecDeque<(u32, PathBuf)>,
+    /// By number; `None` while the folder was not listed for this name.
+    archived: Option<VecDeque<(u32, PathBuf)>>,
     /// Since 1970: when the first of them expires.
     first_expires: Option<Duration>,
 }
@@ -83,6 +83,11 @@ impl<'s> Keeper<'s> {
         }
     }
 
+    /// What is known of a name that a group is about to get is that of another group.
+    pub(super) fn begin(&self, name: &str) {
+        drop(self.take(name));
+    }
+
     /// Archives the text that is about to be replaced, unless the settings say not to.
     ///
     /// The name is lvm2's (2.03.16): `<group>_NNNNN-<number>.vg`, counted up. Where the backup
@@ -98,11 +103,13 @@ impl<'s> Keeper<'s> {
         let mut known = self.take(name);
         if !known.last.as_ref().is_some_and(|last| Arc::ptr_eq(last, old)) {
             known = OfGroup::default();
-            self.make_folder(&archive.folder).map_err(|e| no_archive(archive, e))?;
-            let listed = archived(self.host, &archive.folder, name);
-            known.archived = listed.map_err(|e| no_archive(archive, e))?.into();
         }
-        let next = known.archived.back().map_or(0, |(number, _)| number.saturating_add(1));
+        let mut earlier = match known.archived.take() {
+            Some(earlier) => earlier,
+            // A name that is new to this session may have been another group's.
+            None => self.list(archive, name).map_err(|e| no_archive(archive, e))?,
+        };
+        let next = earlier.back().map_or(0, |(number, _)| number.saturating_add(1));
         let mut random = [0; 4];
         self.host.entropy.fill(&mut random)?;
         // lvm2 draws below 2^31.
@@ -117,11 +124,17 @@ impl<'s> Keeper<'s> {
         } else if self.settings.flush_copies {
             self.host.files.sync_dir(&archive.folder).map_err(|e| no_archive(archive, e))?;
         }
-        known.archived.push_back((next, path));
-        self.expire(archive, &mut known);
+        earlier.push_back((next, path));
+        self.expire(archive, &mut earlier, &mut known.first_expires);
+        known.archived = Some(earlier);
         known.last = Some(Arc::clone(old));
         self.put(name, known);
         Ok(())
+    }
+
+    fn list(&self, archive: &Archive, name: &str) -> io::Result<VecDeque<(u32, PathBuf)>> {
+        self.make_folder(&archive.folder)?;
+        archived(self.host, &archive.folder, name).map(VecDeque::from)
     }
 
     /// Gives the backup file the name `path` too, if it is the one that is remembered.
@@ -226,18 +239,23 @@ impl<'s> Keeper<'s> {
     }
 
     /// Removes old archives; one that can't be judged or removed stays.
-    fn expire(&self, archive: &Archive, known: &mut OfGroup) {
-        let many = known.archived.len().saturating_sub(archive.keep_at_least);
+    fn expire(
+        &self,
+        archive: &Archive,
+        archived: &mut VecDeque<(u32, PathBuf)>,
+        first_expires: &mut Option<Duration>,
+    ) {
+        let many = archived.len().saturating_sub(archive.keep_at_least);
         let now = self.host.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        if known.first_expires.is_some_and(|expires| expires > now) {
+        if first_expires.is_some_and(|expires| expires > now) {
             return;
         }
         let mut judged = 0usize;
-        for (_, path) in known.archived.iter().take(many.min(MAX_REMOVED)) {
+        for (_, path) in archived.iter().take(many.min(MAX_REMOVED)) {
             let made = made_at(self.host, path);
             let expires = made.map(|made| made.saturating_add(archive.keep_for));
             if let Some(expires) = expires.filter(|expires| *expires > now) {
-                known.first_expires = Some(expires);
+                *first_expires = Some(expires);
                 break;
             }
             judged = judged.saturating_add(1);
@@ -251,7 +269,7 @@ impl<'s> Keeper<'s> {
             let _ = self.host.files.remove_file(path);
         }
         // One that stays is seen again when the folder is listed the next time.
-        known.archived.drain(..judged);
+        archived.drain(..judged);
     }
 }
 

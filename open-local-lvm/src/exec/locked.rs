@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 
 use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 
-use super::commit::{Degraded, Transaction};
+use super::commit::{Degraded, Transaction, unreadable};
 use super::locks::HeldLock;
 use super::observe::{Member, Observed, ObservedGroup};
 use super::session::{GroupView, Session};
@@ -32,7 +32,8 @@ pub struct Committed {
     pub metadata: Arc<Metadata>,
     /// Whether anything was written: a new version equal to the old one is not.
     pub changed: bool,
-    /// Metadata areas that did not get it. The group is whole; the next commit repairs them.
+    /// Metadata areas that did not get it, also those that can't be read. The group is whole; the
+    /// next commit that can reach them repairs them.
     pub degraded: Vec<Degraded>,
     /// Why the backup file is not current, where it is not.
     pub backup: Option<String>,
@@ -145,10 +146,12 @@ impl<'s> LockedGroup<'s> {
     }
 
     pub(super) fn unchanged(&self) -> Committed {
+        let devices = &self.session.devices;
+        let members = self.group.members.iter().flatten();
         Committed {
             metadata: Arc::clone(&self.group.metadata),
             changed: false,
-            degraded: Vec::new(),
+            degraded: members.flat_map(|member| unreadable(devices, member)).collect(),
             backup: None,
         }
     }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use open_local_core::{Error, ErrorKind, Op, Result, Subject};
+use open_local_core::{Bytes, Error, ErrorKind, Op, Result, Subject};
 
 use super::commit::Transaction;
 use super::labels::{is_used, only_member};
@@ -55,6 +55,7 @@ impl Session {
         let transaction = Transaction::plan(&self.devices, &new, &members)?;
         let metadata = Arc::clone(&transaction.metadata);
         let void = hints::void(&self.host, &self.settings)?;
+        self.keeper().begin(&metadata.group.name);
         self.mark_used(&members)?;
         transaction.prepare(&self.host, &self.devices)?;
         let degraded = transaction.commit(&self.host, &self.devices)?;
@@ -115,9 +116,11 @@ impl Session {
     /// Gives a group another name.
     ///
     /// # Errors
-    /// `Conflict` if there is a group of that name; as [`LockedGroup::commit`].
+    /// `Conflict` if there is a group of that name; `Refused` if the session was opened for
+    /// reading; as [`LockedGroup::commit`].
     pub fn rename_group(&self, name: &str, to: &str, what: &str) -> Result<Committed> {
         crate::format::names::check_name(to)?;
+        self.require_writable(name)?;
         if name == to {
             let mut locked = self.lock(name)?;
             let same = locked.group().clone();
@@ -167,6 +170,7 @@ impl LockedGroup<'_> {
         refusal::refuse_text(&session.settings, new)?;
         refusal::refuse_new_words(Some(&old), new)?;
         super::active::refuse_under_devices(&session.host, &old, new)?;
+        self.require_sizes(&old, new)?;
         let _claims = session.claim_all(&joining)?;
         let void = hints::void(&session.host, &session.settings)?;
         session.mark_used(&joining)?;
@@ -183,6 +187,27 @@ impl LockedGroup<'_> {
         self.write_sizes()?;
         void.renew(&session.host, &session.settings)?;
         Ok(committed)
+    }
+
+    /// Refuses sizes that devices do not have: they may have changed since they were planned with.
+    fn require_sizes(&self, old: &VolumeGroup, new: &VolumeGroup) -> Result<()> {
+        for (pv, member) in old.physical_volumes.iter().zip(&self.group.members) {
+            let device = member.as_ref().and_then(|one| self.session.devices.get(one.device));
+            let wanted = new.physical_by_id(&pv.id).and_then(|pv| pv.dev_size);
+            let (Some(device), Some(wanted)) = (device, wanted.filter(|_| wanted != pv.dev_size))
+            else {
+                continue;
+            };
+            let now = Bytes::new(device.size());
+            if wanted.to_bytes().is_none_or(|wanted| wanted > now) {
+                let message = format!("it has {now} now, and {wanted} were planned with");
+                let (kind, subject) = (ErrorKind::Conflict, device.subject());
+                return Err(
+                    Error::new(kind, Op::PlanChange, subject, message).with_remedy("plan again")
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Labels say how large the device was; after a resize the text and they agree again.
@@ -228,6 +253,7 @@ impl LockedGroup<'_> {
         super::active::require_inactive(&session.host, &old, None)?;
         let new = VolumeGroup { name: to.to_owned(), ..old.clone() };
         let void = hints::void(&session.host, &session.settings)?;
+        session.keeper().begin(to);
         let committed = self.prepare_any(&new, what)?.commit()?;
         void.renew(&session.host, &session.settings)?;
         session.keeper().forget(&old.name)?;

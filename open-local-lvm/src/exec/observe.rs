@@ -8,11 +8,11 @@ use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 use super::device::Device;
 use crate::format::check::{Finding, FindingKind, Object};
 use crate::format::crc::crc;
-use crate::format::group::Metadata;
+use crate::format::group::{Metadata, VolumeGroup};
 use crate::format::id::LvmId;
 use crate::format::label::{Label, LabelScan, SECTOR};
 use crate::format::mda::MdaHeader;
-use crate::format::text::MAX_TEXT;
+use crate::format::text::{Duplicate, MAX_TEXT};
 
 /// Bytes at the beginning of a device in which a label is looked for.
 const LABEL_BYTES: u64 = 4 * 512;
@@ -32,6 +32,14 @@ pub(super) struct Member {
     pub(super) areas: Vec<Area>,
 }
 
+/// A text of an area.
+#[derive(Debug, Clone)]
+pub(super) struct ReadText {
+    pub(super) metadata: Arc<Metadata>,
+    /// Keys that stand twice in a section of it, of which the values know one only.
+    duplicates: Arc<[Duplicate]>,
+}
+
 /// A metadata area.
 #[derive(Debug, Clone)]
 pub(super) struct Area {
@@ -44,7 +52,7 @@ pub(super) struct Area {
 #[derive(Debug, Clone)]
 pub(super) enum AreaState {
     /// A good header, and the text that counts if there is one.
-    Good { sector: Box<Sector>, header: MdaHeader, text: Option<Arc<Metadata>> },
+    Good { sector: Box<Sector>, header: MdaHeader, text: Option<ReadText> },
     /// A good header and a text that is none.
     BadText { header: MdaHeader, why: String },
     /// A header that is none.
@@ -61,11 +69,15 @@ impl Area {
         }
     }
 
-    pub(super) fn text(&self) -> Option<&Arc<Metadata>> {
+    fn read_text(&self) -> Option<&ReadText> {
         match &self.state {
             AreaState::Good { text, header, .. } if !header.is_ignored() => text.as_ref(),
             _ => None,
         }
+    }
+
+    pub(super) fn text(&self) -> Option<&Arc<Metadata>> {
+        self.read_text().map(|text| &text.metadata)
     }
 
     /// Whether lvm2 has set it aside; then nothing is written to it.
@@ -83,6 +95,8 @@ pub(super) struct Observed {
 /// One device, and the bytes by which it is known again.
 #[derive(Debug, Clone, Default)]
 struct Seen {
+    /// The size of the device then.
+    size: u64,
     start: Vec<u8>,
     member: Option<Member>,
     findings: Vec<Finding>,
@@ -103,8 +117,10 @@ pub(super) struct ObservedGroup {
 struct Start(Vec<u8>);
 
 impl Start {
+    /// The size is asked first: what lies where depends on it.
     fn read(device: &Device) -> Result<Self> {
-        let bytes = START_BYTES.min(device.size).max(LABEL_BYTES);
+        device.renew_size()?;
+        let bytes = START_BYTES.min(device.size()).max(LABEL_BYTES);
         device.read(0, bytes).map(Self)
     }
 
@@ -126,7 +142,7 @@ impl Start {
 impl Seen {
     fn of(index: usize, device: &Device, start: Result<Start>, parsed: &mut Parsed) -> Self {
         let path = device.path.display().to_string();
-        let mut seen = Self::default();
+        let mut seen = Self { size: device.size(), ..Self::default() };
         let start = match start {
             Ok(start) => start,
             Err(error) => {
@@ -144,6 +160,11 @@ impl Seen {
         let Some(label) = scan.label else {
             return seen;
         };
+        if label.header.device_size > seen.size {
+            let said = label.header.device_size;
+            let message = format!("has {} bytes, its label says {said}", seen.size);
+            seen.note(FindingKind::LabelMismatch, Object::Device(path.clone()), message);
+        }
         let areas = label.header.metadata_areas.iter().map(|place| {
             let sector = start.sector(device, place.offset);
             let state = read_area(device, sector, place.offset, place.size, parsed);
@@ -186,10 +207,10 @@ impl Seen {
         );
     }
 
-    /// Whether label and headers on the device are the bytes that were read before: then so are
-    /// the texts, which are never written in place.
+    /// Whether size, label and headers are those that were read before: then so are the texts,
+    /// which are never written in place.
     fn is_current(&self, device: &Device, start: &Start) -> bool {
-        if start.labels() != self.start {
+        if device.size() != self.size || start.labels() != self.start {
             return false;
         }
         let areas = self.member.iter().flat_map(|member| &member.areas);
@@ -237,7 +258,9 @@ impl Observed {
             for (_, start, sector) in own {
                 let header = MdaHeader::parse(sector, *start)?;
                 let sector = Box::new(*sector);
-                let text = Some(Arc::clone(text));
+                let metadata = Arc::clone(text);
+                // A text that we print has each key once.
+                let text = Some(ReadText { metadata, duplicates: Arc::default() });
                 let state = AreaState::Good { sector, header, text };
                 seen.set_area(*start, state);
             }
@@ -327,6 +350,26 @@ impl Observed {
         }
     }
 
+    /// Keys that stand twice in a text of the version that counts. The values know one of each:
+    /// written from them, the others were gone.
+    fn duplicates(&self, group: &VolumeGroup) -> Vec<Finding> {
+        let areas = self.members().flat_map(|member| &member.areas);
+        let texts = areas.filter_map(Area::read_text).filter(|text| {
+            let own = &text.metadata.group;
+            own.id == group.id && own.seqno == group.seqno
+        });
+        let mut found = Vec::new();
+        for duplicate in texts.flat_map(|text| text.duplicates.iter()) {
+            let message = format!("{} has the key {} twice", duplicate.place(), duplicate.key);
+            let object = Object::Group(group.name.clone());
+            let finding = Finding::new(FindingKind::DuplicateKey, object, message);
+            if !found.contains(&finding) {
+                found.push(finding);
+            }
+        }
+        found
+    }
+
     fn assemble(&self, text: &Arc<Metadata>, findings: Vec<Finding>) -> ObservedGroup {
         let group = &text.group;
         let mut found = ObservedGroup {
@@ -335,6 +378,7 @@ impl Observed {
             findings,
             metadata: Arc::clone(text),
         };
+        found.findings.extend(self.duplicates(group));
         for pv in &group.physical_volumes {
             let mut devices = self.members().filter(|m| m.label.header.id == pv.id);
             let first = devices.next().cloned();
@@ -367,7 +411,7 @@ struct Parsed<'b> {
 }
 
 /// A text with what it says.
-type WasRead = (Vec<u8>, Arc<Metadata>);
+type WasRead = (Vec<u8>, ReadText);
 
 fn read_area(
     device: &Device,
@@ -429,29 +473,23 @@ pub(super) fn read_committed(device: &Device, header: &MdaHeader) -> Result<Vec<
     Ok(text)
 }
 
-fn read_text(
-    device: &Device,
-    header: &MdaHeader,
-    parsed: &mut Parsed<'_>,
-) -> Result<Arc<Metadata>> {
+fn read_text(device: &Device, header: &MdaHeader, parsed: &mut Parsed<'_>) -> Result<ReadText> {
     let bytes = read_committed(device, header)?;
     let same = parsed.texts.entry((header.committed.checksum, header.committed.size)).or_default();
     if let Some((_, known)) = same.iter().find(|(other, _)| *other == bytes) {
-        return Ok(Arc::clone(known));
+        return Ok(known.clone());
     }
     // A group is known by its name here only so that its volumes need not be read again.
     let name = bytes.split(|byte| matches!(byte, b' ' | b'{' | b'\n')).next().unwrap_or_default();
     let mut before = parsed.before.into_iter().flat_map(Observed::texts);
     let known = before.find(|text| text.group.name.as_bytes() == name);
-    let metadata = match known {
-        Some(known) => Metadata::parse_again(&bytes, known)?,
-        None => Metadata::parse(&bytes)?,
-    };
+    let (metadata, duplicates) = Metadata::parse_noting(&bytes, known.map(|known| &**known))?;
     // The same version as before, on another device or with other neighbours.
-    let text = match known.filter(|known| ***known == metadata) {
+    let metadata = match known.filter(|known| ***known == metadata) {
         Some(known) => Arc::clone(known),
         None => Arc::new(metadata),
     };
-    same.push((bytes, Arc::clone(&text)));
+    let text = ReadText { metadata, duplicates: duplicates.into() };
+    same.push((bytes, text.clone()));
     Ok(text)
 }

@@ -22,6 +22,8 @@ const AREA_START: u64 = 4096;
 const ALIGNMENT: u64 = 1 << 20;
 /// A device that asks for more alignment than this is not believed.
 const MAX_ALIGNMENT: u64 = 64 << 20;
+/// The size of a metadata area that nobody asked for otherwise.
+const USUAL_AREA: Bytes = Bytes::new(16 << 20);
 /// The smallest metadata area: lvm2 2.03.16 makes none below 1 MiB less the label's 4 KiB.
 const MIN_AREA: u64 = (1 << 20) - AREA_START;
 const MAX_TABLE: usize = 16 << 20;
@@ -29,25 +31,18 @@ const MAX_TABLE: usize = 16 << 20;
 const MAX_WIPES: usize = 8;
 
 /// How a device is made a physical volume.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PvOptions {
     /// Its UUID; a random one unless set.
     pub id: Option<LvmId>,
-    /// The size of its metadata area, rounded up to where the data area begins. 16 MiB hold about
-    /// 20,000 volumes; lvm2's own 1 MiB about 1,100. It can't be changed later.
-    pub metadata_size: Bytes,
+    /// The size of its metadata area, rounded up to where the data area begins; 16 MiB unless set,
+    /// which hold about 20,000 volumes; lvm2's own 1 MiB about 1,100. It can't be changed later.
+    pub metadata_size: Option<Bytes>,
     /// Where everything lies, as a plan has it: then [`Self::metadata_size`] does not count.
     pub layout: Option<PvLayout>,
     /// Names of signatures that may be destroyed, as [`Signature::name`] has them.
     pub destroy: Vec<String>,
-}
-
-impl Default for PvOptions {
-    fn default() -> Self {
-        let metadata_size = Bytes::MIB.checked_mul(16).unwrap_or(Bytes::MIB);
-        Self { id: None, metadata_size, layout: None, destroy: Vec::new() }
-    }
 }
 
 impl PvOptions {
@@ -61,7 +56,7 @@ impl PvOptions {
     /// Sets the size of the metadata area.
     #[must_use]
     pub const fn with_metadata_size(mut self, size: Bytes) -> Self {
-        self.metadata_size = size;
+        self.metadata_size = Some(size);
         self
     }
 
@@ -117,7 +112,7 @@ impl Session {
             Some(PvView {
                 path: device.path.clone(),
                 id: header.id,
-                device_size: Bytes::new(device.size),
+                device_size: Bytes::new(device.size()),
                 data_start: Bytes::new(header.data_start().unwrap_or(0)),
                 areas: member.areas.iter().map(|area| Bytes::new(area.size)).collect(),
                 area_places: header.metadata_areas.clone(),
@@ -134,7 +129,8 @@ impl Session {
     ///
     /// # Errors
     /// `Refused` if it holds a signature that may not be destroyed, or lvm2 uses a devices file;
-    /// `Busy` if it is in use; `Conflict` if it has another size than a layout says;
+    /// `Busy` if it is in use; `Conflict` if it has another size than a layout says, or is a
+    /// physical volume with other metadata areas than were asked for;
     /// `InvalidArgument` if it is no device of this session or too small.
     ///
     /// # Idempotency
@@ -158,6 +154,7 @@ impl Session {
             return match taken(&observed, member) {
                 Some(why) => refuse(format!("it is a physical volume and {why}")),
                 None if options.id.is_none_or(|id| id == own) => {
+                    self.require_areas(device, &member.label.header, options)?;
                     self.claim_free(index).map(|_| own)
                 }
                 None => refuse(format!("it is the physical volume {own}")),
@@ -177,7 +174,7 @@ impl Session {
         }
         let header = match &options.layout {
             Some(layout) => planned(device, id, layout)?,
-            None => self.layout(device, id, options.metadata_size)?,
+            None => self.layout(device, id, options.metadata_size.unwrap_or(USUAL_AREA))?,
         };
         let claim = self.wipe(device, &options.destroy)?;
         let void = hints::void(&self.host, &self.settings)?;
@@ -244,18 +241,18 @@ impl Session {
         let header = &member.label.header;
         let ends = header.metadata_areas.iter().map(|area| area.offset.saturating_add(area.size));
         let needed = ends.chain(header.data_start()).max().unwrap_or(0);
-        if needed > device.size {
-            let message = format!("its areas reach to byte {needed} of {}", device.size);
+        if needed > device.size() {
+            let message = format!("its areas reach to byte {needed} of {}", device.size());
             return refuse(ErrorKind::Refused, message, "let the device have its size again");
         }
-        if header.device_size != device.size {
+        if header.device_size != device.size() {
             let void = hints::void(&self.host, &self.settings)?;
             let mut label = member.label.clone();
-            label.header.device_size = device.size;
+            label.header.device_size = device.size();
             self.write_label(index, &label, "write the new size")?;
             void.renew(&self.host, &self.settings)?;
         }
-        Ok(Bytes::new(device.size))
+        Ok(Bytes::new(device.size()))
     }
 
     fn remove_pv_locked(&self, path: &Path) -> Result<()> {
@@ -361,16 +358,40 @@ impl Session {
             .with_remedy("wipe it with wipefs --all and look at what is left"))
     }
 
+    /// Refuses a physical volume whose metadata areas are not those that were asked for: they
+    /// can't be made larger later.
+    fn require_areas(&self, device: &Device, there: &PvHeader, options: &PvOptions) -> Result<()> {
+        let wanted = match (&options.layout, options.metadata_size) {
+            (Some(layout), _) => layout.metadata_areas.clone(),
+            (None, Some(size)) => self.layout(device, there.id, size)?.metadata_areas,
+            (None, None) => return Ok(()),
+        };
+        if wanted == there.metadata_areas {
+            return Ok(());
+        }
+        let sizes = |areas: &[DiskArea]| match areas {
+            [] => "no metadata area".to_owned(),
+            areas => {
+                let sizes = areas.iter().map(|area| Bytes::new(area.size).to_string());
+                format!("a metadata area of {}", sizes.collect::<Vec<_>>().join(" and one of "))
+            }
+        };
+        let (has, asked) = (sizes(&there.metadata_areas), sizes(&wanted));
+        let message = format!("it is a physical volume with {has}, and {asked} was asked for");
+        Err(Error::new(ErrorKind::Conflict, Op::EnsurePool, device.subject(), message)
+            .with_remedy("take it as it is, or remove the physical volume and make it anew"))
+    }
+
     fn layout(&self, device: &Device, id: LvmId, metadata_size: Bytes) -> Result<PvHeader> {
         let alignment = self.alignment(device);
         let wanted = metadata_size.get().max(MIN_AREA);
         let data =
             AREA_START.checked_add(wanted).and_then(|e| e.checked_next_multiple_of(alignment));
-        let data = data.filter(|data| data.saturating_add(alignment) <= device.size);
+        let data = data.filter(|data| data.saturating_add(alignment) <= device.size());
         let Some(data) = data else {
             let message = format!(
                 "{} are too few for a metadata area of {metadata_size} and data",
-                Bytes::new(device.size)
+                Bytes::new(device.size())
             );
             let subject = device.subject();
             return Err(Error::new(ErrorKind::InvalidArgument, Op::EnsurePool, subject, message)
@@ -378,7 +399,7 @@ impl Session {
         };
         Ok(PvHeader {
             id,
-            device_size: device.size,
+            device_size: device.size(),
             data_areas: vec![DiskArea { offset: data, size: 0 }],
             metadata_areas: vec![DiskArea {
                 offset: AREA_START,
@@ -411,10 +432,10 @@ impl Session {
 
 /// The header that a layout says, without the mark of belonging to a group.
 fn planned(device: &Device, id: LvmId, layout: &PvLayout) -> Result<PvHeader> {
-    if layout.device_size.get() != device.size {
+    if layout.device_size.get() != device.size() {
         let message = format!(
             "it has {} now, and was laid out for {}",
-            Bytes::new(device.size),
+            Bytes::new(device.size()),
             layout.device_size
         );
         return Err(Error::new(ErrorKind::Conflict, Op::EnsurePool, device.subject(), message)

@@ -73,7 +73,7 @@ fn area_finding(
             finding(FindingKind::StaleArea, "holds no text of the group".to_owned())
         }
         AreaState::Good { header, text: Some(text), .. } => {
-            let text: &Metadata = text;
+            let text: &Metadata = &text.metadata;
             let (own, newest) = (text.group.seqno, counts.group.seqno);
             if text.group.id != counts.group.id {
                 let message = format!("holds a text of the group {}", text.group.name);

@@ -64,6 +64,7 @@ impl<'a> Draft<'a> {
             Operation::RollBackThin { volume, snapshot } => self.roll_back_thin(volume, snapshot),
             Operation::ClearMessages(pool) => self.clear_messages(pool),
             Operation::AbandonThin { volume, back_to } => self.abandon_thin(volume, *back_to),
+            Operation::RenumberThin { volume, taken } => self.renumber_thin(volume, taken),
             Operation::TagGroup(tags) => self.tag_group(tags),
             Operation::RenameGroup(to) => self.rename_group(to),
             Operation::AddPhysical(new) => self.add_physical(new),

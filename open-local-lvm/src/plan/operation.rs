@@ -1,5 +1,7 @@
 //! What can be asked of a plan.
 
+use std::collections::BTreeSet;
+
 use open_local_core::{Bytes, Extents};
 
 use super::layout::{Geometry, LayoutOptions};
@@ -56,6 +58,15 @@ pub enum Operation {
         volume: String,
         /// For one that was being rolled back: the device it had before.
         back_to: Option<u32>,
+    },
+    /// Gives a thin volume whose device is still to be made another number: the kernel's pool has
+    /// a device of this one that the group knows nothing of. In the same transaction, and only if
+    /// the message that makes the device was not sent, or was refused.
+    RenumberThin {
+        /// The volume.
+        volume: String,
+        /// Numbers it does not get.
+        taken: BTreeSet<u32>,
     },
     /// Makes a linear or striped volume smaller; what lies behind the new end is lost.
     Reduce(Reduction),

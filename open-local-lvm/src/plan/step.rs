@@ -202,6 +202,14 @@ pub enum Step {
         device: u32,
         back_to: Option<u32>,
     },
+    /// Its device gets another number before it is made.
+    RenumberThin {
+        name: String,
+        id: LvmId,
+        pool: String,
+        from: u32,
+        to: u32,
+    },
     ClearMessages {
         pool: String,
         id: LvmId,

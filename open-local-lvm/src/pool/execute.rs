@@ -56,7 +56,7 @@ impl Turn<'_> {
             Step::DeactivatePool { pool } => self.deactivate(pool),
             Step::Reload { volume } => self.reload(volume),
             Step::ReloadPool { pool } => self.activate(pool, false),
-            Step::Settle { pool } => self.settle(work, pool),
+            Step::Settle { pool, again } => self.settle(work, pool, *again),
             Step::Abandon { pool, volume, back_to } => {
                 self.abandon(work, pool, volume, back_to.as_ref())
             }

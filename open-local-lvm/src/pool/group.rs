@@ -1,5 +1,6 @@
 //! A pool of this crate: the group it lies in, and a turn at it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -16,6 +17,9 @@ use crate::dm::DeviceMapper;
 use crate::exec::{LockedGroup, Session, Settings};
 use crate::format::group::{Metadata, VolumeGroup};
 use crate::format::id::LvmId;
+
+/// So many numbers of a thin pool that are taken by devices nobody knows are passed over.
+pub(super) const MOST_TAKEN: usize = 64;
 
 /// A pool in a volume group.
 #[derive(Debug)]
@@ -37,6 +41,9 @@ pub(super) struct Turn<'p> {
     pub(super) pool: &'p GroupPool,
     pub(super) locked: LockedGroup<'p>,
     pub(super) live: Live,
+    /// Devices of the thin pool that are there and that the group knows nothing of, as far as this
+    /// turn has met any.
+    pub(super) taken: BTreeSet<u32>,
 }
 
 /// What a look at a pool shows.
@@ -114,7 +121,7 @@ impl GroupPool {
             .same_group(op, locked.group())
             .and_then(|()| Live::of(&self.host, self.dm(), &self.group));
         match ready {
-            Ok(live) => Ok(Turn { pool: self, locked, live }),
+            Ok(live) => Ok(Turn { pool: self, locked, live, taken: BTreeSet::new() }),
             Err(error) => {
                 locked.release();
                 Err(error)
@@ -173,8 +180,13 @@ impl Turn<'_> {
         let metadata = self.locked.view().metadata;
         let objects = objects::objects(&metadata.group, &self.pool.orders);
         let room = self.pool.room(&metadata.group, &objects, &self.live)?;
-        let seen =
-            Seen { metadata: &metadata, orders: &self.pool.orders, live: &self.live, room: &room };
+        let seen = Seen {
+            metadata: &metadata,
+            orders: &self.pool.orders,
+            live: &self.live,
+            room: &room,
+            taken: &self.taken,
+        };
         planner(&seen, &self.pool.facts())
     }
 
@@ -183,10 +195,17 @@ impl Turn<'_> {
     /// # Errors
     /// Those of the planner and of the steps.
     pub(super) fn make(&mut self, change: &Change) -> Result<bool> {
-        match self.pool.planned(self, change)? {
-            Some(work) => self.carry_out(&work).map(|()| true),
-            None => Ok(false),
+        // Ends: each turn of the loop meets a device that none before has met.
+        for _ in 0..MOST_TAKEN {
+            let Some(work) = self.pool.planned(self, change)? else {
+                return Ok(false);
+            };
+            match work.device {
+                Some(device) if self.is_taken(device)? => self.taken.insert(device),
+                _ => return self.carry_out(&work).map(|()| true),
+            };
         }
+        Err(self.too_many_taken())
     }
 
     /// An object of the pool as it is now.

@@ -1,6 +1,6 @@
 //! What the kernel has of a group: its devices, by the volume each stands for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use open_local_core::host::{Host, read_small};
@@ -23,6 +23,8 @@ const NODE: &str = "dm-";
 /// A device of the kernel that stands for a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LiveDevice {
+    /// Its name in device-mapper.
+    pub(super) name: String,
     pub(super) number: DeviceNumber,
     pub(super) node: PathBuf,
     pub(super) size: Bytes,
@@ -109,6 +111,7 @@ impl Live {
             let sectors = attribute(host, &format!("block/{}/size", one.device));
             let sectors: u64 = sectors.and_then(|text| text.parse().ok()).unwrap_or(0);
             let device = LiveDevice {
+                name: one.device.clone(),
                 number,
                 node: host.roots.dev.join(&one.device),
                 size: Bytes::new(sectors.saturating_mul(512)),
@@ -127,15 +130,27 @@ impl Live {
 }
 
 impl Live {
-    /// Whether anything of the group is suspended, or was left half made.
-    pub(super) fn unfinished(&self) -> bool {
-        self.devices.values().chain(self.layers.values()).any(|d| d.suspended || d.half)
+    fn all(&self) -> impl Iterator<Item = (&LvmId, &LiveDevice)> {
+        let layers = self.layers.iter().map(|((volume, _), device)| (volume, device));
+        self.devices.iter().chain(layers)
+    }
+
+    /// Whether anything of these volumes is suspended, or was left half made.
+    pub(super) fn unfinished(&self, ours: &BTreeSet<LvmId>) -> bool {
+        self.all().any(|(volume, d)| ours.contains(volume) && (d.suspended || d.half))
+    }
+
+    /// Names of what is suspended and of other volumes, which is for others to let go.
+    pub(super) fn held_by_others(&self, ours: &BTreeSet<LvmId>) -> Vec<&str> {
+        let held = self.all().filter(|(volume, d)| d.suspended && !ours.contains(volume));
+        held.map(|(_, device)| device.name.as_str()).collect()
     }
 }
 
 impl LiveDevice {
     fn of(host: &Host, info: &DmInfo, size: Bytes) -> Self {
         Self {
+            name: info.name.clone(),
             number: info.number,
             node: host.roots.dev.join(format!("{NODE}{}", info.number.minor())),
             size,

@@ -1,10 +1,12 @@
 //! Which volumes of a group belong to a pool, and what each is (pure).
 
+use std::collections::BTreeSet;
+
 use open_local_core::{Bytes, SnapshotId, Source, Uuid, VolumeId};
 
 use super::names;
 use super::orders::{Mode, Orders};
-use super::tags::{Kind, Label, State};
+use super::tags::{self, Kind, Label, State};
 use crate::format::group::{Area, LogicalVolume, SegmentKind, ThinSegment, VolumeGroup};
 use crate::format::id::LvmId;
 
@@ -117,6 +119,26 @@ pub(super) fn object(group: &VolumeGroup, lv: &LogicalVolume, orders: &Orders) -
         writable: lv.is_writable(),
         thin: thin.cloned(),
     })
+}
+
+/// The volumes of a group whose devices are ours to put right: what carries a tag of ours, what was
+/// adopted by its name, and the parts of thin pools that carry one.
+pub(super) fn ours(group: &VolumeGroup, orders: &Orders) -> BTreeSet<LvmId> {
+    let mut ours = BTreeSet::new();
+    for lv in &group.logical_volumes {
+        let tagged = lv.tags.iter().any(|tag| tags::is_ours(tag));
+        if !tagged && object(group, lv, orders).is_none() {
+            continue;
+        }
+        ours.insert(lv.id);
+        for segment in &lv.segments {
+            if let SegmentKind::ThinPool(pool) = &segment.kind {
+                let parts = [&pool.data, &pool.metadata].into_iter();
+                ours.extend(parts.filter_map(|part| group.logical(part)).map(|lv| lv.id));
+            }
+        }
+    }
+    ours
 }
 
 /// All objects of a pool, in the order of the text.

@@ -14,6 +14,8 @@ pub(super) use snapshots::{ensure_snapshot, is_of, roll_back};
 pub(super) use thin::pool_segment;
 pub(super) use volumes::{ensure_volume, grow, provisioning};
 
+use std::collections::BTreeSet;
+
 use open_local_core::{
     Attachment, Error, ErrorKind, Op, Result, SnapshotId, Source, Tags, VolumeId,
 };
@@ -33,6 +35,8 @@ pub(super) struct Seen<'a> {
     pub(super) orders: &'a Orders,
     pub(super) live: &'a Live,
     pub(super) room: &'a Room,
+    /// Devices of the thin pool that are there and that the group knows nothing of.
+    pub(super) taken: &'a BTreeSet<u32>,
 }
 
 impl Seen<'_> {

@@ -6,8 +6,8 @@
 //! | extents zeroed for a volume that is not in the group | nothing | nothing: they are free |
 //! | messages the kernel's pool has not been sent, or some of them | its transaction id is one lower | sent again; what was half made is made anew |
 //! | messages it has been sent | the ids are equal | nothing: the next commit drops them |
-//! | a volume that is held | suspended | it goes on |
-//! | a device without a table, or with one that was not put in force | the kernel | removed; cleared |
+//! | a volume of ours that is held | suspended | it goes on; what others hold in the group is shown by the pool and left as it is |
+//! | a device of ours without a table, or with one that was not put in force | the kernel | removed; cleared |
 //! | a device smaller than its volume | its table | the new table is put in force |
 //! | a pool that is not active | no device | activated: its transaction id must be known |
 //! | a volume that is given up | its tag `erasing` | upkeep goes on erasing it |
@@ -16,7 +16,7 @@ use open_local_core::{Error, Op, Result};
 
 use super::group::Turn;
 use super::kernel::subject;
-use super::objects::objects;
+use super::objects::{objects, ours};
 use super::orders::Mode;
 use super::steps::{Step, Work};
 
@@ -30,8 +30,9 @@ impl Turn<'_> {
         if !self.live.controlled {
             return Ok(());
         }
-        if self.live.unfinished() {
-            self.sweep()?;
+        let ours = ours(self.group(), &self.pool.orders);
+        if self.live.unfinished(&ours) {
+            self.sweep(&ours)?;
         }
         let steps = self.left_over()?;
         if steps.is_empty() {
@@ -51,11 +52,11 @@ impl Turn<'_> {
                 // Whether it was told everything is known once it is active.
                 false => {
                     steps.push(Step::ActivatePool { pool: pool.clone() });
-                    steps.push(Step::Settle { pool });
+                    steps.push(Step::Settle { pool, again: true });
                 }
                 true if self.live.pools.get(&lv.id).is_some_and(|s| s.report().is_some()) => {
                     if self.pending(&pool).map_err(|e| self.about(e))?.is_some() {
-                        steps.push(Step::Settle { pool });
+                        steps.push(Step::Settle { pool, again: true });
                     }
                 }
                 // One that failed shows in its health, and refuses each change by itself.

@@ -43,7 +43,11 @@ pub(super) enum Step {
     ReloadPool { pool: String },
     /// Send a thin pool the messages the group has for it; volumes that are copied are held
     /// meanwhile.
-    Settle { pool: String },
+    Settle {
+        pool: String,
+        /// Whether a call before this one may have sent some of them.
+        again: bool,
+    },
     /// Give up what a thin pool refused to make.
     Abandon { pool: String, volume: String, back_to: Option<Former> },
 }
@@ -69,7 +73,7 @@ impl fmt::Display for Step {
             Self::ReloadPool { pool } => {
                 write!(f, "give the devices of the thin pool {pool} their new tables")
             }
-            Self::Settle { pool } => write!(f, "tell the thin pool {pool} what the group says"),
+            Self::Settle { pool, .. } => write!(f, "tell the thin pool {pool} what the group says"),
             Self::Abandon { volume, .. } => write!(f, "give up {volume}, which was refused"),
         }
     }
@@ -92,10 +96,12 @@ pub(super) struct Work {
     pub(super) steps: Vec<Step>,
     /// What takes everything back if a step fails (but not if it is cut).
     pub(super) undo: Vec<Step>,
+    /// The device of a thin pool that it makes: it must not be there before.
+    pub(super) device: Option<u32>,
 }
 
 impl Work {
     pub(super) fn new(op: Op, subject: impl Into<Subject>, steps: Vec<Step>) -> Self {
-        Self { op, subject: subject.into(), steps, undo: Vec::new() }
+        Self { op, subject: subject.into(), steps, undo: Vec::new(), device: None }
     }
 }

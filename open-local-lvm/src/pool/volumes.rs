@@ -8,7 +8,7 @@ use open_local_core::{
 
 use super::group::{GroupPool, Turn, View};
 use super::live::Live;
-use super::objects::{Object, folded};
+use super::objects::{self, Object, folded};
 use super::orders::Mode;
 use super::planner::{self, attachment};
 use super::steps::Work;
@@ -184,6 +184,11 @@ impl Pool for GroupPool {
             ("device-mapper", if self.activator.is_some() { "yes" } else { "no" }.to_owned()),
         ];
         details.extend(self.pool_details(&view));
+        let ours = objects::ours(group, &self.orders);
+        let held = view.live.held_by_others(&ours);
+        if !held.is_empty() {
+            details.push(("suspended-by-others", held.join(",")));
+        }
         info.details = details.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Ok(info)
     }

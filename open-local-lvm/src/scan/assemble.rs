@@ -161,7 +161,7 @@ fn group(
     copies_findings(copies, chosen, &mut findings);
     findings.extend(check(&metadata.group));
     for duplicate in &chosen.duplicates {
-        let message = format!("{} has the key {} twice", duplicate.path.join("/"), duplicate.key);
+        let message = format!("{} has the key {} twice", duplicate.place(), duplicate.key);
         let object = Object::Group(metadata.group.name.clone());
         findings.push(Finding::new(FindingKind::DuplicateKey, object, message));
     }

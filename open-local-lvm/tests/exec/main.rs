@@ -16,3 +16,4 @@ mod layouts;
 mod life;
 mod recovery;
 mod refusals;
+mod surroundings;

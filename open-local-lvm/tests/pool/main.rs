@@ -13,3 +13,4 @@ mod hazards;
 mod inactive;
 mod lab;
 mod safety;
+mod strangers;

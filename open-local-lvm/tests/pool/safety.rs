@@ -181,12 +181,13 @@ fn a_roll_back_that_fails_leaves_the_old_content_or_is_finished_by_the_next_call
     };
     assert_eq!(rolled_back.0, 2);
     assert_ne!(rolled_back.1, old.1);
-    // The copy, the deletion of the old device, the count.
+    // Whether the number is free, the copy, the deletion of the old device, the count.
     let cases = [
         (1, EIO, ErrorKind::Io, old),
-        (2, EBUSY, ErrorKind::Busy, old),
-        (2, EIO, ErrorKind::Indeterminate, rolled_back),
+        (2, EIO, ErrorKind::Io, old),
+        (3, EBUSY, ErrorKind::Busy, old),
         (3, EIO, ErrorKind::Indeterminate, rolled_back),
+        (4, EIO, ErrorKind::Indeterminate, rolled_back),
     ];
     for (n, errno, kind, wanted) in cases {
         let lab = start.fork(n);
@@ -205,7 +206,7 @@ fn a_roll_back_that_fails_leaves_the_old_content_or_is_finished_by_the_next_call
 fn a_volume_whose_making_fails_is_not_there_and_can_be_made_again() {
     let start = thin();
     let spec = VolumeSpec::new(vol("new"), mib(1));
-    for n in [1, 2] {
+    for n in [1, 2, 3] {
         let lab = start.fork(n);
         lab.dm.fail_at(n, "message", EIO);
         let error = open(&lab).ensure_volume(&spec).unwrap_err();

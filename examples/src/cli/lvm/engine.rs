@@ -46,6 +46,7 @@ pub(super) fn group(globals: &Globals, command: &Command) -> Result<Answer> {
     let job = job(command)?;
     let shown = [tools.show(&job.order)];
     let subject = job.order.subject().clone();
+    tools.refuse_others(Op::PlanChange, &job.order)?;
     if globals.dry_run {
         return Ok(dry(subject, &shown, &[]));
     }
@@ -115,10 +116,12 @@ fn job(command: &Command) -> Result<Job> {
 
 fn create(arguments: &Create) -> Result<Order> {
     refuse_replacing(&arguments.blank.replace)?;
-    let options = GroupOptions::default()
-        .with_extent_size(arguments.extent_size)
-        .with_metadata_size(arguments.blank.metadata_size)
-        .with_tags(&arguments.tags);
+    let options =
+        GroupOptions::default().with_extent_size(arguments.extent_size).with_tags(&arguments.tags);
+    let options = match arguments.blank.metadata_size {
+        Some(size) => options.with_metadata_size(size),
+        None => options,
+    };
     let devices: Result<Vec<PathBuf>> =
         arguments.on.devices.iter().map(|path| absolute(path)).collect();
     Order::create_group(&arguments.name, &devices?, &options)

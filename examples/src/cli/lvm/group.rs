@@ -101,10 +101,10 @@ pub struct Activation {
 /// How a blank device becomes a physical volume.
 #[derive(Debug, Args)]
 pub struct Blank {
-    /// Room for metadata on a device that is blank: 16MiB hold about 20,000 volumes; it can't be
-    /// changed later
-    #[arg(long, value_name = "SIZE", default_value = "16MiB")]
-    pub metadata_size: Bytes,
+    /// Room for metadata on a device that is blank, 16MiB unless given: they hold about 20,000
+    /// volumes; it can't be changed later
+    #[arg(long, value_name = "SIZE")]
+    pub metadata_size: Option<Bytes>,
     /// What a device holds and may be destroyed, named as the refusal names it, such as swap; may
     /// be repeated
     #[arg(long, value_name = "SIGNATURE")]

@@ -9,7 +9,8 @@ use open_local_lvm::exec::{PvOptions, PvView};
 use open_local_lvm::format::group::{PhysicalVolume, VolumeGroup};
 use open_local_lvm::format::text::Value;
 use open_local_lvm::plan::{
-    Geometry, LayoutOptions, NewGroup, NewPhysical, Operation, Plan, Step, create_group, plan,
+    Geometry, LayoutOptions, NewGroup, NewPhysical, Operation, Plan, PvLayout, Step, create_group,
+    plan,
 };
 
 use super::change::{Words, answer, dry, metadata};
@@ -168,12 +169,38 @@ pub(super) fn joining(
                 "save what is needed of it, and name what may be destroyed: --replace NAME";
             return refuse(ErrorKind::Refused, format!("it holds {}", names(&foreign)), remedy);
         }
-        let metadata_size = blank.metadata_size;
-        let options = LayoutOptions { metadata_size, ..LayoutOptions::default() };
-        let device = path.display().to_string();
-        Ok(NewPhysical { device, geometry: geometry(site, &report), options })
+        let usual = LayoutOptions::default();
+        let metadata_size = blank.metadata_size.unwrap_or(usual.metadata_size);
+        let options = LayoutOptions { metadata_size, ..usual };
+        let (device, geometry) = (path.display().to_string(), geometry(site, &report));
+        if let Some(view) = view.filter(|_| blank.metadata_size.is_some()) {
+            require_areas(view, &PvLayout::new(&device, &geometry, &options)?)?;
+        }
+        Ok(NewPhysical { device, geometry, options })
     };
     devices.iter().map(one).collect()
+}
+
+/// Refuses a physical volume that is there with another room for metadata than is asked for.
+fn require_areas(view: &PvView, wanted: &PvLayout) -> Result<()> {
+    if view.area_places == wanted.metadata_areas {
+        return Ok(());
+    }
+    let sizes = |sizes: Vec<Bytes>| match sizes.as_slice() {
+        [] => "no room for metadata".to_owned(),
+        several => {
+            let sizes: Vec<String> = several.iter().map(ToString::to_string).collect();
+            format!("{} for metadata", sizes.join(" and "))
+        }
+    };
+    let asked = wanted.metadata_areas.iter().map(|area| Bytes::new(area.size)).collect();
+    let (has, asked) = (sizes(view.areas.clone()), sizes(asked));
+    let message = format!("it is a physical volume with {has}, and {asked} are asked for");
+    Err(Error::new(ErrorKind::Conflict, Op::PlanChange, Subject::device(&view.path), message)
+        .with_remedy(
+            "leave --metadata-size out to take it as it is, or make it anew: open-local lvm pv \
+             remove, then create",
+        ))
 }
 
 /// What the kernel says of a device; what it does not say is taken for 0.
@@ -218,7 +245,8 @@ fn make_physical(
         let loses = format!("this destroys {} on its devices", blank.replace.join(", "));
         confirm::destruction(globals, Op::PlanChange, subject, &loses)?;
     }
-    let mut options = PvOptions::default().with_metadata_size(blank.metadata_size);
+    let mut options = PvOptions::default();
+    options.metadata_size = blank.metadata_size;
     options.destroy.clone_from(&blank.replace);
     devices.iter().try_for_each(|path| site.session.create_pv(path, &options).map(drop))
 }

@@ -317,6 +317,15 @@ fn physical_volumes_of_no_group_are_made_resized_and_removed() {
     assert_eq!(answer.json["outcome"], "created");
     assert_eq!(answer.json["physical_volumes"][1]["extents_from"], 3 << 20);
     assert_eq!(outcome(made), "unchanged");
+    // Room for metadata can't be changed: another one is no repetition.
+    for command in ["pv create /dev/sda", "group create vg /dev/sda"] {
+        for end in ["", " --dry-run"] {
+            let (kind, message) = lab.fails(&format!("{command} --metadata-size 8MiB{end}"));
+            assert_eq!(kind, ErrorKind::Conflict);
+            assert!(message.contains("3068KiB") && message.contains("9212KiB"), "{message}");
+        }
+    }
+    assert_eq!(outcome("pv create /dev/sda"), "unchanged");
     lab.resize("/dev/sda", 64 << 20);
     assert_eq!(outcome("pv resize /dev/sda /dev/sda"), "resized");
     lab.word("group create vg /dev/sda");

@@ -11,6 +11,9 @@ use super::random::Fate;
 use super::room::Retaken;
 use super::tree::{Body, Key, Node, Place, ROOT, Tree};
 
+/// So many nodes are made at least between two looks for unreachable ones.
+pub(super) const LOOK_AFTER: usize = 64;
+
 /// A change of folders that is not durable yet.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pending {
@@ -72,7 +75,12 @@ impl Tree {
                 self.pending.push(change);
             }
         }
-        self.forget_unreachable();
+        // Each look costs as much as there is, so it is had only once so much was added: what is
+        // unreachable has neither room nor a number of its own, and nobody can tell.
+        if self.nodes.len() >= self.look_at {
+            self.forget_unreachable();
+            self.look_at = self.nodes.len().saturating_mul(2).saturating_add(LOOK_AFTER);
+        }
     }
 
     fn commit(&mut self, change: Pending) {

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::content::Content;
-use super::durable::Pending;
+use super::durable::{LOOK_AFTER, Pending};
 use super::room::{Recounted, Room};
 use crate::device::DeviceNumber;
 use crate::host::{FileKind, FileStat};
@@ -71,6 +71,8 @@ pub(super) struct Tree {
     next_key: Key,
     next_inode: u64,
     free_inodes: BTreeSet<u64>,
+    /// With so many nodes those are looked for that nothing reaches.
+    pub(super) look_at: usize,
 }
 
 /// A folder and a name in it.
@@ -120,6 +122,7 @@ impl Tree {
             next_key: ROOT,
             next_inode: 2,
             free_inodes: BTreeSet::new(),
+            look_at: LOOK_AFTER,
         };
         let root = tree.add(Body::Folder(Folder::default()));
         if let Some(node) = tree.nodes.get_mut(&root) {
@@ -143,6 +146,7 @@ impl Tree {
             pending: self.pending.clone(),
             room,
             free_inodes: self.free_inodes.clone(),
+            look_at: self.look_at,
             ..*self
         }
     }

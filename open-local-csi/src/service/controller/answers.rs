@@ -13,7 +13,7 @@ use crate::service::pools::uuid_of;
 use crate::service::{Driver, Found, PoolEntry};
 
 /// The tag that keeps a volume's UUID.
-pub(super) const UUID_TAG: &str = "csi.uuid";
+pub(in crate::service) const UUID_TAG: &str = "csi.uuid";
 
 /// The UUID a volume was given; one that was made by others has none.
 pub(in crate::service) fn volume_uuid(tags: &Tags) -> Option<Uuid> {

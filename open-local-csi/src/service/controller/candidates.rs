@@ -66,7 +66,7 @@ fn within_ratio(info: &PoolInfo, class: &VolumeClass) -> Capacity {
 }
 
 /// Whether the pool erases what is removed as the class asks for.
-fn erases(info: &PoolInfo, class: &VolumeClass) -> bool {
+pub(in crate::service) fn erases(info: &PoolInfo, class: &VolumeClass) -> bool {
     let Some(wanted) = &class.erase else {
         return true;
     };

@@ -39,6 +39,7 @@ impl Driver {
         self.on_node(RPC)?;
         let request = CreateVolume::read(request)?;
         self.config.topology.admit(&request.topology)?;
+        exists_in_name(request.origin.as_ref(), &self.config.node)?;
         let id = request.wanted.id.clone();
         let _turn = self.inflight.begin("volume", &id)?;
         let found = self.pools.volume_of(&id, |entry| entry.serves(&request.class))?;
@@ -236,6 +237,18 @@ impl Driver {
             }
         }
     }
+}
+
+/// Refuses a source that nothing can have the name of, before a volume without a source is taken
+/// for the one that is asked for.
+fn exists_in_name(origin: Option<&VolumeOrigin>, node: &str) -> Answer<()> {
+    let (what, text) = match origin {
+        Some(VolumeOrigin::Snapshot(handle)) if handle.id.is_none() => ("snapshot", &handle.text),
+        Some(VolumeOrigin::Volume(handle)) if handle.id.is_none() => ("volume", &handle.text),
+        _ => return Ok(()),
+    };
+    let shown = open_local_core::Subject::value(text);
+    Err(Status::not_found(format!("{what} {shown} is not on node {node}")))
 }
 
 fn origin_source(origin: &VolumeOrigin) -> Option<VolumeSource> {

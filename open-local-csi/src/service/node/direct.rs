@@ -9,6 +9,7 @@ use open_local_core::host::{Invocation, find_program};
 use open_local_core::{Attachment, Bytes};
 use serde_json::json;
 
+use super::volume::Subject;
 use crate::errors::{Answer, Code, Status};
 use crate::request::{Access, Publish, Stage};
 use crate::rpc::Rpc;
@@ -24,9 +25,13 @@ const MAX_FILE_NAME: usize = 255;
 impl Driver {
     /// Writes what the virtual machine's runtime reads about a target, after the device has a file
     /// system: nobody makes one in the machine.
-    pub(super) fn publish_direct(&self, request: &Publish, device: &Attachment) -> Answer<()> {
+    pub(super) fn publish_direct(
+        &self,
+        request: &Publish,
+        subject: &Subject,
+        device: &Attachment,
+    ) -> Answer<()> {
         let folder = self.direct_folder(&request.target)?;
-        let subject = self.subject(RPC, &request.volume, &request.context)?;
         let Access::Mount { fs, flags } = &request.capability.access else {
             return Err(Status::invalid(
                 "volume_capability",
@@ -39,7 +44,7 @@ impl Driver {
             capability: request.capability.clone(),
             context: request.context.clone(),
         };
-        let kind = self.format(&subject, device, *fs, &stage)?;
+        let kind = self.format(subject, device, *fs, &stage)?;
         let mut options: Vec<&str> = flags.iter().map(String::as_str).collect();
         if request.read_only {
             options.push("ro");
@@ -51,13 +56,41 @@ impl Driver {
             "metadata": {},
             "options": options,
         });
+        self.step(RPC, &folder, "hand the device to a virtual machine")?;
         self.write_text(&folder, FILE, text.to_string().as_bytes())
+    }
+
+    /// The place where a test cuts what is changed here without the library.
+    pub(super) fn step(&self, rpc: Rpc, path: &Path, what: &str) -> Answer<()> {
+        let subject = open_local_core::Subject::path(path);
+        let passed = self.host.checkpoints.before(open_local_core::Op::WriteState, &subject, what);
+        passed.map_err(|e| Status::of(rpc, &e))
+    }
+
+    /// Whether a device is handed over at a target: only the file says so.
+    pub(super) fn is_direct_at(&self, target: &Path) -> Answer<bool> {
+        let Ok(folder) = self.direct_folder(target) else {
+            return Ok(false);
+        };
+        let path = folder.join(FILE);
+        match self.host.files.stat(&path) {
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(e) => {
+                let message = format!("can't look at {}: {e}", path.display());
+                Err(Status::new(Code::Unavailable, message))
+            }
+        }
     }
 
     /// Removes it. What else is in its folder is the runtime's.
     pub(super) fn unpublish_direct(&self, target: &Path) -> Answer<()> {
-        let folder = self.direct_folder(target)?;
+        // Nothing was ever written for a target whose name is too long.
+        let Ok(folder) = self.direct_folder(target) else {
+            return Ok(());
+        };
         let files = &self.host.files;
+        self.step(Rpc::NodeUnpublishVolume, &folder, "take the device from the virtual machine")?;
         let failed = |path: &Path, e: std::io::Error| {
             let message = format!("can't remove {}: {e}", path.display());
             Err(Status::new(Code::Internal, message))
@@ -104,7 +137,8 @@ impl Driver {
         Err(Status::of(rpc, &error))
     }
 
-    fn direct_folder(&self, target: &Path) -> Answer<PathBuf> {
+    /// The folder that is named after a target.
+    pub(super) fn direct_folder(&self, target: &Path) -> Answer<PathBuf> {
         let name = base64(target.as_os_str().as_encoded_bytes());
         if name.len() > MAX_FILE_NAME {
             let what = format!(

@@ -1,6 +1,5 @@
 //! A file system fills its grown volume.
 
-use crate::context::VolumeContext;
 use crate::errors::{Answer, Status};
 use crate::proto::{NodeExpandVolumeRequest, NodeExpandVolumeResponse};
 use crate::request::ExpandOnNode;
@@ -26,7 +25,7 @@ impl Driver {
         self.on_node(RPC)?;
         let request = ExpandOnNode::read(request)?;
         let _turn = self.inflight.begin("volume", &request.volume.text)?;
-        let subject = self.subject(RPC, &request.volume, &VolumeContext::default())?;
+        let subject = self.subject_at(RPC, &request.volume, request.path.as_deref())?;
         let elsewhere = || {
             let text = &request.volume.text;
             Status::not_found(format!("volume {text} is not at that path"))
@@ -36,14 +35,16 @@ impl Driver {
             return Err(elsewhere());
         };
         let record = self.records.published(path).map_err(|e| Status::of(RPC, &e))?;
-        let direct = record.as_ref().is_some_and(|one| {
+        let handed = record.as_ref().is_some_and(|one| {
             one.as_what == PublishedAs::Direct && one.volume == request.volume.text
         });
-        let block = request.capability.as_ref().is_some_and(crate::request::Capability::is_block);
+        let direct = handed && self.is_direct_at(path)?;
+        let staged = self.records.staged(&request.volume.text).map_err(|e| Status::of(RPC, &e))?;
+        // A staged block device has nothing at its staging path: only the record says so.
+        let whole = staged.is_some_and(|one| one.whole && one.paths.contains(path));
         let mounted = self.mounted_at(RPC, path)?;
         let shown = mounted.as_ref().filter(|mounted| self.shows(mounted, attachment));
-        // A staged block device has nothing at its staging path.
-        if shown.is_none() && !direct && !block {
+        if shown.is_none() && !direct && !whole {
             return Err(elsewhere());
         }
         let size = match &request.size {

@@ -7,15 +7,17 @@
 use std::path::{Path, PathBuf};
 
 use open_local_core::host::read_small;
-use open_local_core::state::Record;
-use open_local_core::{PoolId, Source, Uuid, VolumeId, VolumeInfo, VolumeSpec};
+use open_local_core::{Error, Phase, PoolId, Source, Uuid, VolumeId, VolumeInfo, VolumeSpec};
+
+use super::inline_record::InlineRecord;
+use super::volume::Subject;
 
 use crate::errors::{Answer, Code, Status};
-use crate::names::WantedVolume;
+use crate::names::{NAME_TAG, WantedVolume};
 use crate::parameters::VolumeClass;
 use crate::request::{Publish, Stage, Unpublish};
 use crate::rpc::Rpc;
-use crate::service::controller::{tags, with_parameters};
+use crate::service::controller::{UUID_TAG, erases, tags, with_parameters};
 use crate::service::{Driver, Found, PoolEntry, Published};
 
 const RPC: Rpc = Rpc::NodePublishVolume;
@@ -41,7 +43,8 @@ pub struct Recovered {
 }
 
 impl Driver {
-    /// Makes, formats and mounts the volume of one pod.
+    /// Makes, formats and mounts the volume of one pod. Its record is there before it is, and says
+    /// under which name its pool has it: any text is an id of a CSI volume.
     pub(super) fn publish_inline(
         &self,
         request: &Publish,
@@ -56,17 +59,37 @@ impl Driver {
         }
         let entry = self.allowed(class)?;
         let size = self.size_of(class)?;
-        let found = self.pools.volume(&wanted.id)?;
+        if class.direct {
+            let _ = self.direct_folder(&request.target)?;
+        }
+        let record = self.inline_record(RPC, &wanted.name)?;
+        if let Some(record) = &record {
+            record.require_same(&entry.name, &request.target)?;
+        }
+        let found = self.pools.volume_of(&wanted.id, |other| other.name == entry.name)?;
         if let Some(found) = &found {
-            self.require_inline(found, &entry)?;
+            self.require_inline(found, &entry, wanted)?;
         }
-        let record = inline_record(&entry.name, wanted, &request.target);
-        let kept = self.records.set_inline(wanted.id.as_str(), &record);
-        kept.map_err(|e| Status::of(RPC, &e))?;
-        if found.is_none() {
-            self.make_inline(&entry, wanted, size, class)?;
+        let attachment = found.as_ref().and_then(|found| found.object.attachment.as_ref());
+        let known = self.refuse_taken(request, attachment)?;
+        if record.is_none() {
+            let record = InlineRecord::new(&entry.name, wanted, &request.target);
+            let kept = self.records.set_inline(&wanted.name, &record.write());
+            kept.map_err(|e| Status::of(RPC, &e))?;
         }
-        self.show_inline(request)
+        match found.map(|found| found.object) {
+            None => self.make_inline(&entry, wanted, size, class)?,
+            Some(volume) if volume.phase != Phase::Ready => self.finish_inline(&entry, &volume)?,
+            Some(_) => {}
+        }
+        self.show_inline(request, &entry, wanted, known)
+    }
+
+    /// What is remembered of an inline volume.
+    fn inline_record(&self, rpc: Rpc, volume: &str) -> Answer<Option<InlineRecord>> {
+        let failed = |e: Error| Status::of(rpc, &e).with_code(Code::Unavailable);
+        let record = self.records.inline(volume).map_err(failed)?;
+        record.as_ref().map(InlineRecord::read).transpose().map_err(failed)
     }
 
     /// The pool an inline volume may come from.
@@ -77,7 +100,17 @@ impl Driver {
         };
         match self.pools.get(name) {
             // One text for both: a pod's author learns nothing of other pools.
-            Some(entry) if entry.inline && entry.serves(class) => Ok(entry.clone()),
+            Some(entry) if entry.inline && entry.serves(class) => {
+                if class.erase.is_some() {
+                    let info = entry.pool.info().map_err(|e| Status::of(RPC, &e))?;
+                    if !erases(&info, class) {
+                        return refuse(format!(
+                            "pool {name} does not erase as csi.aliyun.com/erase asks"
+                        ));
+                    }
+                }
+                Ok(entry.clone())
+            }
             _ => refuse(format!(
                 "pool {name} is not open to inline volumes of this kind on this node"
             )),
@@ -95,16 +128,32 @@ impl Driver {
         Ok(size)
     }
 
-    fn require_inline(&self, found: &Found<VolumeInfo>, entry: &PoolEntry) -> Answer<()> {
-        let id = &found.object.id;
-        let ours =
-            found.object.tags.contains_key(INLINE_TAG) || self.is_originals(id, &found.entry.name);
-        if ours && found.entry.name == entry.name {
+    fn require_inline(
+        &self,
+        found: &Found<VolumeInfo>,
+        entry: &PoolEntry,
+        wanted: &WantedVolume,
+    ) -> Answer<()> {
+        let volume = &found.object;
+        let named = volume.tags.get(NAME_TAG).is_none_or(|name| *name == wanted.name);
+        if named && found.entry.name == entry.name && self.is_inline(found) {
             return Ok(());
         }
-        let message =
-            format!("volume {id} is there already and is no inline volume of pool {}", entry.name);
+        let message = format!(
+            "volume {} is there already and is no inline volume of pool {}",
+            volume.id, entry.name
+        );
         Err(Status::new(Code::AlreadyExists, message))
+    }
+
+    /// Whether a volume was made as an inline one: our tags say so of what we made, and the
+    /// original's record of what the original made.
+    fn is_inline(&self, found: &Found<VolumeInfo>) -> bool {
+        let tags = &found.object.tags;
+        if tags.contains_key(INLINE_TAG) || tags.contains_key(UUID_TAG) {
+            return tags.contains_key(INLINE_TAG);
+        }
+        self.is_originals(&found.object.id, &found.entry.name)
     }
 
     fn make_inline(
@@ -124,77 +173,128 @@ impl Driver {
         Ok(())
     }
 
+    /// Finishes what a cut left of it.
+    fn finish_inline(&self, entry: &PoolEntry, volume: &VolumeInfo) -> Answer<()> {
+        let mut spec = VolumeSpec::new(volume.id.clone(), volume.requested)
+            .with_provisioning(volume.provisioning);
+        spec.tags.clone_from(&volume.tags);
+        let _ = entry.pool.ensure_volume(&spec).map_err(|e| Status::of(RPC, &e))?;
+        Ok(())
+    }
+
     /// Attaches and mounts it straight at the target: nobody else sees it.
-    fn show_inline(&self, request: &Publish) -> Answer<()> {
-        let subject = self.subject(RPC, &request.volume, &request.context)?;
+    fn show_inline(
+        &self,
+        request: &Publish,
+        entry: &PoolEntry,
+        wanted: &WantedVolume,
+        known: Option<Published>,
+    ) -> Answer<()> {
+        let failed = |e| Status::of(RPC, &e);
+        let volume = entry.pool.volume(&wanted.id).map_err(failed)?;
+        let subject = Subject {
+            entry: entry.clone(),
+            source: Source::Volume(wanted.id.clone()),
+            attachment: volume.attachment.clone(),
+            volume: Some(volume),
+        };
         let stage = Stage {
             volume: request.volume.clone(),
             staging: request.target.clone(),
             capability: request.capability.clone(),
             context: request.context.clone(),
         };
-        let device = self.attach(&subject, &stage)?;
-        self.refuse_taken(request, &device)?;
-        let mut record = self.target_record(request);
+        let mut record = self.target_record(request, &subject, known);
         record.inline = true;
-        self.records.publish(&record).map_err(|e| Status::of(RPC, &e))?;
+        self.records.publish(&record).map_err(failed)?;
+        let device = self.attach(&subject, &stage)?;
         if request.context.class.direct {
-            self.publish_direct(request, &device)?;
+            self.publish_direct(request, &subject, &device)?;
         } else {
-            self.mount(&subject, &device, &stage)?;
+            self.mount(&subject, &device, &stage, request.read_only)?;
         }
         let _ = self.throttle_published(request, device.number, &mut record)?;
-        self.records.publish(&record).map_err(|e| Status::of(RPC, &e))
+        Ok(())
     }
 
-    /// Unmounts and removes the volume of one pod; false if it is none.
+    /// Unmounts and removes the volume of one pod; false if it is none, or not at this target.
     pub(super) fn unpublish_inline(
         &self,
         request: &Unpublish,
         published: Option<&Published>,
     ) -> Answer<bool> {
-        let Some(id) = &request.volume.id else {
+        let text = &request.volume.text;
+        let record = self.inline_record(UNPUBLISH, text)?;
+        let published = published.filter(|one| one.inline && one.volume == *text);
+        let wanted = WantedVolume::new("volume_id", text).ok();
+        let id = record.as_ref().map(|one| one.id.clone()).or(wanted.map(|wanted| wanted.id));
+        let Some(id) = id else {
             return Ok(false);
         };
-        let record = self.records.inline(id.as_str()).map_err(|e| Status::of(UNPUBLISH, &e))?;
-        let marked = published.is_some_and(|one| one.inline && one.volume == request.volume.text);
-        if record.is_none() && !marked && self.original_of(id).is_none() {
+        if record.is_none() && published.is_none() && self.original_of(&id).is_none() {
             return Ok(false);
         }
-        let other = record.as_ref().and_then(|record| record.get("target"));
-        if other.is_some_and(|target| Path::new(target) != request.target) {
-            let message = format!(
-                "inline volume {id} is published elsewhere, not at {}",
-                request.target.display()
-            );
-            return Err(Status::new(Code::FailedPrecondition, message));
+        if record.as_ref().is_some_and(|one| one.target != request.target) {
+            return Ok(false);
         }
-        self.hide_inline(request, published)?;
-        self.remove_inline(id)?;
-        self.remove_target(request)?;
+        let found = self.inline_volume(record.as_ref().map(|one| &one.pool), &id)?;
+        let ours = found.filter(|found| self.is_inline(found));
+        if ours.is_none() && record.is_none() && published.is_none() {
+            // The original's record speaks of a volume that we have made, or that is not there.
+            return Ok(false);
+        }
+        let foreign = self.hide_inline(request, published, ours.as_ref())?;
+        if let Some(found) = &ours {
+            remove_inline(found)?;
+        }
+        if !foreign {
+            self.remove_target(request)?;
+        }
         self.records.unpublish(&request.target).map_err(|e| Status::of(UNPUBLISH, &e))?;
-        self.records.forget_inline(id.as_str()).map_err(|e| Status::of(UNPUBLISH, &e))?;
+        self.records.forget_inline(text).map_err(|e| Status::of(UNPUBLISH, &e))?;
         Ok(true)
     }
 
-    fn hide_inline(&self, request: &Unpublish, published: Option<&Published>) -> Answer<()> {
-        let found = match &request.volume.id {
-            Some(id) => self.pools.volume(id)?,
-            None => None,
+    /// The volume in the pool that its record names; without a record in any pool.
+    fn inline_volume(
+        &self,
+        pool: Option<&PoolId>,
+        id: &VolumeId,
+    ) -> Answer<Option<Found<VolumeInfo>>> {
+        let Some(pool) = pool else {
+            return self.pools.volume(id);
         };
-        let attachment = found.as_ref().and_then(|found| found.object.attachment.as_ref());
-        if let Some(mounted) = self.mounted_at(UNPUBLISH, &request.target)? {
-            if !attachment.is_some_and(|device| self.shows(&mounted, device)) {
-                let message = format!(
-                    "{} is mounted at {}, which is not volume {}",
-                    mounted.source.display(),
-                    mounted.target.display(),
-                    request.volume.text
+        if self.pools.get(pool).is_none() {
+            let message = format!("inline volume {id} is in pool {pool}, which is not served now");
+            return Err(Status::new(Code::Unavailable, message));
+        }
+        self.pools.volume_in(UNPUBLISH, pool, id)
+    }
+
+    /// Takes the volume away from its target; answers whether something else is mounted there,
+    /// which stays.
+    fn hide_inline(
+        &self,
+        request: &Unpublish,
+        published: Option<&Published>,
+        found: Option<&Found<VolumeInfo>>,
+    ) -> Answer<bool> {
+        let attachment = found.and_then(|found| found.object.attachment.as_ref());
+        let mounted = self.mounted_at(UNPUBLISH, &request.target)?;
+        let mut foreign = false;
+        if let Some(mounted) = &mounted {
+            foreign = !attachment.is_some_and(|device| self.shows(mounted, device));
+            if foreign {
+                tracing::warn!(
+                    volume = %request.volume.text,
+                    target = %request.target.display(),
+                    source = %mounted.source.display(),
+                    "something else is mounted there; it stays"
                 );
-                return Err(Status::new(Code::FailedPrecondition, message));
+            } else {
+                let gone = self.filesystems.ensure_unmounted(&request.target);
+                let _ = gone.map_err(|e| Status::of(UNPUBLISH, &e))?;
             }
-            let gone = self.filesystems.ensure_unmounted(&request.target);
-            let _ = gone.map_err(|e| Status::of(UNPUBLISH, &e))?;
         }
         if let Some(record) = published {
             if record.as_what == crate::service::PublishedAs::Direct {
@@ -202,50 +302,41 @@ impl Driver {
             }
             self.throttle_unpublished(record)?;
         }
-        Ok(())
+        Ok(foreign)
     }
 
-    /// Detaches and removes a volume that was made as an inline one.
-    fn remove_inline(&self, id: &VolumeId) -> Answer<()> {
-        let Some(found) = self.pools.volume(id)? else {
-            return Ok(());
-        };
-        let original = self.is_originals(id, &found.entry.name);
-        if !found.object.tags.contains_key(INLINE_TAG) && !original {
-            let message = format!("volume {id} is no inline volume; it stays");
-            return Err(Status::new(Code::FailedPrecondition, message));
-        }
-        let pool = &found.entry.pool;
-        let failed = |e| Status::of(UNPUBLISH, &e);
-        let _ = pool.unpublish(&Source::Volume(id.clone())).map_err(failed)?;
-        let _ = pool.remove_volume(id).map_err(failed)?;
-        tracing::info!(volume = %id, pool = %found.entry.name, "removed with its pod");
-        Ok(())
-    }
-
-    /// Removes inline volumes whose pods went while nobody looked: nothing is mounted at the
-    /// target, and the kubelet has removed the folder of the pod, which it does when all of a
-    /// pod's volumes are gone. To be called once at start.
+    /// Removes inline volumes whose pods went while nobody looked, or whose publish failed for
+    /// good, after which nobody asks for an unpublish: the kubelet has removed the folder of the
+    /// pod, which it does when all of a pod's volumes are gone. To be called at start, and every
+    /// few minutes.
     ///
     /// # Errors
-    /// If the records can't be read.
+    /// If the folder of the records can't be read.
     pub fn recover_inline(&self) -> Answer<Recovered> {
         let mut done = Recovered::default();
-        let records = self.records.all_inline().map_err(|e| Status::of(UNPUBLISH, &e))?;
+        let all = self.records.readable_inline();
+        let (records, unread) = all.map_err(|e| Status::of(UNPUBLISH, &e))?;
+        let unread = unread.iter().map(|e| (e.subject().to_string(), Status::of(UNPUBLISH, e)));
+        done.failed.extend(unread);
         for record in records {
-            let (Some(volume), Some(target)) = (record.get("volume"), record.get("target")) else {
-                continue;
+            let record = match InlineRecord::read(&record) {
+                Ok(record) => record,
+                Err(error) => {
+                    let volume = record.get("volume").unwrap_or("unknown").to_owned();
+                    done.failed.push((volume, Status::of(UNPUBLISH, &error)));
+                    continue;
+                }
             };
-            if !self.is_pod_gone(Path::new(target)) {
+            if !self.is_pod_gone(&record.target) {
                 continue;
             }
             let request = crate::proto::NodeUnpublishVolumeRequest {
-                volume_id: volume.to_owned(),
-                target_path: target.to_owned(),
+                volume_id: record.volume.clone(),
+                target_path: record.target.to_string_lossy().into_owned(),
             };
             match self.node_unpublish_volume(&request) {
-                Ok(_) => done.removed.push(volume.to_owned()),
-                Err(status) => done.failed.push((volume.to_owned(), status)),
+                Ok(_) => done.removed.push(record.volume),
+                Err(status) => done.failed.push((record.volume, status)),
             }
         }
         Ok(done)
@@ -289,11 +380,14 @@ fn original_device(text: &[u8], volume: &str) -> Option<String> {
     read.get(volume)?.as_str().map(str::to_owned)
 }
 
-fn inline_record(pool: &PoolId, wanted: &WantedVolume, target: &Path) -> Record {
-    Record::new("csi-inline", 1)
-        .with("volume", &wanted.name)
-        .with("pool", pool)
-        .with("target", target.to_string_lossy())
+/// Detaches and removes a volume that was made as an inline one.
+fn remove_inline(found: &Found<VolumeInfo>) -> Answer<()> {
+    let (pool, id) = (&found.entry.pool, &found.object.id);
+    let failed = |e| Status::of(UNPUBLISH, &e);
+    let _ = pool.unpublish(&Source::Volume(id.clone())).map_err(failed)?;
+    let _ = pool.remove_volume(id).map_err(failed)?;
+    tracing::info!(volume = %id, pool = %found.entry.name, "removed with its pod");
+    Ok(())
 }
 
 /// The kubelet's folder of the pod a target is in.

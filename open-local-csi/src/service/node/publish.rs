@@ -39,13 +39,15 @@ impl Driver {
         }
         let subject = self.subject(RPC, &request.volume, &request.context)?;
         let device = self.staged_device(&subject, &request)?;
+        if request.context.class.direct {
+            let _ = self.direct_folder(&request.target)?;
+        }
         self.alone(&request)?;
-        self.refuse_taken(&request, &device)?;
-        let mut record = self.target_record(&request);
+        let known = self.refuse_taken(&request, Some(&device))?;
+        let mut record = self.target_record(&request, &subject, known);
         self.records.publish(&record).map_err(|e| Status::of(RPC, &e))?;
-        self.show(&request, &device)?;
+        self.show(&request, &subject, &device)?;
         let _ = self.throttle_published(&request, device.number, &mut record)?;
-        self.records.publish(&record).map_err(|e| Status::of(RPC, &e))?;
         Ok(NodePublishVolumeResponse {})
     }
 
@@ -94,45 +96,72 @@ impl Driver {
         }
     }
 
-    /// Refuses a target at which something else is, before any record says otherwise.
-    pub(super) fn refuse_taken(&self, request: &Publish, device: &Attachment) -> Answer<()> {
+    /// Refuses a target at which something else is, or the same in another way, before any record
+    /// says otherwise. Answers what is recorded of this volume there.
+    pub(super) fn refuse_taken(
+        &self,
+        request: &Publish,
+        device: Option<&Attachment>,
+    ) -> Answer<Option<Published>> {
+        let target = &request.target;
         let taken = |by: &str| {
-            let target = request.target.display();
-            let message = format!("{by} is at {target} already");
+            let message = format!("{by} is at {} already", target.display());
             Err(Status::new(Code::AlreadyExists, message))
         };
-        let mounted = self.mounted_at(RPC, &request.target)?;
-        let record = self.records.published(&request.target).map_err(|e| Status::of(RPC, &e))?;
-        let other = record.filter(|record| record.volume != request.volume.text);
-        match (&mounted, other) {
-            (Some(mounted), _) if !self.shows(mounted, device) => {
-                taken(&mounted.source.display().to_string())
-            }
-            (None, Some(other)) if other.as_what == PublishedAs::Direct => {
-                taken(&format!("volume {}", other.volume))
-            }
-            _ => Ok(()),
+        let mounted = self.mounted_at(RPC, target)?;
+        if let Some(mounted) = &mounted
+            && !device.is_some_and(|device| self.shows(mounted, device))
+        {
+            return taken(&mounted.source.display().to_string());
         }
+        let record = self.records.published(target);
+        let Some(record) = record.map_err(|e| Status::of(RPC, &e))? else {
+            return Ok(None);
+        };
+        let direct = record.as_what == PublishedAs::Direct;
+        let live = mounted.is_some() || direct && self.is_direct_at(target)?;
+        if record.volume != request.volume.text {
+            // What another volume left of a publish that failed is nothing; a volume of its own is.
+            if live || record.inline {
+                return taken(&format!("volume {}", record.volume));
+            }
+            self.throttle_unpublished(&record)?;
+            return Ok(None);
+        }
+        let same = record.as_what == as_what(request) && record.read_only == request.read_only;
+        if live && !same {
+            let mode = if record.read_only { "for reading" } else { "for writing" };
+            return taken(&format!("the same volume, as {} {mode},", record.as_what.as_str()));
+        }
+        Ok(Some(record))
     }
 
-    pub(super) fn target_record(&self, request: &Publish) -> Published {
-        let as_what = match (request.capability.is_block(), request.context.class.direct) {
-            (true, _) => PublishedAs::Block,
-            (false, true) => PublishedAs::Direct,
-            (false, false) => PublishedAs::Mount,
-        };
-        let mut record = Published::new(&request.volume.text, &request.target, as_what);
+    /// The record of a target, with what an earlier one says is limited.
+    pub(super) fn target_record(
+        &self,
+        request: &Publish,
+        subject: &Subject,
+        known: Option<Published>,
+    ) -> Published {
+        let mut record = Published::new(&request.volume.text, &request.target, as_what(request));
         record.single = request.capability.mode == AccessMode::SingleWriter;
         record.read_only = request.read_only;
         record.pod.clone_from(&request.context.pod.uid);
+        record.pool = Some(subject.entry.name.clone());
+        record.id = subject.volume.as_ref().map(|volume| volume.id.clone());
+        if let Some(known) = known {
+            record.device = known.device;
+            record.cgroup = known.cgroup;
+            record.limits = known.limits;
+        }
         record
     }
 
-    fn show(&self, request: &Publish, device: &Attachment) -> Answer<()> {
+    fn show(&self, request: &Publish, subject: &Subject, device: &Attachment) -> Answer<()> {
         let bind = match (&request.staging, request.capability.is_block()) {
             (_, true) => BindSpec::new(&device.device, &request.target),
             (_, false) if request.context.class.direct => {
-                return self.publish_direct(request, device);
+                return self.publish_direct(request, subject, device);
             }
             (Some(staging), false) => BindSpec::new(staging, &request.target),
             (None, false) => return Ok(()),
@@ -158,7 +187,7 @@ impl Driver {
         let request = Unpublish::read(request)?;
         let _turn = self.inflight.begin("volume", &request.volume.text)?;
         let record = self.records.published(&request.target);
-        let record = record.map_err(|e| Status::of(UNPUBLISH, &e))?;
+        let record = record.map_err(|e| Status::of(UNPUBLISH, &e).with_code(Code::Unavailable))?;
         if self.unpublish_inline(&request, record.as_ref())? {
             return Ok(NodeUnpublishVolumeResponse {});
         }
@@ -210,7 +239,11 @@ impl Driver {
     /// link.
     pub(super) fn remove_target(&self, request: &Unpublish) -> Answer<()> {
         let files = &self.host.files;
-        let removed = match files.stat(&request.target) {
+        let stat = files.stat(&request.target);
+        if stat.is_ok() {
+            self.step(UNPUBLISH, &request.target, "remove the target")?;
+        }
+        let removed = match stat {
             Ok(stat) if stat.kind == FileKind::Directory => files.remove_dir(&request.target),
             Ok(stat) if stat.kind == FileKind::File && stat.size.is_zero() => {
                 files.remove_file(&request.target)
@@ -229,5 +262,13 @@ impl Driver {
             }
             _ => Ok(()),
         }
+    }
+}
+
+fn as_what(request: &Publish) -> PublishedAs {
+    match (request.capability.is_block(), request.context.class.direct) {
+        (true, _) => PublishedAs::Block,
+        (false, true) => PublishedAs::Direct,
+        (false, false) => PublishedAs::Mount,
     }
 }

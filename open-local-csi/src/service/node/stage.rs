@@ -7,6 +7,7 @@ use open_local_core::{
 };
 
 use super::volume::Subject;
+use crate::context::VolumeContext;
 use crate::errors::{Answer, Code, Status};
 use crate::proto::{
     NodeStageVolumeRequest, NodeStageVolumeResponse, NodeUnstageVolumeRequest,
@@ -14,7 +15,7 @@ use crate::proto::{
 };
 use crate::request::{Access, Stage, Unstage};
 use crate::rpc::Rpc;
-use crate::service::Driver;
+use crate::service::{Driver, PoolEntry, Staged};
 
 const RPC: Rpc = Rpc::NodeStageVolume;
 
@@ -49,16 +50,32 @@ impl Driver {
             let message = format!("volumes of pool {pool} are directories, not block devices");
             return Err(Status::new(Code::FailedPrecondition, message));
         }
-        if subject.volume.is_none() {
-            self.records
-                .stage(&request.volume.text, &subject.entry.name, &subject.source)
-                .map_err(|e| Status::of(RPC, &e))?;
-        }
+        let whole = block || request.context.class.direct;
+        self.record_staging(&subject, &request, whole)?;
         let device = self.attach(&subject, &request)?;
-        if !(block || request.context.class.direct) {
-            self.mount(&subject, &device, &request)?;
+        if !whole {
+            let read_only = request.capability.mode.is_read_only();
+            self.mount(&subject, &device, &request, read_only)?;
         }
         Ok(NodeStageVolumeResponse {})
+    }
+
+    /// Remembers where and as what a volume is staged before it is.
+    fn record_staging(&self, subject: &Subject, request: &Stage, whole: bool) -> Answer<()> {
+        let failed = |e| Status::of(RPC, &e);
+        let text = &request.volume.text;
+        let known = self.records.staged(text).map_err(failed)?;
+        let fresh = || Staged::new(text, subject.entry.name.clone(), subject.source.clone());
+        let mut staged = known
+            .clone()
+            .filter(|one| one.pool == subject.entry.name && one.source == subject.source)
+            .unwrap_or_else(fresh);
+        staged.whole = whole;
+        let _ = staged.paths.insert(request.staging.clone());
+        if known.as_ref() == Some(&staged) {
+            return Ok(());
+        }
+        self.records.stage(&staged).map_err(failed)
     }
 
     /// Attaches the device, for reading only where nobody may write.
@@ -79,9 +96,10 @@ impl Driver {
         subject: &Subject,
         device: &Attachment,
         request: &Stage,
+        read_only: bool,
     ) -> Answer<()> {
         let failed = |e| Status::of(RPC, &e);
-        let reader = request.capability.mode.is_read_only() || device.read_only;
+        let reader = read_only || device.read_only;
         if device.kind == AttachmentKind::Directory {
             let bind = BindSpec::new(&device.device, &request.staging);
             let bind = if reader { bind.read_only() } else { bind };
@@ -146,7 +164,9 @@ impl Driver {
                 "volume {} holds {there}, and {wanted} is asked for; a volume is formatted once",
                 request.volume.text
             );
-            return Err(Status::new(Code::FailedPrecondition, message));
+            let staged = self.mounted_at(RPC, &request.staging)?.is_some();
+            let code = if staged { Code::AlreadyExists } else { Code::FailedPrecondition };
+            return Err(Status::new(code, message));
         }
         let size = subject.volume.as_ref().map_or(Bytes::ZERO, |volume| volume.size);
         let kind = wanted.or(there).unwrap_or_else(|| self.usual_filesystem(size));
@@ -181,12 +201,15 @@ impl Driver {
 
     /// Unmounts and detaches a volume.
     ///
+    /// What else is mounted at the path stays, and so does the volume where it is staged at another
+    /// path: the specification has a volume that is not staged at the path answered with OK.
+    ///
     /// # Idempotency
-    /// A volume that is not staged, or not there, answers OK.
+    /// A volume that is not staged there, or not there at all, answers OK.
     ///
     /// # Errors
-    /// `ABORTED` while it is in use; `FAILED_PRECONDITION` if something else is mounted at the
-    /// path: that is not ours to unmount.
+    /// `ABORTED` while it is in use; `FAILED_PRECONDITION` if something else is mounted over it:
+    /// that is not ours to unmount; `UNAVAILABLE` if a record or pool can't be read.
     pub fn node_unstage_volume(
         &self,
         request: &NodeUnstageVolumeRequest,
@@ -201,26 +224,78 @@ impl Driver {
             let message = format!("volume {text} is still published at {target}");
             return Err(Status::new(Code::Aborted, message));
         }
-        let Some((entry, source, attachment)) = self.staged(rpc, &request)? else {
+        let record = self.records.staged(text);
+        let record = record.map_err(|e| Status::of(rpc, &e).with_code(Code::Unavailable))?;
+        let Some((entry, source, attachment)) = self.staged(rpc, &request, record.as_ref())? else {
+            self.records.unstage(text).map_err(|e| Status::of(rpc, &e))?;
             return Ok(NodeUnstageVolumeResponse {});
         };
-        if let (Some(mounted), Some(attachment)) =
-            (self.mounted_at(rpc, &request.staging)?, &attachment)
+        if !self.hide_staged(&request, record.as_ref(), attachment.as_ref())? {
+            return Ok(NodeUnstageVolumeResponse {});
+        }
+        if let Some(mut record) = record
+            && record.paths.remove(&request.staging)
+            && self.any_mounted(rpc, &record, attachment.as_ref())?
         {
-            if !self.shows(&mounted, attachment) {
-                let message = format!(
-                    "{} is mounted at {}, which is not volume {text}",
-                    mounted.source.display(),
-                    mounted.target.display()
-                );
-                return Err(Status::new(Code::FailedPrecondition, message));
-            }
-            let gone = self.filesystems.ensure_unmounted(&request.staging);
-            let _ = gone.map_err(|e| Status::of(rpc, &e))?;
+            // It is staged at another path too.
+            self.records.stage(&record).map_err(|e| Status::of(rpc, &e))?;
+            return Ok(NodeUnstageVolumeResponse {});
         }
         let _ = entry.pool.unpublish(&source).map_err(|e| Status::of(rpc, &e))?;
         self.records.unstage(text).map_err(|e| Status::of(rpc, &e))?;
         Ok(NodeUnstageVolumeResponse {})
+    }
+
+    /// Unmounts the staging path; false if the volume is not staged there.
+    fn hide_staged(
+        &self,
+        request: &Unstage,
+        record: Option<&Staged>,
+        attachment: Option<&Attachment>,
+    ) -> Answer<bool> {
+        let rpc = Rpc::NodeUnstageVolume;
+        let recorded = record.map(|record| record.paths.contains(&request.staging));
+        let Some(mounted) = self.mounted_at(rpc, &request.staging)? else {
+            return Ok(recorded != Some(false));
+        };
+        if attachment.is_some_and(|attachment| self.shows(&mounted, attachment)) {
+            let gone = self.filesystems.ensure_unmounted(&request.staging);
+            let _ = gone.map_err(|e| Status::of(rpc, &e))?;
+            return Ok(true);
+        }
+        let message = format!(
+            "{} is mounted at {}, which is not volume {}",
+            mounted.source.display(),
+            mounted.target.display(),
+            request.volume.text
+        );
+        tracing::warn!("{message}; it stays");
+        match record {
+            // Its own mount may be below: detaching it would not be seen to fail.
+            Some(record) if recorded == Some(true) && !record.whole && attachment.is_some() => {
+                Err(Status::new(Code::FailedPrecondition, message))
+            }
+            _ => Ok(recorded == Some(true)),
+        }
+    }
+
+    /// Whether a volume is mounted at one of the paths of its record.
+    fn any_mounted(
+        &self,
+        rpc: Rpc,
+        record: &Staged,
+        attachment: Option<&Attachment>,
+    ) -> Answer<bool> {
+        let Some(attachment) = attachment else {
+            return Ok(false);
+        };
+        for path in &record.paths {
+            let mounted = self.mounted_at(rpc, path)?;
+            if mounted.is_some_and(|mounted| self.shows(&mounted, attachment)) {
+                return Ok(true);
+            }
+        }
+        Ok(record.whole && !record.paths.is_empty())
     }
 
     /// What is staged under a volume's name: the volume, or the snapshot that stands for it.
@@ -228,18 +303,19 @@ impl Driver {
         &self,
         rpc: Rpc,
         request: &Unstage,
-    ) -> Answer<Option<(crate::service::PoolEntry, Source, Option<Attachment>)>> {
-        if let Some(id) = &request.volume.id
-            && let Some(found) = self.pools.volume(id)?
-        {
-            let attachment = found.object.attachment;
-            return Ok(Some((found.entry, Source::Volume(found.object.id), attachment)));
+        record: Option<&Staged>,
+    ) -> Answer<Option<(PoolEntry, Source, Option<Attachment>)>> {
+        if let Some(Source::Snapshot(id)) = record.map(|record| &record.source) {
+            let found = self.pools.snapshot(id)?;
+            return Ok(found.map(|found| {
+                (found.entry, Source::Snapshot(id.clone()), found.object.attachment)
+            }));
         }
-        let staged = self.records.staged(&request.volume.text);
-        let Some((_, Source::Snapshot(id))) = staged.map_err(|e| Status::of(rpc, &e))? else {
-            return Ok(None);
-        };
-        let found = self.pools.snapshot(&id)?;
-        Ok(found.map(|found| (found.entry, Source::Snapshot(id), found.object.attachment)))
+        let pool = record.map(|record| record.pool.clone());
+        let context = VolumeContext { pool, ..VolumeContext::default() };
+        Ok(self.find(rpc, &request.volume, &context)?.map(|found| {
+            let attachment = found.object.attachment;
+            (found.entry, Source::Volume(found.object.id), attachment)
+        }))
     }
 }

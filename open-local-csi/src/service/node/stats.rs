@@ -2,7 +2,6 @@
 
 use open_local_core::{Bytes, VolumeInfo};
 
-use crate::context::VolumeContext;
 use crate::errors::{Answer, Status};
 use crate::proto::volume_usage::Unit;
 use crate::proto::{NodeGetVolumeStatsRequest, NodeGetVolumeStatsResponse, VolumeUsage};
@@ -24,7 +23,7 @@ impl Driver {
     ) -> Answer<NodeGetVolumeStatsResponse> {
         self.on_node(RPC)?;
         let request = Stats::read(request)?;
-        let subject = match self.subject(RPC, &request.volume, &VolumeContext::default()) {
+        let subject = match self.subject_at(RPC, &request.volume, request.path.as_deref()) {
             Ok(subject) => subject,
             Err(status) => return self.stats_of_stand_in(&request).unwrap_or(Err(status)),
         };

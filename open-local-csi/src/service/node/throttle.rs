@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use open_local_core::DeviceNumber;
 use open_local_core::throttle::{CgroupTarget, IoLimits, IoThrottle, Support};
+use open_local_core::{DeviceNumber, ErrorKind};
 
 use super::pod_cgroup;
 use crate::errors::{Answer, Code, Status};
@@ -56,7 +56,8 @@ impl Conditions {
 
 impl Driver {
     /// Limits the pod of a publish; called after the mount and before the answer. An error only
-    /// where the class requires limits. Fills `device`, `cgroup` and `limits` of the record.
+    /// where the class requires limits. Fills `device`, `cgroup` and `limits` of the record and
+    /// stores it before anything is limited.
     pub(super) fn throttle_published(
         &self,
         request: &Publish,
@@ -65,11 +66,15 @@ impl Driver {
     ) -> Answer<ThrottleOutcome> {
         let class = &request.context.class;
         let changed = self.records.limits(&record.volume).map_err(|e| Status::of(RPC, &e))?;
+        if record.device != Some(device) {
+            self.lift_recorded(RPC, record)?;
+        }
         record.device = Some(device);
         record.limits = changed.unwrap_or(class.limits.io);
         let pod = request.context.pod.uid.clone().filter(|uid| pod_cgroup::is_uid(uid));
         record.pod = pod.or_else(|| pod_cgroup::pod_of_target(&record.target));
-        let outcome = self.limit(record);
+        self.records.publish(record).map_err(|e| Status::of(RPC, &e))?;
+        let outcome = self.limit(RPC, record)?;
         self.settle(record, &outcome);
         match outcome {
             ThrottleOutcome::Missing(why) if class.throttle_required => {
@@ -81,13 +86,14 @@ impl Driver {
         }
     }
 
-    /// Brings the limits of a record to its pod.
-    fn limit(&self, record: &mut Published) -> ThrottleOutcome {
+    /// Brings the limits of a record to its pod. Which cgroup is limited is recorded before it is:
+    /// what a kill leaves in force is found and lifted at unpublish.
+    fn limit(&self, rpc: Rpc, record: &mut Published) -> Answer<ThrottleOutcome> {
         let (Some(device), false) = (record.device, record.limits.is_none()) else {
-            return ThrottleOutcome::NotAsked;
+            return Ok(ThrottleOutcome::NotAsked);
         };
         let missing =
-            |why: &str| ThrottleOutcome::Missing(format!("its limits are not in force: {why}"));
+            |why: &str| Ok(ThrottleOutcome::Missing(format!("its limits are not in force: {why}")));
         let Some(throttle) = &self.throttle else {
             return missing("this node limits nothing");
         };
@@ -97,18 +103,35 @@ impl Driver {
         let Some(target) = pod_cgroup::find(&self.host, pod) else {
             return missing(&format!("pod {pod} has no cgroup yet"));
         };
-        record.cgroup = Some(target.as_path().to_string_lossy().into_owned());
+        let cgroup = Some(target.as_path().to_string_lossy().into_owned());
+        if record.cgroup != cgroup {
+            self.lift_recorded(rpc, record)?;
+            record.cgroup = cgroup;
+            self.records.publish(record).map_err(|e| Status::of(rpc, &e))?;
+        }
         match throttle.apply(&target, device, &record.limits) {
+            // Cut, not refused: the same call goes on.
+            Err(error) if error.kind() == ErrorKind::Indeterminate => Err(Status::of(rpc, &error)),
             Err(error) => missing(&error.report().to_string()),
-            Ok(state) => match state.into_inner().support {
+            Ok(state) => Ok(match state.into_inner().support {
                 Support::Full => ThrottleOutcome::InForce,
                 Support::Partial(why) => {
                     ThrottleOutcome::Missing(format!("its limits are in force in part: {why}"))
                 }
-                Support::None(why) => missing(&why),
-                _ => missing("the kernel's answer is not understood"),
-            },
+                Support::None(why) => return missing(&why),
+                _ => return missing("the kernel's answer is not understood"),
+            }),
         }
+    }
+
+    /// Lifts what a record says is limited, before it says something else.
+    fn lift_recorded(&self, rpc: Rpc, record: &mut Published) -> Answer<()> {
+        if let (Some(throttle), Some(device)) = (&self.throttle, record.device)
+            && let Some(cgroup) = record.cgroup.take()
+        {
+            lift(throttle.as_ref(), rpc, &cgroup, device)?;
+        }
+        Ok(())
     }
 
     fn settle(&self, record: &Published, outcome: &ThrottleOutcome) {
@@ -149,14 +172,11 @@ impl Driver {
             record.limits = *limits;
             // The record first: what is cut here is brought to the pod by the reconciliation.
             self.records.publish(&record).map_err(|e| Status::of(rpc, &e))?;
-            let outcome = self.limit(&mut record);
-            if limits.is_none()
-                && let (Some(throttle), Some(device)) = (&self.throttle, record.device)
-                && let Some(cgroup) = record.cgroup.take()
-            {
-                lift(throttle.as_ref(), rpc, &cgroup, device)?;
+            let outcome = self.limit(rpc, &mut record)?;
+            if limits.is_none() {
+                self.lift_recorded(rpc, &mut record)?;
+                self.records.publish(&record).map_err(|e| Status::of(rpc, &e))?;
             }
-            self.records.publish(&record).map_err(|e| Status::of(rpc, &e))?;
             self.settle(&record, &outcome);
             if let ThrottleOutcome::Missing(why) = outcome {
                 missing = Some(why);
@@ -186,8 +206,13 @@ impl Driver {
         let Some(throttle) = &self.throttle else {
             return Ok(());
         };
-        let wishes = throttle.reconcile().map_err(|e| Status::of(RPC, &e));
-        let records = self.records.all_published().map_err(|e| Status::of(RPC, &e))?;
+        let wishes = throttle.reconcile().map(|_| ()).map_err(|e| Status::of(RPC, &e));
+        let mut failed = Ok(());
+        let (records, unread) =
+            self.records.readable_published().map_err(|e| Status::of(RPC, &e))?;
+        for error in unread {
+            tracing::warn!(error = %error.report(), "limits of a target are not brought to its pod");
+        }
         for mut record in records.into_iter().filter(|record| !record.limits.is_none()) {
             // Somebody changes this volume: its turn comes the next time.
             let Ok(_turn) = self.inflight.begin("volume", &record.volume) else {
@@ -196,14 +221,12 @@ impl Driver {
             if self.records.published(&record.target).ok().flatten().as_ref() != Some(&record) {
                 continue;
             }
-            let before = record.cgroup.clone();
-            let outcome = self.limit(&mut record);
-            if record.cgroup != before {
-                self.records.publish(&record).map_err(|e| Status::of(RPC, &e))?;
+            match self.limit(RPC, &mut record) {
+                Ok(outcome) => self.conditions.set(&record, &outcome),
+                Err(status) => failed = Err(status),
             }
-            self.conditions.set(&record, &outcome);
         }
-        wishes.map(|_| ())
+        wishes.and(failed)
     }
 }
 

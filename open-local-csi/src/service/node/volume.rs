@@ -4,7 +4,7 @@ use std::path::Path;
 
 use open_local_core::fs::Mounted;
 use open_local_core::host::FileKind;
-use open_local_core::{Attachment, Source, Uuid, VolumeInfo};
+use open_local_core::{Attachment, Error, PoolId, Source, Uuid, VolumeInfo};
 
 use crate::context::VolumeContext;
 use crate::errors::{Answer, Code, Status};
@@ -37,7 +37,7 @@ impl Driver {
         context: &VolumeContext,
     ) -> Answer<Subject> {
         if let Some(found) = self.find(rpc, volume, context)? {
-            self.same(&found, context)?;
+            self.same(rpc, &found, context)?;
             let source = Source::Volume(found.object.id.clone());
             let attachment = found.object.attachment.clone();
             let (entry, volume) = (found.entry, Some(found.object));
@@ -55,7 +55,7 @@ impl Driver {
         Err(Status::not_found(format!("there is no volume {shown} on node {node}")))
     }
 
-    fn find(
+    pub(super) fn find(
         &self,
         rpc: Rpc,
         volume: &VolumeHandle,
@@ -73,26 +73,29 @@ impl Driver {
         self.pools.volume(id)
     }
 
-    fn same(&self, found: &Found<VolumeInfo>, context: &VolumeContext) -> Answer<()> {
-        let refuse = |what: &str, wanted: Uuid, there: Uuid| {
+    /// What has no UUID where the maker knew one is another one too.
+    fn same(&self, rpc: Rpc, found: &Found<VolumeInfo>, context: &VolumeContext) -> Answer<()> {
+        let refuse = |what: &str, wanted: Uuid, there: Option<Uuid>| {
+            let there = there.map_or_else(|| "none".to_owned(), |uuid| uuid.to_string());
             let message = format!(
-                "volume {} in pool {}: the {what} has UUID {there}, and the volume was made in one \
-                 with {wanted}; nothing is mounted",
+                "volume {} in pool {}: the UUID of the {what} is {there}, and the volume's context \
+                 says {wanted}: it is another one, and nothing is mounted",
                 found.object.id, found.entry.name
             );
             Err(Status::new(Code::FailedPrecondition, message))
         };
-        if let Some(wanted) = context.volume_uuid
-            && let Some(there) = volume_uuid(&found.object.tags)
-            && wanted != there
-        {
-            return refuse("volume", wanted, there);
+        if let Some(wanted) = context.volume_uuid {
+            let there = volume_uuid(&found.object.tags);
+            if there != Some(wanted) {
+                return refuse("volume", wanted, there);
+            }
         }
-        if let Some(wanted) = context.pool_uuid
-            && let Some(there) = found.entry.pool.info().ok().as_ref().and_then(uuid_of)
-            && wanted != there
-        {
-            return refuse("pool", wanted, there);
+        if let Some(wanted) = context.pool_uuid {
+            let info = found.entry.pool.info().map_err(|e| Status::of(rpc, &e))?;
+            let there = uuid_of(&info);
+            if there != Some(wanted) {
+                return refuse("pool", wanted, there);
+            }
         }
         Ok(())
     }
@@ -121,20 +124,74 @@ impl Driver {
 
     /// The recorded targets of a volume that something is still mounted at, or that are handed to
     /// a virtual machine.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` if a record can't be read: it may be one of this volume.
     pub(in crate::service) fn live_targets(
         &self,
         rpc: Rpc,
         volume: &str,
     ) -> Answer<Vec<Published>> {
-        let mut all = self.records.all_published().map_err(|e| Status::of(rpc, &e))?;
+        let all = self.records.all_published();
+        let mut all = all.map_err(|e| Status::of(rpc, &e).with_code(Code::Unavailable))?;
         all.retain(|published| published.volume == volume);
         let mut live = Vec::new();
         for published in all {
             let direct = published.as_what == crate::service::PublishedAs::Direct;
-            if direct || self.mounted_at(rpc, &published.target)?.is_some() {
+            let shown = match direct {
+                true => self.is_direct_at(&published.target)?,
+                false => self.mounted_at(rpc, &published.target)?.is_some(),
+            };
+            if shown {
                 live.push(published);
             }
         }
         Ok(live)
+    }
+
+    /// What was published or staged under a volume's name, by the records: where it is looked for
+    /// first, so that a pool that hangs keeps only its own volumes away.
+    pub(super) fn recorded(
+        &self,
+        rpc: Rpc,
+        volume: &VolumeHandle,
+        path: Option<&Path>,
+    ) -> Answer<Option<(PoolId, Source)>> {
+        let failed = |e: Error| Status::of(rpc, &e).with_code(Code::Unavailable);
+        if let Some(path) = path
+            && let Some(published) = self.records.published(path).map_err(failed)?
+            && published.volume == volume.text
+            && let (Some(pool), Some(id)) = (published.pool, published.id)
+        {
+            return Ok(Some((pool, Source::Volume(id))));
+        }
+        let staged = self.records.staged(&volume.text).map_err(failed)?;
+        Ok(staged.map(|staged| (staged.pool, staged.source)))
+    }
+
+    /// The volume of a request that brings no context.
+    ///
+    /// # Errors
+    /// As [`Self::subject`].
+    pub(super) fn subject_at(
+        &self,
+        rpc: Rpc,
+        volume: &VolumeHandle,
+        path: Option<&Path>,
+    ) -> Answer<Subject> {
+        let Some((pool, source)) = self.recorded(rpc, volume, path)? else {
+            return self.subject(rpc, volume, &VolumeContext::default());
+        };
+        let context = match &source {
+            Source::Volume(_) => VolumeContext { pool: Some(pool), ..Default::default() },
+            Source::Snapshot(id) => {
+                VolumeContext { stands_for: Some(id.clone()), ..Default::default() }
+            }
+        };
+        let id = match source {
+            Source::Volume(id) => Some(id),
+            Source::Snapshot(_) => volume.id.clone(),
+        };
+        self.subject(rpc, &VolumeHandle { text: volume.text.clone(), id }, &context)
     }
 }

@@ -198,12 +198,175 @@ fn what_is_not_this_volume_is_neither_mounted_nor_unmounted() {
         volume_id: "b".into(),
         staging_target_path: "/staging/a".into(),
     };
-    assert_eq!(code(lab.driver.node_unstage_volume(&request)), Code::FailedPrecondition);
+    // It is not staged there: the specification has OK, and nothing changes.
+    lab.driver.node_unstage_volume(&request).unwrap();
+    for volume in ["a", "b"] {
+        assert!(lab.stats(volume, &format!("/staging/{volume}")).is_ok());
+    }
     // Another volume of the same name: its context names the UUID of the first.
     lab.unstage(&second).unwrap();
     lab.delete("b").unwrap();
     lab.create("b", 1).unwrap();
     assert_eq!(code(lab.stage(&crossed, mount(1))), Code::FailedPrecondition);
+}
+
+/// What the context knows of and the volume or pool lacks is another volume.
+#[test]
+fn a_volume_without_the_uuid_that_its_context_has_is_another_one() {
+    let lab = Lab::new(&[("fast", 100)]);
+    let entry = lab.driver.pools().iter().next().unwrap().clone();
+    let spec = open_local_core::VolumeSpec::new("v".parse().unwrap(), Bytes::GIB);
+    let _ = entry.pool.ensure_volume(&spec).unwrap();
+    let mut volume = lab.create("v", 1).unwrap();
+    // One that was made by others has none, and its context neither.
+    lab.stage(&volume, mount(1)).unwrap();
+    lab.unstage(&volume).unwrap();
+    for key in [crate::context::VOLUME_UUID, crate::context::POOL_UUID] {
+        let kept = volume.volume_context.clone();
+        let uuid = "0f5c1a2e-9d3b-4f6a-8a51-0c2f6a7b8c9d".to_owned();
+        volume.volume_context.insert(key.to_owned(), uuid.clone());
+        let status = lab.stage(&volume, mount(1)).unwrap_err();
+        assert_eq!(status.code(), Code::FailedPrecondition, "{key}");
+        assert!(status.message().contains(&uuid) && status.message().contains("none"), "{status}");
+        volume.volume_context.insert(key.to_owned(), "no uuid".to_owned());
+        let status = lab.stage(&volume, mount(1)).unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{key}");
+        volume.volume_context = kept;
+    }
+}
+
+#[test]
+fn a_foreign_mount_at_the_staging_path_stays() {
+    let lab = Lab::new(&[("fast", 100)]);
+    let (first, second) = (lab.create("a", 1).unwrap(), lab.create("b", 1).unwrap());
+    lab.stage(&first, mount(1)).unwrap();
+    let cover = |path: &str| {
+        let bind = open_local_core::fs::BindSpec::new("/staging/a", path);
+        lab.driver.filesystems.ensure_bound(&bind).unwrap().get();
+    };
+    // Not staged at all: OK, and what is there stays.
+    cover("/staging/b");
+    lab.unstage(&second).unwrap();
+    assert!(lab.stats("a", "/staging/b").is_ok());
+    // A block device is given back all the same: there never was a mount of it.
+    lab.stage(&second, block(1)).unwrap();
+    lab.unstage(&second).unwrap();
+    assert!(lab.stats("a", "/staging/b").is_ok());
+    lab.delete("b").unwrap();
+    // A volume that was mounted there and is no longer seen is not said to be gone.
+    let third = lab.create("c", 1).unwrap();
+    lab.stage(&third, mount(1)).unwrap();
+    let _ = lab.driver.filesystems.ensure_unmounted("/staging/c".as_ref()).unwrap();
+    cover("/staging/c");
+    assert_eq!(code(lab.unstage(&third)), Code::FailedPrecondition);
+    let _ = lab.driver.filesystems.ensure_unmounted("/staging/c".as_ref()).unwrap();
+    lab.unstage(&third).unwrap();
+    lab.delete("c").unwrap();
+}
+
+#[test]
+fn a_volume_at_two_staging_paths_is_detached_with_the_last() {
+    let lab = Lab::new(&[("fast", 100)]);
+    let volume = lab.create("v", 1).unwrap();
+    lab.stage(&volume, mount(1)).unwrap();
+    let mut other = NodeStageVolumeRequest {
+        volume_id: "v".into(),
+        staging_target_path: "/staging/other".into(),
+        volume_capability: Some(mount(1)),
+        volume_context: volume.volume_context.clone(),
+        ..Default::default()
+    };
+    lab.driver.node_stage_volume(&other).unwrap();
+    lab.unstage(&volume).unwrap();
+    lab.unstage(&volume).unwrap();
+    assert!(lab.stats("v", "/staging/other").is_ok());
+    assert_eq!(code(lab.delete("v")), Code::FailedPrecondition);
+    other.staging_target_path = "/staging/never".into();
+    let unstage = |path: &str| {
+        let request =
+            NodeUnstageVolumeRequest { volume_id: "v".into(), staging_target_path: path.into() };
+        lab.driver.node_unstage_volume(&request)
+    };
+    unstage("/staging/never").unwrap();
+    assert!(lab.stats("v", "/staging/other").is_ok());
+    unstage("/staging/other").unwrap();
+    lab.delete("v").unwrap();
+}
+
+/// A record that can't be read may be one of any volume.
+#[test]
+fn nothing_is_unstaged_or_removed_while_a_record_cannot_be_read() {
+    let lab = Lab::new(&[("fast", 100)]);
+    let volume = lab.create("v", 1).unwrap();
+    lab.stage(&volume, block(1)).unwrap();
+    lab.publish(&volume, "/pod/device", block(1)).unwrap();
+    let files = lab.machine.files();
+    let folder = std::path::Path::new("/run/open-local/csi/published");
+    let record = files.paths().into_iter().find(|path| path.parent() == Some(folder)).unwrap();
+    let record = record.display().to_string();
+    let host = lab.machine.host();
+    let good = open_local_core::host::read_small(host.files.as_ref(), record.as_ref(), 4096);
+    files.add_file(&record, b"damaged").unwrap();
+    for answer in [
+        lab.unstage(&volume),
+        lab.delete("v"),
+        lab.unpublish(&volume, "/pod/device"),
+        lab.publish(&volume, "/pod/b", block(1)),
+    ] {
+        let status = answer.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable);
+        assert!(status.message().contains(&record), "{status}");
+    }
+    // Other targets go on, and so do limits.
+    lab.driver.reconcile_limits().unwrap();
+    files.add_file(&record, &good.unwrap()).unwrap();
+    lab.unpublish(&volume, "/pod/device").unwrap();
+    lab.unstage(&volume).unwrap();
+    lab.delete("v").unwrap();
+}
+
+#[test]
+fn a_block_device_grows_only_where_it_is() {
+    let lab = Lab::new(&[("fast", 100)]);
+    let volume = lab.create("v", 1).unwrap();
+    let expand = |path: &str| {
+        lab.driver.node_expand_volume(&NodeExpandVolumeRequest {
+            volume_id: "v".into(),
+            volume_path: path.into(),
+            capacity_range: Some(CapacityRange { required_bytes: 2 * GIB, limit_bytes: 0 }),
+            volume_capability: Some(block(1)),
+            ..Default::default()
+        })
+    };
+    assert_eq!(code(expand("/staging/v")), Code::NotFound);
+    lab.stage(&volume, block(1)).unwrap();
+    for path in ["/pod/device", "/etc", "some/path", "/staging/v/x"] {
+        assert_eq!(code(expand(path)), Code::NotFound, "{path}");
+    }
+    assert_eq!(expand("/staging/v").unwrap().capacity_bytes, 2 * GIB);
+    lab.publish(&volume, "/pod/device", block(1)).unwrap();
+    assert_eq!(expand("/pod/device").unwrap().capacity_bytes, 2 * GIB);
+}
+
+#[test]
+fn a_source_that_nothing_can_have_the_name_of_is_not_found() {
+    let lab = Lab::new(&[("fast", 100)]);
+    lab.create("v", 1).unwrap();
+    for source in [
+        volume_content_source::Type::Snapshot(volume_content_source::SnapshotSource {
+            snapshot_id: "no/such".into(),
+        }),
+        volume_content_source::Type::Volume(volume_content_source::VolumeSource {
+            volume_id: "no/such".into(),
+        }),
+    ] {
+        for name in ["v", "w"] {
+            let mut request = request(name, 1);
+            let source = VolumeContentSource { r#type: Some(source.clone()) };
+            request.volume_content_source = Some(source);
+            assert_eq!(code(lab.driver.create_volume(&request)), Code::NotFound, "{name}");
+        }
+    }
 }
 
 /// Every call of a life, cut before every step, is finished by the same call.

@@ -241,13 +241,27 @@ fn at_start_only_volumes_whose_pod_is_surely_gone_are_removed() {
 #[test]
 fn the_originals_inline_volume_is_removed_with_its_pod_and_no_other() {
     let lab = inline_lab();
-    lab.create("csi-1", 1).unwrap();
-    let pool = lab.driver.pools().volume(&"csi-1".parse().unwrap()).unwrap().unwrap().entry;
+    let pool = lab.driver.pools().iter().next().unwrap().clone();
+    let spec = open_local_core::VolumeSpec::new("csi-1".parse().unwrap(), Bytes::GIB);
+    let _ = pool.pool.ensure_volume(&spec).unwrap();
     let _ = pool.pool.publish(&PublishSpec::new("csi-1".parse::<VolumeId>().unwrap())).unwrap();
     let text = format!("{{\"csi-1\": \"/dev/{}/csi-1\", \"csi-2\": 7}}", pool.name);
     put(&lab, "/var/lib/kubelet/open-local-volumes.json", &text);
     unpublish_inline(&lab).unwrap();
     assert!(!has(&lab, "csi-1"));
+}
+
+#[test]
+fn the_originals_record_says_nothing_of_a_volume_we_made() {
+    let lab = inline_lab();
+    lab.create("csi-1", 1).unwrap();
+    let found = lab.driver.pools().volume(&"csi-1".parse().unwrap()).unwrap().unwrap();
+    let text = format!("{{\"csi-1\": \"/dev/{}/csi-1\"}}", found.entry.name);
+    put(&lab, "/var/lib/kubelet/open-local-volumes.json", &text);
+    let publish = publish_inline(&lab, &[("vgName", found.entry.name.as_str())]);
+    assert!(publish.is_err());
+    unpublish_inline(&lab).unwrap();
+    assert!(has(&lab, "csi-1"));
 }
 
 #[test]
@@ -272,6 +286,65 @@ fn a_device_for_a_virtual_machine_is_a_file_that_goes_with_the_target() {
         lab.unpublish(&volume, "/pods/a/mount").unwrap();
     }
     assert!(files.stat(Path::new(folder)).is_err());
+    lab.unstage(&volume).unwrap();
+    lab.delete("v").unwrap();
+}
+
+/// A kill between two steps of a publish: limits in force are always in the record that lifts them.
+#[test]
+fn limits_are_recorded_before_they_are_in_force() {
+    let mut cuts = 0;
+    for at in 1..40 {
+        let lab = Lab::new(&[("fast", 100)]);
+        put(&lab, "/proc/self/mountinfo", MOUNTS);
+        let group = cgroup(&lab);
+        let volume = limited(&lab, &[]);
+        lab.stage(&volume, mount(1)).unwrap();
+        lab.machine.arm(Arc::new(StopAt::new(at)));
+        let answer = lab.publish(&volume, &target_of_pod(), mount(1));
+        lab.machine.disarm();
+        let record = lab.driver.records.published(Path::new(&target_of_pod())).unwrap();
+        if in_force(&lab, &group).is_some() {
+            assert!(record.unwrap().cgroup.is_some(), "cut at {at}");
+        }
+        lab.unpublish(&volume, &target_of_pod()).unwrap();
+        assert_eq!(in_force(&lab, &group), None, "cut at {at}");
+        assert!(lab.driver.records.all_published().unwrap().is_empty());
+        if answer.is_ok() {
+            break;
+        }
+        cuts += 1;
+    }
+    assert!(cuts >= 4, "{cuts}");
+}
+
+#[test]
+fn a_device_that_could_not_be_handed_over_blocks_nothing() {
+    let lab = Lab::new(&[("fast", 100)]);
+    let mut request = request("v", 1);
+    request.parameters.insert("direct".into(), "true".into());
+    let volume = lab.driver.create_volume(&request).unwrap().volume.unwrap();
+    lab.stage(&volume, mount(1)).unwrap();
+    let long = format!("/pods/{}", "x".repeat(200));
+    assert_eq!(code(lab.publish(&volume, &long, mount(1))), Code::InvalidArgument);
+    assert!(lab.driver.records.all_published().unwrap().is_empty());
+    lab.unpublish(&volume, &long).unwrap();
+    let mut failed = 0;
+    for at in 1..20 {
+        lab.machine.arm(Arc::new(StopAt::new(at)));
+        let answer = lab.publish(&volume, "/pods/a/mount", mount(1));
+        lab.machine.disarm();
+        if answer.is_ok() {
+            break;
+        }
+        failed += 1;
+        // Nobody asks for an unpublish of what failed for good.
+        lab.unstage(&volume).unwrap();
+        lab.stage(&volume, mount(1)).unwrap();
+    }
+    assert!(failed >= 2, "{failed}");
+    assert_eq!(code(lab.unstage(&volume)), Code::Aborted);
+    lab.unpublish(&volume, "/pods/a/mount").unwrap();
     lab.unstage(&volume).unwrap();
     lab.delete("v").unwrap();
 }

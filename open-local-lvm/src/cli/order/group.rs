@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use open_local_core::{Bytes, Error, ErrorKind, Op, Result, Subject};
 
-use super::{Order, add_tags, bytes, device, tag_change};
+use super::{Order, Touched, add_tags, bytes, device, tag_change};
 use crate::format::names::check_name;
 use crate::plan::TagChange;
 
@@ -76,11 +76,13 @@ fn devices(paths: &[PathBuf]) -> Result<Vec<String>> {
 impl Order {
     fn on_group(command: &'static str, name: &str) -> Result<Self> {
         check_name(name)?;
-        Ok(Self::changing(command, Subject::value(name)))
+        let order = Self::changing(command, Subject::value(name));
+        Ok(order.touching(Touched::Group(name.to_owned())))
     }
 
     fn on_device(command: &'static str, path: &Path) -> Result<(Self, String)> {
-        Ok((Self::changing(command, Subject::device(path)), device(path)?))
+        let order = Self::changing(command, Subject::device(path));
+        Ok((order.touching(Touched::Device(path.to_path_buf())), device(path)?))
     }
 
     /// Makes a group of devices, and physical volumes of those that are none.
@@ -88,7 +90,8 @@ impl Order {
     /// # Errors
     /// `InvalidArgument` for names, tags and paths that the tools do not take.
     pub fn create_group(name: &str, on: &[PathBuf], options: &GroupOptions) -> Result<Self> {
-        let order = Self::on_group("vgcreate", name)?
+        check_name(name)?;
+        let order = Self::changing("vgcreate", Subject::value(name))
             .args(options.replace.then_some("-y"))
             .args(["-s", &bytes(options.extent_size)])
             .args(["--metadatasize", &bytes(options.metadata_size)])

@@ -49,7 +49,7 @@ impl Order {
         check_name(group)?;
         let metadata = new.metadata_size.map(|size| ["--poolmetadatasize".into(), bytes(size)]);
         let chunk = new.chunk_size.map(|size| ["-c".into(), bytes(size)]);
-        Ok(Self::changing("lvcreate", about(group, &new.name))
+        Ok(Self::changing_in("lvcreate", group, &new.name)
             .args(["--type", "thin-pool", "-y", "-Zy"])
             .args(new.size.map_or(["-l".to_owned(), "100%FREE".to_owned()], size))
             .args(metadata.into_iter().flatten().chain(chunk.into_iter().flatten()))
@@ -63,7 +63,7 @@ impl Order {
     /// As [`Self::create_pool`].
     pub fn extend_pool_metadata(group: &str, pool: &str, to: Bytes) -> Result<Self> {
         let path = path_of(group, pool)?;
-        let order = Self::changing("lvextend", about(group, pool));
+        let order = Self::changing_in("lvextend", group, pool);
         Ok(order.args(["--poolmetadatasize", &bytes(to), &path]))
     }
 
@@ -73,7 +73,7 @@ impl Order {
     /// As [`Self::create_pool`].
     pub fn set_error_when_full(group: &str, pool: &str, error: bool) -> Result<Self> {
         let path = path_of(group, pool)?;
-        let order = Self::changing("lvchange", about(group, pool));
+        let order = Self::changing_in("lvchange", group, pool);
         Ok(order.args(["--errorwhenfull", if error { "y" } else { "n" }, &path]))
     }
 
@@ -91,7 +91,7 @@ impl Order {
             return Err(Error::new(ErrorKind::InvalidArgument, Op::RunProgram, subject, message)
                 .with_remedy("give it in bytes"));
         };
-        Ok(Self::changing("lvcreate", about(group, &new.name))
+        Ok(Self::changing_in("lvcreate", group, &new.name)
             .args(["-an", "-y", "-V", &bytes(virtual_size), "--thinpool", pool])
             .args(new.read_only.then_some("-pr"))
             .args(add_tags(&new.tags)?)
@@ -112,7 +112,7 @@ impl Order {
         read_only: bool,
     ) -> Result<Self> {
         let origin = path_of(group, origin)?;
-        let order = Self::changing("lvcreate", about(group, name));
+        let order = Self::changing_in("lvcreate", group, name);
         let order = match room {
             SnapshotRoom::Shared => order.args(["-an", "-y", "-s", "-kn"]),
             SnapshotRoom::Store(room) => order.args(["-y", "-s"]).args(size(room)),

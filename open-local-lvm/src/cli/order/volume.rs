@@ -40,7 +40,7 @@ fn stripes(count: u32, stripe_size: Option<Bytes>) -> Vec<String> {
 
 impl Order {
     fn on_volume(command: &'static str, group: &str, name: &str) -> Result<(Self, String)> {
-        Ok((Self::changing(command, about(group, name)), path_of(group, name)?))
+        Ok((Self::changing_in(command, group, name), path_of(group, name)?))
     }
 
     /// Makes a linear or striped volume. Unless it is left active it holds what its extents held.
@@ -56,7 +56,7 @@ impl Order {
             true => &["-ay", "-Zy", "-Wy", "-y"],
             false => &["-an", "-Zn", "-Wn", "-y"],
         };
-        Ok(Self::changing("lvcreate", about(group, &new.name))
+        Ok(Self::changing_in("lvcreate", group, &new.name)
             .args(start.iter().copied())
             .args(size(new.size))
             .args(stripes(new.stripes, new.stripe_size))

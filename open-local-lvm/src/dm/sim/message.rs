@@ -91,8 +91,8 @@ impl Kernel {
             }
             ["create_snap", id, origin] => {
                 let (id, origin) = (volume_id(id)?, volume_id(origin)?);
-                self.note_unsafe_snapshot(minor, origin);
                 self.pool_mut(minor)?.change().snapshot(id, origin)?;
+                self.note_unsafe_snapshot(minor, origin);
             }
             ["delete", id] => {
                 let id = volume_id(id)?;

@@ -115,7 +115,7 @@ fn volumes(
     }
     let read = |found| match found {
         Found::Known(shared) => Ok(shared),
-        Found::New(new) => {
+        Found::New { member: new, plain } => {
             let place = list.inside(&new.key);
             let volume = logical_volume(place, &new.key, new.section, &physical)?;
             let source = Source {
@@ -124,7 +124,7 @@ fn volumes(
                 keys: PvKeys::clone(keys),
                 indented: OnceLock::new(),
             };
-            Ok(Shared::read(volume, Some(source)))
+            Ok(Shared::read(volume, plain.then_some(source)))
         }
     };
     let volumes = apart.into_iter().map(read).collect::<Result<Vec<Shared>, Error>>()?;

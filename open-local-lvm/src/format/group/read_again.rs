@@ -6,7 +6,7 @@ use open_local_core::Error;
 
 use super::volume_group::{Metadata, VolumeGroup};
 use super::volumes::{PvKeys, Shared, Source};
-use crate::format::text::{self, Member, Members, Section, parse};
+use crate::format::text::{self, Duplicate, Member, Members, Section, parse};
 
 /// What holds the volumes.
 const LIST: &str = "logical_volumes";
@@ -17,7 +17,11 @@ const NEAR: usize = 4;
 #[derive(Debug)]
 pub(super) enum Found<'t> {
     Known(Shared),
-    New(Member<'t>),
+    /// One to be read; known again by its bytes only if each key stands in it once.
+    New {
+        member: Member<'t>,
+        plain: bool,
+    },
 }
 
 impl Metadata {
@@ -26,7 +30,7 @@ impl Metadata {
     /// # Errors
     /// `Corrupt`, with the place, if it is no text or not that of a group.
     pub fn parse(text: &[u8]) -> Result<Self, Error> {
-        Self::read(text, None)
+        Self::parse_noting(text, None).map(|(metadata, _)| metadata)
     }
 
     /// Reads a text that has much in common with one that was read before.
@@ -37,10 +41,19 @@ impl Metadata {
     /// # Errors
     /// As [`Self::parse`].
     pub fn parse_again(text: &[u8], known: &Self) -> Result<Self, Error> {
-        Self::read(text, Some(&known.group))
+        Self::parse_noting(text, Some(known)).map(|(metadata, _)| metadata)
     }
 
-    fn read(text: &[u8], known: Option<&VolumeGroup>) -> Result<Self, Error> {
+    /// The same with the keys that stand twice in a section of the text: the values have one of
+    /// each.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub(crate) fn parse_noting(
+        text: &[u8],
+        known: Option<&Self>,
+    ) -> Result<(Self, Vec<Duplicate>), Error> {
+        let known: Option<&VolumeGroup> = known.map(|known| &known.group);
         let shared = known.map_or(&[][..], |known| known.logical_volumes.shared());
         let keys = known.iter().flat_map(|known| &known.physical_volumes).map(|pv| pv.key.as_str());
         let mut volumes = Apart {
@@ -50,11 +63,23 @@ impl Metadata {
             next: 0,
             by_name: None,
             found: Vec::with_capacity(shared.len()),
+            duplicates: Vec::new(),
             lists: 0,
         };
         let tree = text::parse_apart(text, LIST, &mut volumes)?;
         let own = volumes.lists <= 1 && volumes.fit(&tree);
-        if own { Self::from_parts(tree, volumes.found) } else { Self::from_tree(parse(text)?) }
+        if own {
+            let mut duplicates = tree.duplicates();
+            let group = tree.sections().next().map(|(name, _)| name.to_owned());
+            duplicates.extend(volumes.duplicates.drain(..).map(|mut inside| {
+                inside.path.splice(0..0, group.clone());
+                inside
+            }));
+            return Ok((Self::from_parts(tree, volumes.found)?, duplicates));
+        }
+        let tree = parse(text)?;
+        let duplicates = tree.duplicates();
+        Ok((Self::from_tree(tree)?, duplicates))
     }
 }
 
@@ -68,6 +93,8 @@ struct Apart<'k, 't> {
     next: usize,
     by_name: Option<HashMap<&'k str, usize>>,
     found: Vec<Found<'t>>,
+    /// Of the volumes that were read.
+    duplicates: Vec<Duplicate>,
     lists: usize,
 }
 
@@ -140,7 +167,10 @@ impl<'t> Members<'t> for Apart<'_, 't> {
     }
 
     fn read(&mut self, member: Member<'t>) {
-        self.found.push(Found::New(member));
+        let before = self.duplicates.len();
+        member.section.duplicates_at(&[LIST, &member.key], &mut self.duplicates);
+        let plain = self.duplicates.len() == before;
+        self.found.push(Found::New { member, plain });
     }
 
     fn list(&mut self) {
@@ -209,6 +239,30 @@ mod tests {
         let tree = metadata.to_backup_tree();
         assert_eq!(backup, text::print(&tree, text::Style::Indented).unwrap());
         assert_eq!(metadata.to_backup_text().unwrap(), backup, "also the second time");
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_noted_however_often_the_text_is_read() {
+        let doubled = |from: &str, to: &str| GROUP.replacen(from, to, 1);
+        let texts = [
+            doubled("device_id = 1", "device_id = 1\ndevice_id = 7"),
+            doubled("extent_size", "extent_size = 1\nextent_size"),
+            doubled("physical_volumes {", "physical_volumes {\n}\nphysical_volumes {"),
+            doubled("logical_volumes {", "logical_volumes {\n}\nlogical_volumes {"),
+        ];
+        for text in texts {
+            assert_ne!(text, GROUP);
+            let Ok((first, noted)) = Metadata::parse_noting(text.as_bytes(), None) else {
+                assert!(plainly(text.as_bytes()).is_err(), "{text}");
+                continue;
+            };
+            assert_eq!(noted.len(), 1, "{text}");
+            let again = Metadata::parse_noting(text.as_bytes(), Some(&first)).unwrap();
+            assert_eq!(again, (first, noted));
+        }
+        let (known, noted) = Metadata::parse_noting(GROUP.as_bytes(), None).unwrap();
+        assert_eq!(noted, []);
+        assert_eq!(Metadata::parse_noting(GROUP.as_bytes(), Some(&known)).unwrap().1, []);
     }
 
     fn edit() -> impl Strategy<Value = (prop::sample::Index, prop::sample::Index, usize, String)> {

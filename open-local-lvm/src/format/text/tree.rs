@@ -6,6 +6,8 @@ use super::keys::Key;
 
 /// Most duplicates that are reported.
 const MAX_DUPLICATES: usize = 100;
+/// Sections of so many keys are searched without a set.
+const FEW_KEYS: usize = 16;
 
 /// Keys with values and sections, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -86,6 +88,17 @@ pub struct Duplicate {
     pub path: Vec<String>,
     /// The key.
     pub key: String,
+}
+
+impl Duplicate {
+    /// The section it is in, as a person would name it.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self.path.as_slice() {
+            [] => "the text".to_owned(),
+            path => path.join("/"),
+        }
+    }
 }
 
 impl Value {
@@ -235,13 +248,24 @@ impl Section {
         found
     }
 
+    /// Those of a section that is not in the tree it belongs to, at this path of keys.
+    pub(crate) fn duplicates_at(&self, path: &[&str], found: &mut Vec<Duplicate>) {
+        self.find_duplicates(&mut path.to_vec(), found);
+    }
+
     fn find_duplicates<'a>(&'a self, path: &mut Vec<&'a str>, found: &mut Vec<Duplicate>) {
-        let mut seen = HashSet::with_capacity(self.0.len());
-        for entry in &self.0 {
+        // To look back is cheaper than to hash, where there is little to look at.
+        let few = self.0.len() <= FEW_KEYS;
+        let mut seen = HashSet::with_capacity(if few { 0 } else { self.0.len() });
+        for (index, entry) in self.0.iter().enumerate() {
             if found.len() >= MAX_DUPLICATES {
                 return;
             }
-            if !seen.insert(&*entry.key) {
+            let is_new = match few {
+                true => self.0.iter().take(index).all(|before| before.key != entry.key),
+                false => seen.insert(&*entry.key),
+            };
+            if !is_new {
                 let path = path.iter().map(|key| (*key).to_owned()).collect();
                 found.push(Duplicate { path, key: entry.key.to_string() });
             }

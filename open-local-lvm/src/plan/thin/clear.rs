@@ -1,7 +1,10 @@
 //! Messages that were sent, and volumes that could not be made.
 
+use std::collections::BTreeSet;
+
 use open_local_core::{Error, ErrorKind};
 
+use super::device_id;
 use super::messages::{is_pending, pool};
 use super::part::thin;
 use crate::format::group::{SegmentKind, ThinMessage};
@@ -80,6 +83,30 @@ impl Draft<'_> {
         }
         let name = name.to_owned();
         self.steps.push(Step::AbandonThin { name, id, pool: pool_name, device, back_to });
+        Ok(())
+    }
+
+    /// Another number for a device that is still to be made.
+    pub(in crate::plan) fn renumber_thin(
+        &mut self,
+        name: &str,
+        taken: &BTreeSet<u32>,
+    ) -> Result<(), Error> {
+        let (lv, own) = thin(&self.group, name)?;
+        let (id, pool_name, from) = (lv.id, own.thin_pool.clone(), own.device_id);
+        let (_, found) = pool(&self.group, &pool_name)?;
+        if !is_pending(found, name) {
+            let message = "is made already: no message of its pool is about it";
+            return Err(about(ErrorKind::Refused, name, message));
+        }
+        let to = device_id::next_without(&self.group, &pool_name, found, taken)?;
+        for segment in &mut self.volume_mut(name)?.segments {
+            if let SegmentKind::Thin(thin) = &mut segment.kind {
+                thin.device_id = to;
+            }
+        }
+        let name = name.to_owned();
+        self.steps.push(Step::RenumberThin { name, id, pool: pool_name, from, to });
         Ok(())
     }
 }

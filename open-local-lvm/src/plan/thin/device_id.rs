@@ -16,6 +16,19 @@ pub(super) const LAST_DEVICE: u32 = (1 << 24) - 1;
 /// # Errors
 /// `OutOfSpace` if there is none.
 pub(super) fn next(group: &VolumeGroup, name: &str, pool: &ThinPoolSegment) -> Result<u32, Error> {
+    next_without(group, name, pool, &BTreeSet::new())
+}
+
+/// The same, and none of these.
+///
+/// # Errors
+/// As [`next`].
+pub(super) fn next_without(
+    group: &VolumeGroup,
+    name: &str,
+    pool: &ThinPoolSegment,
+    taken: &BTreeSet<u32>,
+) -> Result<u32, Error> {
     let segments = group.logical_volumes.iter().flat_map(|lv| &lv.segments);
     let volumes = segments.filter_map(|segment| match &segment.kind {
         SegmentKind::Thin(thin) if thin.thin_pool == name => Some(thin.device_id),
@@ -25,7 +38,7 @@ pub(super) fn next(group: &VolumeGroup, name: &str, pool: &ThinPoolSegment) -> R
         ThinMessage::Delete { device_id } => Some(*device_id),
         _ => None,
     });
-    free(volumes.chain(deleted), LAST_DEVICE).ok_or_else(|| {
+    free(volumes.chain(deleted).chain(taken.iter().copied()), LAST_DEVICE).ok_or_else(|| {
         let message = format!("all its {LAST_DEVICE} device numbers are in use");
         about(ErrorKind::OutOfSpace, name, message).with_remedy("use another pool")
     })

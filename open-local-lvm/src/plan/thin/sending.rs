@@ -1,5 +1,6 @@
 //! Messages of a transaction, sent in order, also if some of them were sent before.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use open_local_core::{Error, ErrorKind};
@@ -28,6 +29,14 @@ pub enum KernelMessage {
         /// Its number.
         device: u32,
     },
+    /// Ask whether a device is there, and change nothing: a copy of itself. The kernel looks for
+    /// the device to make before it looks for the one to copy (6.1, `__create_snap`): it is there
+    /// already ([`Answer::Exists`]), or there is none to copy ([`Answer::Missing`]). The kernel's
+    /// log says each time that no such snapshot was made.
+    Probe {
+        /// Its number.
+        device: u32,
+    },
     /// Set the transaction count.
     SetTransactionId {
         /// What it must be.
@@ -43,6 +52,7 @@ impl fmt::Display for KernelMessage {
             Self::CreateThin { device } => write!(f, "create_thin {device}"),
             Self::CreateSnapshot { device, origin } => write!(f, "create_snap {device} {origin}"),
             Self::Delete { device } => write!(f, "delete {device}"),
+            Self::Probe { device } => write!(f, "create_snap {device} {device}"),
             Self::SetTransactionId { from, to } => write!(f, "set_transaction_id {from} {to}"),
         }
     }
@@ -84,10 +94,18 @@ enum Turn {
 
 /// A transaction while it is sent.
 ///
-/// A device that is to be made and is there already was left by an interrupted sender: nobody can
-/// have used it, since a volume is activated only once the counts agree. It is deleted and made
-/// anew: a copy may be of an older moment than the call that asks now, and an empty one may be of
-/// a time nobody remembers. A device that is to be deleted and is not there is no error.
+/// A device that is to be made and is there already is one of three. Which of them, only the
+/// sender can know, and without being told so no device is deleted or taken:
+///
+/// - left by an interrupted sender of this transaction ([`Sending::with_leftovers`]): nobody can
+///   have used it, since a volume is activated only once the counts agree. It is deleted and made
+///   anew: a copy may be of an older moment than the call that asks now;
+/// - made by the sender of somebody else's transaction ([`Sending::with_made`]): it is what was to
+///   be made, as lvm2 sees it too (2.03.16, `_thin_pool_node_message`);
+/// - a device that the group knows nothing of, of anybody: an error, and it stays as it is.
+///
+/// That a device is a leftover is known where it was [not there](KernelMessage::Probe) before the
+/// transaction was committed. A device that is to be deleted and is not there is no error.
 ///
 /// The number of messages is bounded: at most three for each of the transaction, and one.
 ///
@@ -110,13 +128,39 @@ pub struct Sending<'a> {
     /// Which message of the transaction; the count comes after the last.
     at: usize,
     turn: Turn,
+    /// Devices that an interrupted sender of this transaction left, if they are there.
+    leftovers: BTreeSet<u32>,
+    /// Devices that are right as they are, if they are there.
+    made: BTreeSet<u32>,
 }
 
 impl<'a> Sending<'a> {
     /// From the first message on.
     #[must_use]
     pub const fn new(transaction: &'a Transaction) -> Self {
-        Self { transaction, at: 0, turn: Turn::First }
+        Self {
+            transaction,
+            at: 0,
+            turn: Turn::First,
+            leftovers: BTreeSet::new(),
+            made: BTreeSet::new(),
+        }
+    }
+
+    /// The same by a sender who knows that none of these devices was there before the transaction
+    /// was committed.
+    #[must_use]
+    pub fn with_leftovers(mut self, devices: impl IntoIterator<Item = u32>) -> Self {
+        self.leftovers.extend(devices);
+        self
+    }
+
+    /// The same for a transaction of somebody else: of these devices, those that are there are as
+    /// they are to be.
+    #[must_use]
+    pub fn with_made(mut self, devices: impl IntoIterator<Item = u32>) -> Self {
+        self.made.extend(devices);
+        self
     }
 
     /// What is to be sent next; `None` once all is done.
@@ -136,11 +180,24 @@ impl<'a> Sending<'a> {
         })
     }
 
+    /// The device of the next message, where one that is there already would be a stranger's.
+    #[must_use]
+    pub fn stranger(&self) -> Option<u32> {
+        let (KernelMessage::CreateThin { device } | KernelMessage::CreateSnapshot { device, .. }) =
+            self.message()?
+        else {
+            return None;
+        };
+        let known = self.leftovers.contains(&device) || self.made.contains(&device);
+        (self.turn == Turn::First && !known).then_some(device)
+    }
+
     /// Takes the answer to the message of [`Sending::message`].
     ///
     /// # Errors
-    /// `Conflict` if a device is there again right after it was deleted; `NotFound` if the device
-    /// to copy is not there; `Corrupt` for an answer the kernel does not give.
+    /// `Conflict` if a device is there that nobody has said anything about, or again right after
+    /// it was deleted; `NotFound` if the device to copy is not there; `Corrupt` for an answer the
+    /// kernel does not give.
     pub fn answered(&mut self, answer: Answer) -> Result<(), Error> {
         let Some(message) = self.message() else {
             return Ok(());
@@ -156,22 +213,34 @@ impl<'a> Sending<'a> {
                 Turn::First
             }
             (
-                KernelMessage::CreateThin { .. } | KernelMessage::CreateSnapshot { .. },
+                KernelMessage::CreateThin { device } | KernelMessage::CreateSnapshot { device, .. },
                 Answer::Exists,
-                Turn::First,
-            ) => Turn::Leftover,
-            (
-                KernelMessage::CreateThin { .. } | KernelMessage::CreateSnapshot { .. },
-                Answer::Exists,
-                _,
-            ) => {
-                return failed(ErrorKind::Conflict, "somebody else makes devices in this pool");
-            }
+                turn,
+            ) => self.there(device, turn)?,
             (KernelMessage::CreateSnapshot { .. }, Answer::Missing, _) => {
                 return failed(ErrorKind::NotFound, "the kernel has no such device to copy");
             }
             _ => return failed(ErrorKind::Corrupt, "the kernel's answer makes no sense"),
         };
         Ok(())
+    }
+
+    /// What comes next where a device is there before it was made.
+    fn there(&mut self, device: u32, turn: Turn) -> Result<Turn, Error> {
+        if self.made.contains(&device) {
+            self.at = self.at.saturating_add(1);
+            return Ok(Turn::First);
+        }
+        if turn == Turn::First && self.leftovers.contains(&device) {
+            return Ok(Turn::Leftover);
+        }
+        let text = match turn {
+            Turn::First => "is in the pool already, and the group knows nothing of it",
+            _ => "is there again: somebody else makes devices in this pool",
+        };
+        let text = format!("device {device} {text}");
+        Err(about(ErrorKind::Conflict, &self.transaction.pool, text).with_remedy(
+            "find out whose it is with thin_dump on the pool's metadata; nothing of it was changed",
+        ))
     }
 }

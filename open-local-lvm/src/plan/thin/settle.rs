@@ -103,6 +103,16 @@ pub fn settle(group: &VolumeGroup, name: &str, kernel: u64) -> Result<Settlement
 }
 
 impl Transaction {
+    /// The devices it makes.
+    pub fn makes(&self) -> impl Iterator<Item = u32> + '_ {
+        self.messages.iter().filter_map(|message| match message {
+            KernelMessage::CreateThin { device } | KernelMessage::CreateSnapshot { device, .. } => {
+                Some(*device)
+            }
+            _ => None,
+        })
+    }
+
     fn add(&mut self, group: &VolumeGroup, message: &ThinMessage) -> Result<(), Error> {
         let corrupt = |message: String| about(ErrorKind::Corrupt, &self.pool, message);
         let message = match message {

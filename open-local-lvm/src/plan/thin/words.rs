@@ -69,6 +69,9 @@ impl Step {
             Self::AbandonThin { name, device, back_to: Some(old), .. } => {
                 write!(f, "give up the roll back of {name}: device {old} again for {device}")
             }
+            Self::RenumberThin { name, from, to, .. } => {
+                write!(f, "make thin volume {name} device {to}, not {from}")
+            }
             Self::ClearMessages { pool, count, .. } => {
                 write!(f, "drop {count} messages of pool {pool} that were sent")
             }

@@ -8,7 +8,7 @@ use open_local_core::{
 };
 
 use super::super::names;
-use super::super::objects::Object;
+use super::super::objects::{Object, thin_of};
 use super::super::orders::Mode;
 use super::super::steps::{Former, Step, Work};
 use super::super::tags::{Kind, Label};
@@ -106,11 +106,23 @@ fn made(seen: &Seen<'_>, facts: &Facts, new: New<'_>) -> Result<Work> {
     let name = new.thin.name.clone();
     let mut draft = seen.transaction(new.op, new.key, facts, pool)?;
     draft.apply(&[Operation::CreateThin(new.thin)])?;
+    let device = numbered(seen, &mut draft, &name)?;
     draft.commit(new.what);
-    draft.push(Step::Settle { pool: pool.to_owned() });
+    draft.push(Step::Settle { pool: pool.to_owned(), again: false });
     let mut work = draft.finish();
+    work.device = device;
     work.undo = vec![Step::Abandon { pool: pool.to_owned(), volume: name, back_to: None }];
     Ok(work)
+}
+
+/// The number of a device that is to be made, one the thin pool has not.
+fn numbered(seen: &Seen<'_>, draft: &mut Draft<'_>, name: &str) -> Result<Option<u32>> {
+    let number = |group: &VolumeGroup| Some(thin_of(group.logical(name)?)?.device_id);
+    if number(draft.group()).is_some_and(|device| seen.taken.contains(&device)) {
+        let (volume, taken) = (name.to_owned(), seen.taken.clone());
+        draft.apply(&[Operation::RenumberThin { volume, taken }])?;
+    }
+    Ok(number(draft.group()))
 }
 
 /// The work that makes a volume.
@@ -169,7 +181,7 @@ pub(super) fn remove(
     let mut draft = seen.transaction(op, key, facts, pool)?;
     draft.apply(&[Operation::RemoveVolume(object.name.clone())])?;
     draft.commit("remove volume");
-    draft.push(Step::Settle { pool: pool.to_owned() });
+    draft.push(Step::Settle { pool: pool.to_owned(), again: false });
     Ok(draft.finish())
 }
 
@@ -188,16 +200,18 @@ pub(super) fn roll_back(
         volume: volume.name.clone(),
         snapshot: snapshot.name.clone(),
     }])?;
+    let device = numbered(seen, &mut draft, &volume.name)?;
     let mut label = volume.label.clone();
     if let Kind::Volume { token, .. } = &mut label.kind {
         *token = Some(token_of(snapshot));
     }
     draft.relabel(&volume.name, &label)?;
     draft.commit("roll back volume");
-    draft.push(Step::Settle { pool: pool.to_owned() });
+    draft.push(Step::Settle { pool: pool.to_owned(), again: false });
     let former = |device| Former { device, label: Box::new(volume.label.clone()) };
     let back_to = volume.thin.as_ref().map(|thin| former(thin.device_id));
     let mut work = draft.finish();
+    work.device = device;
     work.undo = vec![Step::Abandon { pool: pool.to_owned(), volume: volume.name.clone(), back_to }];
     Ok(work)
 }

@@ -45,6 +45,10 @@ impl Kernel {
                 Ok(Answer::Done)
             }
             KernelMessage::SetTransactionId { .. } => Err("EINVAL".to_owned()),
+            KernelMessage::Probe { device } => match self.devices.contains_key(&device) {
+                true => Ok(Answer::Exists),
+                false => Ok(Answer::Missing),
+            },
         }
     }
 
@@ -54,7 +58,7 @@ impl Kernel {
             return true;
         };
         let bound = 3 * transaction.messages.len() + 1;
-        let mut sending = Sending::new(&transaction);
+        let mut sending = Sending::new(&transaction).with_leftovers(transaction.makes());
         for _ in 0..most.min(bound) {
             let Some(message) = sending.message() else { return true };
             let answer = self.send(message).unwrap();

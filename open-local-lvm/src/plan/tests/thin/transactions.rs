@@ -81,8 +81,22 @@ fn answers_lead_on_or_to_an_error_and_never_in_a_circle() {
         let Settlement::Pending(transaction) = settle(&group, "pool", 4).unwrap() else { panic!() };
         let text = |sending: &Sending<'_>| sending.message().map(|message| message.to_string());
         let wanted = creates[usize::from(origin)];
-        // A leftover is deleted and made again, once.
+        // What nobody knows is neither deleted nor taken.
+        let device = transaction.makes().next().unwrap();
         let mut sending = Sending::new(&transaction);
+        assert_eq!(sending.stranger(), Some(device));
+        let unknown = sending.answered(Answer::Exists).unwrap_err();
+        assert_eq!(unknown.kind(), ErrorKind::Conflict);
+        assert!(unknown.to_string().contains("knows nothing of it"), "{unknown}");
+        assert_eq!(text(&sending).as_deref(), Some(wanted));
+        // What is as somebody else's transaction wants it is taken as it is.
+        let mut sending = Sending::new(&transaction).with_made([device]);
+        assert_eq!(sending.stranger(), None);
+        sending.answered(Answer::Exists).unwrap();
+        assert_eq!(text(&sending).as_deref(), Some("set_transaction_id 4 5"));
+        // A leftover is deleted and made again, once.
+        let mut sending = Sending::new(&transaction).with_leftovers([device]);
+        assert_eq!(sending.stranger(), None);
         assert_eq!(text(&sending).as_deref(), Some(wanted));
         sending.answered(Answer::Exists).unwrap();
         assert!(text(&sending).unwrap().starts_with("delete"), "{sending:?}");
