@@ -40,14 +40,27 @@ fn the_walk_through_works_as_it_is_written() {
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
     let commands = commands();
     for word in [
-        " csi ", "create ", "stage ", "publish ", "snapshot ", "--from-snapshot", "--from-volume",
-        "node-expand", "group ", "block", "ephemeral", "unpublish ", "unstage ", "delete ",
+        " csi ",
+        "create ",
+        "stage ",
+        "publish ",
+        "snapshot ",
+        "--from-snapshot",
+        "--from-volume",
+        "node-expand",
+        "group ",
+        "block",
+        "ephemeral",
+        "unpublish ",
+        "unstage ",
+        "delete ",
     ] {
         assert!(commands.contains(word), "the page does not show {word}");
     }
     // Whatever fails ends it, and the driver it started.
-    let script =
-        format!("trap '[ -z \"${{CSI-}}\" ] || kill $CSI 2> /dev/null || :' EXIT\nset -eux\n{commands}");
+    let script = format!(
+        "trap '[ -z \"${{CSI-}}\" ] || kill $CSI 2> /dev/null || :' EXIT\nset -eux\n{commands}"
+    );
     let done = Command::new("/bin/sh")
         .args(["-c", &script])
         .env_clear()

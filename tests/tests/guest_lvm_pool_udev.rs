@@ -49,10 +49,10 @@ fn passes(thin: bool, some: &[&str]) {
 
 #[test]
 fn the_suite_passes_on_thick_volumes_with_udev() {
-    passes(false, &["publishing/shown", "growth/while_published", "restart/"]);
+    passes(false, &["publishing/shown", "growth/online", "restart/"]);
 }
 
 #[test]
 fn the_suite_passes_on_thin_volumes_with_udev() {
-    passes(true, &["publishing/shown", "clones/of_a_snapshot"]);
+    passes(true, &["publishing/shown", "restores/hold"]);
 }

@@ -192,7 +192,7 @@ pub(crate) const CHANGES: &[Change] = &[
         false,
     ),
     change("thin/extend", true, Before::Idle, grow, false),
-    change("thin/extend_published", true, Before::Published, grow, true),
+    change("thin/extend_published", true, Before::Published, grow, false),
     change("thin/publish", true, Before::Idle, publish, false),
     change("thin/unpublish", true, Before::Published, unpublish, false),
     change("thin/snapshot", true, Before::Idle, take_snapshot, false),

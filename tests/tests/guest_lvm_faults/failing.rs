@@ -72,7 +72,10 @@ impl Lab {
         assert!(error.report().to_string().contains("needs a check"), "{}", error.report());
         assert!(error.remedy().is_some_and(|remedy| remedy.contains("thin_check")));
         self.rack.take_down();
-        self.rack.lvm("vgchange", &["-ay", "vg"]);
+        // Only the pool: a volume it was not told of yet can't be active. Debian's tools check
+        // without clearing the flag unless told to.
+        let clear = "global/thin_check_options=[\"-q\",\"--clear-needs-check-flag\"]";
+        self.rack.lvm("lvchange", &["-ay", "--config", clear, &self.rack.thin_pool()]);
         self.rack.lvm("vgchange", &["-an", "vg"]);
     }
 

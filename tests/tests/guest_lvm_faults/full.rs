@@ -123,10 +123,7 @@ impl Lab {
 
     /// The operator's remedy: the tools make the pool larger.
     fn more_room(&self) {
-        let group = self.rack.group();
-        let data = group.logical_volumes.iter().find(|lv| lv.name.ends_with("_tdata")).unwrap();
-        let pool = format!("vg/{}", data.name.trim_end_matches("_tdata"));
-        self.rack.lvm("lvextend", &["-L", "+32m", &pool]);
+        self.rack.lvm("lvextend", &["-L", "+32m", &self.rack.thin_pool()]);
     }
 
     /// Everything works again, and nothing was left.

@@ -250,6 +250,13 @@ impl Rack {
         shown
     }
 
+    /// The thin pool, as the tools name it.
+    pub(crate) fn thin_pool(&self) -> String {
+        let group = self.group();
+        let mut names = group.logical_volumes.iter().map(|lv| lv.name.strip_suffix("_tdata"));
+        format!("vg/{}", names.find_map(|name| name).unwrap())
+    }
+
     pub(crate) fn group(&self) -> VolumeGroup {
         let host = self.site.host(Arc::new(Unchecked));
         let path = self.device.lock().unwrap().clone();

@@ -49,11 +49,8 @@ fn the_tools_and_we_take_turns_on_a_thin_pool() {
     assert_eq!(tables(), Vec::<String>::new());
     rack.lvm("vgchange", &["-ay", "vg"]);
     assert_eq!(tables(), ours, "what they make of it is what we made");
-    let group = rack.group();
-    let thin_pool = group.logical_volumes.iter().find(|lv| lv.name.ends_with("_tdata")).unwrap();
-    let thin_pool = thin_pool.name.trim_end_matches("_tdata").to_owned();
     rack.lvm("lvextend", &["-L", "48m", "vg/a"]);
-    rack.lvm("lvcreate", &["-V", "16m", "-T", &format!("vg/{thin_pool}"), "-n", "theirs"]);
+    rack.lvm("lvcreate", &["-V", "16m", "-T", &rack.thin_pool(), "-n", "theirs"]);
     rack.lvm("lvcreate", &["-s", "-n", "copy", "vg/a"]);
     rack.lvm("lvremove", &["vg/b"]);
     rack.lvm("vgck", &["vg"]);
