@@ -27,6 +27,8 @@ const SERIAL: &str = "lvm0";
 /// Environment variables that tell a child process where the pool is.
 const OWN: &str = "OPEN_LOCAL_TEST_OWN";
 const UDEV: &str = "OPEN_LOCAL_TEST_UDEV";
+/// Environment variable with the path of other tools than the system's, such as a newer version.
+const TOOLS: &str = "OPEN_LOCAL_TEST_LVM";
 /// Label and metadata area of a disk, and metadata of a thin pool with its spare, in MiB.
 const AROUND: u64 = 17;
 const METADATA: u64 = 8;
@@ -64,7 +66,7 @@ impl Site {
         Host::system().with_roots(roots).with_checkpoints(checkpoints)
     }
 
-    fn settings(&self, host: &Host) -> Settings {
+    pub(crate) fn settings(&self, host: &Host) -> Settings {
         Settings::from_folder(host, &self.own.join("lvm")).unwrap()
     }
 
@@ -76,7 +78,19 @@ impl Site {
             .with_device_mapper(dm, ActivateOptions::new(self.udev))
     }
 
-    fn for_child(&self) -> Vec<(OsString, OsString)> {
+    /// The specification of a pool on a device.
+    pub(crate) fn pool_on(&self, path: &Path, wish: &PoolWish, thin: bool) -> PoolSpec {
+        let spec = PoolSpec::new(self.id())
+            .with_reserve(wish.reserve)
+            .with_overcommit(wish.overcommit)
+            .with_parameter("devices", path.display().to_string());
+        if !thin {
+            return spec;
+        }
+        spec.with_parameter("mode", "thin").with_parameter("data-size", wish.capacity.to_string())
+    }
+
+    pub(crate) fn for_child(&self) -> Vec<(OsString, OsString)> {
         let mut all = vec![(OWN.into(), self.own.clone().into_os_string())];
         if self.udev != UdevMode::Absent {
             all.push((UDEV.into(), "1".into()));
@@ -94,7 +108,9 @@ pub(crate) struct Rack {
     filesystems: HostFilesystems,
     disk: Disk,
     part: Mutex<Option<Slice>>,
-    scratch: Scratch,
+    /// What the group lies on.
+    device: Mutex<PathBuf>,
+    pub(crate) scratch: Scratch,
 }
 
 impl Rack {
@@ -116,6 +132,7 @@ impl Rack {
             site,
             disk: Disk::by_serial(SERIAL),
             part: Mutex::new(None),
+            device: Mutex::default(),
             scratch,
         };
         rack.configure(&PathBuf::from("/dev/nothing"));
@@ -143,7 +160,8 @@ impl Rack {
 
     /// A command of the tools on the part.
     pub(crate) fn lvm(&self, command: &str, arguments: &[&str]) -> String {
-        let mut run = Invocation::new("/sbin/lvm").arg(command).arg("-y").args(arguments);
+        let program = std::env::var_os(TOOLS).unwrap_or_else(|| "/sbin/lvm".into());
+        let mut run = Invocation::new(program).arg(command).arg("-y").args(arguments);
         run.environment.push(("LVM_SYSTEM_DIR".into(), self.scratch.join("lvm").into()));
         run.environment.push(("LVM_SUPPRESS_FD_WARNINGS".into(), "1".into()));
         let output =
@@ -157,28 +175,34 @@ impl Rack {
     /// Takes down what is there and answers the pool's specification on a fresh part.
     pub(crate) fn renew(&self, wish: &PoolWish) -> PoolSpec {
         self.clear();
-        let room = wish.capacity.get() >> 20;
-        let size = room + AROUND + if self.thin { METADATA } else { 0 };
-        let size = Bytes::from_mib(size).unwrap();
-        let part = Slice::of(self.scratch.run_id(), "pv", &self.disk, Bytes::ZERO, size);
+        let part = Slice::of(self.scratch.run_id(), "pv", &self.disk, Bytes::ZERO, self.room(wish));
         let path = part.path();
-        // What an earlier pool left would show through.
-        let device = SystemDevices.open(&path, DeviceAccess::Claim).unwrap();
-        device.zero(0, size.get()).unwrap();
-        drop(device);
-        self.configure(&path);
         *self.part.lock().unwrap() = Some(part);
-        let spec = PoolSpec::new(self.site.id())
-            .with_reserve(wish.reserve)
-            .with_overcommit(wish.overcommit)
-            .with_parameter("devices", path.display().to_string());
-        if !self.thin {
-            return spec;
-        }
-        spec.with_parameter("mode", "thin").with_parameter("data-size", wish.capacity.to_string())
+        self.wipe(&path);
+        self.on(&path, wish)
     }
 
-    fn clear(&self) {
+    /// The size of a device for such a pool.
+    pub(crate) fn room(&self, wish: &PoolWish) -> Bytes {
+        let room = wish.capacity.get() >> 20;
+        Bytes::from_mib(room + AROUND + if self.thin { METADATA } else { 0 }).unwrap()
+    }
+
+    /// Zeroes a device: what an earlier pool left would show through.
+    pub(crate) fn wipe(&self, path: &Path) {
+        let device = SystemDevices.open(path, DeviceAccess::Claim).unwrap();
+        device.zero(0, device.size().unwrap().get()).unwrap();
+    }
+
+    /// The specification of a pool on a device, which is what the tools see from here on.
+    pub(crate) fn on(&self, path: &Path, wish: &PoolWish) -> PoolSpec {
+        self.configure(path);
+        *self.device.lock().unwrap() = path.to_path_buf();
+        self.site.pool_on(path, wish, self.thin)
+    }
+
+    /// Takes down the devices of all volumes, as the end of the machine would.
+    pub(crate) fn take_down(&self) {
         let dm = SystemDm::open(&self.site.host(Arc::new(Unchecked)).roots).unwrap();
         for _ in 0..8 {
             let ours: Vec<_> = dm.list().unwrap().into_iter().filter(is_volumes).collect();
@@ -191,6 +215,11 @@ impl Rack {
             }
         }
         let _ = fs::remove_dir_all("/dev/vg");
+    }
+
+    /// Takes down and forgets what there is.
+    pub(crate) fn clear(&self) {
+        self.take_down();
         for folder in ["state", "run"] {
             let _ = fs::remove_dir_all(self.scratch.join(folder));
         }
@@ -221,9 +250,16 @@ impl Rack {
         shown
     }
 
+    /// The thin pool, as the tools name it.
+    pub(crate) fn thin_pool(&self) -> String {
+        let group = self.group();
+        let mut names = group.logical_volumes.iter().map(|lv| lv.name.strip_suffix("_tdata"));
+        format!("vg/{}", names.find_map(|name| name).unwrap())
+    }
+
     pub(crate) fn group(&self) -> VolumeGroup {
         let host = self.site.host(Arc::new(Unchecked));
-        let path = self.part.lock().unwrap().as_ref().unwrap().path();
+        let path = self.device.lock().unwrap().clone();
         let settings = self.site.settings(&host);
         let session = Session::open(&host, Arc::new(SystemDevices), settings, &[path]).unwrap();
         session.group("vg").unwrap().metadata.group.clone()

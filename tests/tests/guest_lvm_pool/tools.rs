@@ -29,6 +29,7 @@ fn the_tools_and_we_take_turns_on_a_thin_pool() {
         let _ = pool.ensure_volume(&VolumeSpec::new(vol(name), mib(32))).unwrap();
     }
     let attached = pool.publish(&PublishSpec::new(vol("a"))).unwrap().into_inner();
+    let _ = pool.publish(&PublishSpec::new(vol("b"))).unwrap();
     let device = rack.open(&attached).unwrap();
     device.write_at(0, &[7; 65536]).unwrap();
     device.flush().unwrap();
@@ -46,13 +47,10 @@ fn the_tools_and_we_take_turns_on_a_thin_pool() {
     let ours = tables();
     rack.lvm("vgchange", &["-an", "vg"]);
     assert_eq!(tables(), Vec::<String>::new());
-    let group = rack.group();
-    let thin_pool = group.logical_volumes.iter().find(|lv| lv.name.ends_with("_tdata")).unwrap();
-    let thin_pool = thin_pool.name.trim_end_matches("_tdata").to_owned();
-    rack.lvm("lvchange", &["-ay", &format!("vg/{thin_pool}"), "vg/a"]);
+    rack.lvm("vgchange", &["-ay", "vg"]);
     assert_eq!(tables(), ours, "what they make of it is what we made");
     rack.lvm("lvextend", &["-L", "48m", "vg/a"]);
-    rack.lvm("lvcreate", &["-V", "16m", "-T", &format!("vg/{thin_pool}"), "-n", "theirs"]);
+    rack.lvm("lvcreate", &["-V", "16m", "-T", &rack.thin_pool(), "-n", "theirs"]);
     rack.lvm("lvcreate", &["-s", "-n", "copy", "vg/a"]);
     rack.lvm("lvremove", &["vg/b"]);
     rack.lvm("vgck", &["vg"]);
@@ -95,7 +93,7 @@ fn the_tools_and_we_take_turns_on_linear_volumes() {
     let ours = rack.tables();
     rack.lvm("vgck", &["vg"]);
     rack.lvm("vgchange", &["-an", "vg"]);
-    rack.lvm("lvchange", &["-ay", "vg/a"]);
+    rack.lvm("vgchange", &["-ay", "vg"]);
     assert_eq!(rack.tables(), ours);
     rack.lvm("lvextend", &["-L", "48m", "vg/a"]);
     rack.lvm("lvcreate", &["-L", "16m", "-n", "theirs", "vg"]);
