@@ -241,6 +241,7 @@ impl<'a> History<'a> {
             if !aborted || known_to_abort {
                 break;
             }
+            #[expect(clippy::disallowed_methods, reason = "the call runs in a thread of this test")]
             std::thread::sleep(std::time::Duration::from_millis(5));
             outcome = self.node.call(call, Fault::Nothing);
         }
