@@ -19,6 +19,11 @@ pub(super) enum Agreement {
     Behind,
 }
 
+/// What clears the flag: lvm2 by itself runs `thin_check` without the option (Debian's 2.03.16).
+const CHECK: &str = "deactivate it and have it checked: lvchange -ay --config \
+    'global/thin_check_options=[\"-q\",\"--clear-needs-check-flag\"]' VG/POOL; if that finds \
+    damage, repair it: lvconvert --repair";
+
 /// Refuses pools that are damaged, or older or newer than the metadata.
 ///
 /// # Errors
@@ -40,7 +45,7 @@ pub(super) fn judge(name: &str, status: &[StatusLine], facts: PoolFacts) -> Resu
     };
     if report.needs_check {
         let message = "the thin pool says that its metadata needs a check".to_owned();
-        return refused(ErrorKind::Refused, message, repair);
+        return refused(ErrorKind::Refused, message, CHECK);
     }
     if report.mode == PoolMode::ReadOnly {
         let message = "the thin pool has made itself read-only".to_owned();

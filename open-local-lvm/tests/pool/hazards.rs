@@ -122,6 +122,14 @@ fn a_pool_that_must_be_checked_is_refused_with_the_remedy() {
     }
     assert!(matches!(pool.info().unwrap().health, Health::Failed(_)));
     assert_eq!(pool.volumes().unwrap().len(), 1);
+    // After a reboot it is not made active again, and can be opened and read all the same.
+    lab.files.reboot();
+    lab.dm.reboot();
+    let pool = live(&lab).open_pool(&id()).unwrap();
+    assert_eq!(pool.volumes().unwrap().len(), 1);
+    let error = pool.ensure_volume(&spec).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{}", error.report());
+    assert!(error.remedy().unwrap().contains("clear-needs-check-flag"), "{error:?}");
 }
 
 #[test]

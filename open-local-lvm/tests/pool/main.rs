@@ -9,6 +9,7 @@
 )]
 
 mod adopting;
+mod bad_input;
 mod costs;
 mod crashes;
 mod hazards;
