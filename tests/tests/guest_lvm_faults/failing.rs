@@ -20,7 +20,7 @@ use crate::state::{is_sound, state};
 /// The disk below.
 const SERIAL: &str = "lvm1";
 /// Changes of a sample.
-const SAMPLE: [&str; 3] = ["thin/create", "thick/create", "thick/extend_published"];
+const SAMPLE: [&str; 2] = ["thin/create", "thick/create"];
 
 /// Sets a fault right before a step.
 #[derive(Debug)]
