@@ -350,6 +350,17 @@ fn settings_come_from_the_line_the_environment_and_the_file() {
 }
 
 #[test]
+fn the_central_mode_needs_no_pool_and_serves_nothing_of_a_node() {
+    let server = Server::start(&["--driver-mode", "controller"]);
+    assert_eq!(server.ok(&["probe"])["ready"], true);
+    for arguments in [&["create", "v", "--size", "1MiB"][..], &["node-info"]] {
+        let run = server.client(arguments);
+        assert_eq!(run.code, 10, "{arguments:?}: {}", run.stderr);
+    }
+    assert!(server.log().contains("nothing here knows the cluster yet"), "{}", server.log());
+}
+
+#[test]
 fn command_lines_of_the_original_start_it() {
     let planned = run(&[
         "--dry-run",

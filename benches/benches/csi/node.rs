@@ -41,8 +41,7 @@ impl Pools {
             Self::Sim => {
                 let machine = Machine::new(1);
                 let backend = SimBackend::new(&machine);
-                let room = Bytes::from_gib(4096).expect("a size");
-                let spec = PoolSpec::new(id.clone()).with_capacity(room);
+                let spec = PoolSpec::new(id.clone());
                 let _ = backend.ensure_pool(&spec).expect("a pool");
                 let pool = backend.open_pool(&id).expect("the pool");
                 let filesystems = Arc::new(SimFilesystems::new(&machine));

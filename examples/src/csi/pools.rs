@@ -151,7 +151,9 @@ pub fn open(definitions: &[Definition], roots: Roots) -> Result<Opened> {
     let backend = |name: &str| definitions.iter().find(|pool| pool.backend == name);
     let main = [SIM, LVM].into_iter().find(|name| backend(name).is_some()).unwrap_or("file");
     let machine = Machine::open(main, roots, Bars::if_terminal(false))?;
-    machine.require_root(Op::EnsurePool)?;
+    if !definitions.is_empty() {
+        machine.require_root(Op::EnsurePool)?;
+    }
     let observer = Arc::new(Observer::new(&machine.host, None));
     let (mut entries, mut pools) = (Vec::new(), Vec::new());
     for pool in definitions {
