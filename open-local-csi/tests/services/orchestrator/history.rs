@@ -130,7 +130,14 @@ impl<'a> History<'a> {
     fn choose(&mut self) -> Call {
         let pending = self.model.pending();
         if !pending.is_empty() && self.dice.once_in(2) {
-            return self.dice.pick(&pending).unwrap();
+            let call = self.dice.pick(&pending).unwrap();
+            // Whoever gives up a publication too early must not take the volume away below it.
+            return match call {
+                Call::Publish { volume, .. } if self.dice.once_in(3) => {
+                    Call::Unstage { id: volume.volume_id }
+                }
+                call => call,
+            };
         }
         for _ in 0..8 {
             let call = match self.dice.once_in(8) {
@@ -229,6 +236,11 @@ impl<'a> History<'a> {
         {
             return;
         }
+        let doubtful = match call {
+            Call::Unstage { id } => self.model.publishing(id).is_some(),
+            _ => false,
+        };
+        let fault = if doubtful { Fault::Nothing } else { fault };
         self.past.push(call.clone());
         self.tally.calls += 1;
         *self.tally.kinds.entry(kind(call)).or_default() += 1;
