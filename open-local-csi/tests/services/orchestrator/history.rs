@@ -1,6 +1,9 @@
 //! One history: random calls, and a long look at the end.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use open_local_core::host::{Clock, SystemClock};
 
 use super::model::HUGE;
 use super::{Call, Dice, Fault, Model, NONSENSE, Node, Origin, Outcome};
@@ -253,7 +256,7 @@ impl<'a> History<'a> {
             if !aborted || known_to_abort {
                 break;
             }
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            SystemClock.sleep(Duration::from_millis(5));
             outcome = self.node.call(call, Fault::Nothing);
         }
         match fault {
