@@ -5,6 +5,7 @@
 //! whatever is missing.
 
 mod cluster;
+mod csi;
 mod dm;
 mod fixtures;
 mod inventory;
@@ -29,6 +30,8 @@ pub const TARGETS: &[Target] = &[
     ("cgroup_v1", kernel::cgroup_v1),
     ("cluster", cluster::cluster),
     ("controllers", kernel::controllers),
+    ("csi_context", csi::context),
+    ("csi_request", csi::request),
     ("device_filter", inventory::device_filter),
     ("device_number", device_number),
     ("dm_answer", dm::answer),

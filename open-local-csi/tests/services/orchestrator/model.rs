@@ -119,7 +119,8 @@ impl Model {
             Call::Unstage { id } => {
                 let given_up = self.volumes.get(id).and_then(|slot| slot.pending.as_ref());
                 let alone = !self.targets.values().any(|held| held == id);
-                settled(id) || matches!(given_up, Some(Call::Stage { .. })) && alone
+                let given_up = matches!(given_up, Some(Call::Stage { .. })) && alone;
+                settled(id) || given_up || self.publishing(id).is_some()
             }
             Call::Publish { volume, target } => settled(&volume.volume_id) && free(target),
             Call::Unpublish { id, target } => settled(id) && free(target),
@@ -139,8 +140,36 @@ impl Model {
         }
     }
 
+    /// Where a volume may be published: the call's outcome is not known.
+    pub(crate) fn publishing(&self, id: &str) -> Option<u64> {
+        match self.volumes.get(id)?.pending {
+            Some(Call::Publish { target, .. }) => Some(target),
+            _ => None,
+        }
+    }
+
+    /// A volume that may be published is not unstaged, or was not published.
+    fn judge_unstage(&mut self, id: &str, target: u64, outcome: &Outcome) -> Verdict {
+        match outcome {
+            Outcome::Told(Err((Code::Aborted, _))) => Ok(()),
+            Outcome::Told(Ok(_)) if !self.targets.values().any(|held| held == id) => {
+                self.staged(id, false)?;
+                // What a cut call left at the target is cleaned up.
+                let slot = self.volumes.entry(id.to_owned()).or_default();
+                slot.pending = Some(Call::Unpublish { id: id.to_owned(), target });
+                Ok(())
+            }
+            outcome => Err(format!("it may be published at {target}, answered {outcome:?}")),
+        }
+    }
+
     /// Holds an outcome against what is known, and takes it in.
     pub(crate) fn judge(&mut self, call: &Call, outcome: &Outcome) -> Verdict {
+        if let Call::Unstage { id } = call
+            && let Some(target) = self.publishing(id)
+        {
+            return self.judge_unstage(id, target, outcome);
+        }
         let Outcome::Told(answer) = outcome else {
             self.lost(call);
             return Ok(());
