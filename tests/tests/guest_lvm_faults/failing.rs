@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use open_local_core::PoolExt as _;
 use open_local_core::host::{Checkpoints, CountSteps, Unchecked};
 use open_local_core::sim::SimEntropy;
 use open_local_core::{Backend, Error, ErrorKind, Op, PoolSpec, Result, Subject};
@@ -67,6 +68,7 @@ impl Lab {
         self.disk.set(Fault::None);
         self.rack.take_down();
         let opened = self.rack.site.backend(Arc::new(Unchecked)).open_pool(&self.rack.site.id());
+        let opened = opened.and_then(|pool| pool.maintain_all());
         let Err(error) = opened else { return };
         println!("{context}: opened again: {}", error.report());
         assert!(error.report().to_string().contains("needs a check"), "{}", error.report());

@@ -256,12 +256,7 @@ impl<'a> History<'a> {
             if !aborted || known_to_abort {
                 break;
             }
-<<<<<<< HEAD
-            #[expect(clippy::disallowed_methods, reason = "the call runs in a thread of this test")]
-            std::thread::sleep(std::time::Duration::from_millis(5));
-=======
             SystemClock.sleep(Duration::from_millis(5));
->>>>>>> csitest
             outcome = self.node.call(call, Fault::Nothing);
         }
         match fault {
