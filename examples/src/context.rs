@@ -26,14 +26,13 @@ pub enum LogFormat {
 }
 
 /// How much is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
     /// Nothing.
     Off,
     /// What went wrong inside the program.
     Error,
     /// What needs attention.
-    #[default]
     Warn,
     /// One line an operation.
     Info,
@@ -68,9 +67,9 @@ pub struct Globals {
     /// The form of log lines on standard error
     #[arg(long, global = true, value_enum, default_value_t)]
     pub log_format: LogFormat,
-    /// How much is logged; info logs one line an operation
-    #[arg(long, global = true, value_enum, default_value_t)]
-    pub log_level: LogLevel,
+    /// How much is logged; info logs one line an operation [default: warn; of csi: info]
+    #[arg(long, global = true, value_enum)]
+    pub log_level: Option<LogLevel>,
     /// Print the steps and change nothing
     #[arg(long, global = true)]
     pub dry_run: bool,

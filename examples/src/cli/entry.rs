@@ -8,7 +8,7 @@ use clap::Parser;
 use clap::error::ErrorKind as ClapKind;
 use open_local_core::{Error, ErrorKind, Op, Subject};
 
-use super::{Cli, log, run};
+use super::{Cli, Command, log, run};
 use crate::answer::OutputFormat;
 use crate::{exit, failure};
 
@@ -24,7 +24,7 @@ pub fn main() -> ExitCode {
 
 fn answer(cli: Cli) -> ExitCode {
     let format = cli.globals.output;
-    log::start(&cli.globals);
+    log::start(&cli.globals, matches!(cli.command, Command::Csi(_)));
     let code = match run(cli) {
         Ok(answer) => match answer.write(format, &mut std::io::stdout().lock()) {
             Ok(()) => answer.failure.map_or(exit::SUCCESS, |error| show(&error, format)),

@@ -4,9 +4,11 @@ use tracing::level_filters::LevelFilter;
 
 use crate::context::{Globals, LogFormat, LogLevel};
 
-/// Starts logging; a second call in one process changes nothing.
-pub(super) fn start(globals: &Globals) {
-    let level = match globals.log_level {
+/// Starts logging; a second call in one process changes nothing. Who looks at a service has nothing
+/// but its log, so that one `serves` says more where nobody said how much.
+pub(super) fn start(globals: &Globals, serves: bool) {
+    let usual = if serves { LogLevel::Info } else { LogLevel::Warn };
+    let level = match globals.log_level.unwrap_or(usual) {
         LogLevel::Off => LevelFilter::OFF,
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,

@@ -19,6 +19,8 @@ use crate::progress::Bars;
 /// The backend whose location is the name of a volume group.
 const LVM: &str = "lvm";
 const FORM: &str = "write it like fast=file:/srv/open-local or disks=raw:/dev/disk/by-id/nvme-A";
+/// Several devices are a key of their own.
+const DEVICES: &str = "write several devices like disks=raw,devices=/dev/sdb,/dev/sdc";
 
 /// One pool as an option says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +69,7 @@ impl FromStr for Definition {
                     value.push(',');
                     value.push_str(part);
                 }
-                _ => return Err(refuse(text, "a comma that no KEY=VALUE follows", FORM)),
+                _ => return Err(refuse(text, "a comma that no KEY=VALUE follows", DEVICES)),
             }
         }
         let mut pool = Self {

@@ -79,14 +79,13 @@ pub(super) fn refused(socket: &Path, rpc: Rpc, status: &tonic::Status) -> Error 
 
 /// Nobody answers there.
 pub(super) fn unreachable(socket: &Path, error: tonic::transport::Error) -> Error {
-    let absent = !socket.exists();
-    let (kind, message) = match absent {
-        true => (ErrorKind::NotFound, "there is no such socket"),
-        false => (ErrorKind::Io, "nobody answers at this socket"),
+    let about = |kind, message| Error::new(kind, Op::Call, Subject::path(socket), message);
+    let error = match socket.exists() {
+        true => about(ErrorKind::Io, "nobody answers at this socket").with_source(error),
+        // The source says the same, several times over.
+        false => about(ErrorKind::NotFound, "there is no such socket"),
     };
-    Error::new(kind, Op::Call, Subject::path(socket), message)
-        .with_source(error)
-        .with_remedy("start the driver, or name its socket: --endpoint unix:///run/csi/csi.sock")
+    error.with_remedy("start the driver, or name its socket: --endpoint unix:///run/csi/csi.sock")
 }
 
 /// No answer came in time.
