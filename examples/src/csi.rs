@@ -1,7 +1,7 @@
 //! The commands `csi`, which serves the Container Storage Interface, and `csi-client`, which calls
 //! it by hand.
 //!
-//! [`arguments`] are the options, [`file`] the same from a configuration file, [`settings`] what
+//! [`arguments`] are the options, [`mod@file`] the same from a configuration file, [`settings`] what
 //! both and the environment come to. [`pools`] opens the pools, [`run`] puts everything together.
 
 pub mod arguments;

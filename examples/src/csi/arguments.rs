@@ -10,15 +10,17 @@ use super::settings::{Layer, Source};
 
 /// Arguments of `csi`. Every option is text here, so that one reader judges it wherever it comes
 /// from: this line, the environment or the configuration file.
+#[expect(rustdoc::broken_intra_doc_links, reason = "addresses in the texts of --help")]
 #[derive(Debug, Clone, Default, Args)]
 pub struct Arguments {
     /// A YAML file with the options of this list by their names; an option on this line or in the
     /// environment goes before it [env: OPEN_LOCAL_CSI_CONFIG=]
     #[arg(long, value_name = "FILE", help_heading = CSI)]
     pub config: Option<PathBuf>,
-    /// A pool as NAME=BACKEND[:LOCATION][,KEY=VALUE…], made if it is not there; may be repeated.
-    /// Keys are media (hdd, ssd, nvme), inline (true where pods may have inline volumes), capacity,
-    /// reserve, overcommit, and what the backend knows [env: OPEN_LOCAL_CSI_POOL=]
+    /// A pool as NAME=BACKEND:LOCATION,KEY=VALUE…, made if it is not there; may be repeated.
+    /// LOCATION and keys may be left out; keys are media (hdd, ssd, nvme), inline (true where pods
+    /// may have inline volumes), capacity, reserve, overcommit, and what the backend knows
+    /// [env: OPEN_LOCAL_CSI_POOL=]
     #[arg(id = "pool", long = "pool", value_name = "POOL", help_heading = CSI)]
     pub pools: Vec<String>,
     /// The socket, unix:///run/csi/csi.sock or its path [default: unix:///tmp/csi.sock]

@@ -100,7 +100,7 @@ fn pools_that_are_damaged_or_disagree_are_refused_and_leave_nothing() {
     lab.dm.set_needs_check(&lab.id("pool", Layer::ThinPool)).unwrap();
     let error = lab.activator().activate(&lab.group, &lab.pvs, &goals(&["x1"])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
-    assert!(error.remedy().unwrap().contains("thin_repair"), "{error}");
+    assert!(error.remedy().unwrap().contains("--clear-needs-check-flag"), "{error}");
     assert!(!lab.names().contains(&"vg-x1".to_owned()));
     // What runs may be taken down, so that it can be repaired.
     lab.activator().deactivate_all(&lab.group).unwrap();
