@@ -102,7 +102,7 @@ impl Served {
     pub(crate) fn device_at(&self, path: &str) -> PathBuf {
         let table = parse_mountinfo(&SystemMounts.table().unwrap()).unwrap();
         let mount = table.into_iter().rfind(|mount| mount.target == Path::new(path));
-        PathBuf::from(mount.unwrap_or_else(|| panic!("nothing is mounted at {path}")).source)
+        mount.unwrap_or_else(|| panic!("nothing is mounted at {path}")).source
     }
 
     fn outcome(&self, call: &Call) -> Outcome {
