@@ -8,7 +8,7 @@ use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 use super::records::Records;
 
 /// The file that is locked.
-const NAME: &str = "driver.lock";
+const NAME: &str = "csi.lock";
 
 /// The folders of the records, held against other drivers until this is dropped or the process
 /// ends, however it does.
@@ -28,10 +28,10 @@ impl Held {
     /// `Busy` naming the file that another driver has locked, `Io`, `PermissionDenied`.
     pub fn take(host: &Host) -> Result<Self> {
         let records = Records::new(host.clone());
-        let folders = [host.roots.run.join("csi"), host.roots.state.join("csi")];
+        let folders = [&host.roots.run, &host.roots.state];
         let mut locks = Vec::new();
         let mut known: Vec<&Path> = Vec::new();
-        for folder in &folders {
+        for folder in folders {
             if !known.contains(&folder.as_path()) {
                 records.make(folder)?;
                 locks.push(lock(host, folder.join(NAME))?);
@@ -70,7 +70,7 @@ mod tests {
             }
             let error = Held::take(&other).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Busy);
-            assert!(error.report().to_string().contains("driver.lock"), "{}", error.report());
+            assert!(error.report().to_string().contains("csi.lock"), "{}", error.report());
         }
         drop(held);
         drop(Held::take(&host).unwrap());

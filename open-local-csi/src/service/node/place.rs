@@ -21,7 +21,8 @@ const CLOSED: [&str; 10] =
 const TARGET_DEPTH: usize = 4;
 
 impl Driver {
-    /// Refuses folders of the system.
+    /// Refuses folders of the system, and paths that a link below the kubelet's folder leads
+    /// elsewhere: pods write there.
     pub(super) fn refuse_system(&self, path: &Path) -> Answer<()> {
         let system = SYSTEM.iter().any(|folder| path == Path::new(folder));
         let closed = CLOSED.iter().any(|folder| path.starts_with(folder));
@@ -29,7 +30,28 @@ impl Driver {
             let message = format!("{} is of the system; nothing is mounted there", path.display());
             return Err(Status::new(Code::FailedPrecondition, message));
         }
-        Ok(())
+        match self.link_in(path) {
+            Some(link) => {
+                let message = format!(
+                    "{} is a symbolic link, in the way to {}",
+                    link.display(),
+                    path.display()
+                );
+                Err(Status::new(Code::FailedPrecondition, message))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A symbolic link on the way from the kubelet's folder to a path in it. It may be put there
+    /// right after the look, so this is no guard against who may write above a target.
+    fn link_in<'a>(&self, path: &'a Path) -> Option<&'a Path> {
+        let below = path.ancestors().take_while(|part| *part != self.config.kubelet);
+        let is_link = |part: &Path| {
+            self.host.files.stat(part).is_ok_and(|stat| stat.kind == FileKind::Symlink)
+        };
+        let inside = path.starts_with(&self.config.kubelet);
+        below.filter(|_| inside).find(|part| is_link(part))
     }
 
     /// Refuses a place that something is in, unless a volume is mounted over it already.
@@ -76,6 +98,10 @@ impl Driver {
         let Ok(stat) = files.stat(target) else {
             return Ok(());
         };
+        if let Some(link) = self.link_in(target) {
+            tracing::warn!(target = %shown, link = %link.display(), "a link leads there; it stays");
+            return Ok(());
+        }
         let folder = stat.kind == FileKind::Directory;
         let empty = folder || stat.kind == FileKind::File && stat.size.is_zero();
         if !empty {

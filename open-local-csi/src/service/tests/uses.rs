@@ -287,3 +287,28 @@ fn a_volume_of_a_pool_that_is_not_served_is_not_forgotten() {
     lab.unstage(&volume).unwrap();
     lab.delete("v").unwrap();
 }
+
+/// Pods write below the kubelet's folder, and a link there may lead anywhere.
+#[test]
+fn a_link_on_the_way_to_a_target_is_refused() {
+    let lab = Lab::new(&[("fast", 10)]);
+    let volume = lab.create("v", 1).unwrap();
+    let files = lab.machine.files();
+    let pod = format!("/var/lib/kubelet/pods/{POD}");
+    let mut folder = String::new();
+    for part in pod.trim_start_matches('/').split('/') {
+        folder = format!("{folder}/{part}");
+        files.add_folder(&folder).ok();
+    }
+    files.add_folder("/srv").ok();
+    files.add_folder("/srv/kubernetes.io~csi").unwrap();
+    files.add_symlink(format!("{pod}/volumes"), "/srv").unwrap();
+    let target = format!("{pod}/volumes/kubernetes.io~csi");
+    let status = stage_at(&lab, &volume, &target, mount(1)).unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert!(status.message().contains(&format!("{pod}/volumes is a symbolic link")), "{status}");
+    lab.stage(&volume, mount(1)).unwrap();
+    assert_eq!(code(lab.publish(&volume, &target, mount(1))), Code::FailedPrecondition);
+    lab.unpublish(&volume, &target).unwrap();
+    assert!(lab.machine.host().files.stat("/srv/kubernetes.io~csi".as_ref()).is_ok());
+}
