@@ -11,6 +11,7 @@ mod config;
 mod controller;
 mod driver;
 mod guarded;
+mod hold;
 mod identity;
 mod inflight;
 mod lane;
@@ -24,6 +25,7 @@ mod topology;
 pub use central::{Central, Expanded};
 pub use config::{Config, DRIVER_NAME, InlinePolicy, LEGACY_DRIVER_NAME, Mode};
 pub use driver::{Driver, DriverBuilder};
+pub use hold::Held;
 pub use inflight::{InFlight, Turn};
 #[cfg(feature = "server")]
 pub(crate) use lane::MOST_KEPT;

@@ -8,7 +8,7 @@ use open_local_core::fs::{Filesystems, HostFilesystems};
 use open_local_core::host::SystemMounts;
 use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 use open_local_csi::server::{ServerOptions, serve};
-use open_local_csi::service::{Driver, Mode};
+use open_local_csi::service::{Driver, Held, Mode};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -52,6 +52,8 @@ pub fn run(globals: &Globals, arguments: &Arguments) -> Result<Answer> {
             .with_remedy("name one: --pool fast=file:/srv/open-local"));
     }
     let opened = pools::open(&settings.pools, roots)?;
+    // A central driver keeps no records.
+    let _held = if central { None } else { Some(Held::take(&opened.machine.host)?) };
     let driver = driver(&settings, &opened)?;
     if central {
         tracing::warn!("nothing here knows the cluster yet: expansions and limits are not served");

@@ -1,6 +1,8 @@
 //! The unix socket: ours from its first moment, and removed only while it is.
 
+use std::collections::hash_map::RandomState;
 use std::fs::{self, DirBuilder, Permissions};
+use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -96,7 +98,10 @@ fn private_folder(path: &Path) -> Result<PathBuf> {
         Error::new(ErrorKind::InvalidArgument, Op::WriteState, Subject::path(path), message)
             .with_remedy("give the whole path")
     })?;
-    Ok(parent.join(format!(".{}.{}", name.to_string_lossy(), std::process::id())))
+    // In containers every process may have the same number; keys of hashes are random.
+    let random = RandomState::new().build_hasher().finish();
+    let process = std::process::id();
+    Ok(parent.join(format!(".{}.{process}.{random:016x}", name.to_string_lossy())))
 }
 
 /// Removes what a kill left between making the folder and moving the socket out of it: folders of
@@ -112,6 +117,7 @@ fn remove_left(path: &Path) {
     for entry in entries.filter_map(io::Result::ok) {
         let file = entry.file_name();
         let number = file.to_str().and_then(|file| file.strip_prefix(&prefix));
+        let number = number.map(|number| number.split_once('.').map_or(number, |(id, _)| id));
         let Some(process) = number.and_then(|number| number.parse::<u32>().ok()) else {
             continue;
         };

@@ -209,7 +209,7 @@ async fn what_a_killed_start_left_is_removed_and_only_that() {
     // Above the largest number that Linux gives.
     let dead = private(".csi.sock.4194305");
     drop(std::os::unix::net::UnixListener::bind(dead.join("s")).unwrap());
-    let empty = private(".csi.sock.4194306");
+    let empty = private(".csi.sock.4194306.0123456789abcdef");
     let kept = [
         private(".other.sock.4194305"),
         private(".csi.sock.1"),

@@ -265,7 +265,7 @@ impl Records {
         self.host.checkpoints.before(Op::WriteState, &Subject::path(path), what)
     }
 
-    fn make(&self, folder: &Path) -> Result<()> {
+    pub(super) fn make(&self, folder: &Path) -> Result<()> {
         let missing: Vec<&Path> = folder
             .ancestors()
             .take_while(|part| self.host.files.stat(part).is_err() && part.parent().is_some())

@@ -41,7 +41,7 @@ impl Driver {
         self.config.topology.admit(&request.topology)?;
         exists_in_name(request.origin.as_ref(), &self.config.node)?;
         let id = request.wanted.id.clone();
-        let _turn = self.inflight.begin("volume", &id)?;
+        let _turn = self.inflight.begin_volume(&request.wanted.name)?;
         let found = self.pools.volume_of(&id, |entry| entry.serves(&request.class))?;
         let made = match found {
             Some(found) => self.take_up(&request, found)?,

@@ -3,6 +3,7 @@
 use open_local_core::{AttachmentKind, Bytes};
 
 use super::answers::number;
+use super::volumes::refuse_inline;
 use crate::errors::{Answer, Code, Status};
 use crate::proto::{ControllerExpandVolumeRequest, ControllerExpandVolumeResponse};
 use crate::request::{Capability, ExpandVolume, Size};
@@ -32,7 +33,7 @@ impl Driver {
                 node_expansion_required: expanded.on_node,
             });
         }
-        let _turn = self.inflight.begin("volume", &request.volume.text)?;
+        let _turn = self.inflight.begin_volume(&request.volume.text)?;
         let found = self.existing(&request.volume)?;
         let size = self.grow(rpc, &found.entry, &found.object, &request.size)?;
         let block = request.capability.as_ref().is_some_and(Capability::is_block);
@@ -63,6 +64,7 @@ impl Driver {
         if !wanted.named || volume.size >= wanted.required {
             return Ok(volume.size);
         }
+        refuse_inline(volume)?;
         let grown = entry.pool.grow_volume(&volume.id, wanted.required);
         let grown = grown.map_err(|e| Status::of(rpc, &e))?.into_inner();
         tracing::info!(volume = %volume.id, size = %grown.size, "grown");

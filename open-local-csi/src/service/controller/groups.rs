@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use open_local_core::{GroupSnapshotInfo, GroupSnapshotSpec, Phase, Tags, VolumeId};
 
 use super::answers::{snapshot_of, timestamp};
+use super::volumes::refuse_inline;
 use crate::errors::{Answer, Code, Status};
 use crate::names::{NAME_TAG, member_of_group};
 use crate::proto::group_controller_service_capability::{Rpc as Word, Type, rpc};
@@ -78,7 +79,12 @@ impl Driver {
             let message = format!("pool {} has no group snapshots", entry.name);
             return Err(Status::new(Code::FailedPrecondition, message));
         };
-        let made = groups.ensure_group_snapshot(&spec).map_err(|e| Status::of(rpc, &e))?;
+        let made = groups.ensure_group_snapshot(&spec);
+        let made = made.map_err(|e| {
+            let volumes: Vec<VolumeId> =
+                spec.members.iter().map(|(_, volume)| volume.clone()).collect();
+            self.not_still(rpc, &volumes, &e)
+        })?;
         tracing::info!(group = %id, pool = %entry.name, "group snapshot made");
         let group_snapshot = Some(message(&made.into_inner()));
         Ok(CreateVolumeGroupSnapshotResponse { group_snapshot })
@@ -90,6 +96,7 @@ impl Driver {
         let mut ids = Vec::new();
         for volume in &request.volumes {
             let found = self.existing(volume)?;
+            refuse_inline(&found.object)?;
             if let Some(first) = pool.as_ref().filter(|first| first.name != found.entry.name) {
                 let message = format!(
                     "the volumes are in pools {} and {}; a group is of one pool",

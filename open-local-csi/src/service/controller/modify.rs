@@ -1,5 +1,6 @@
 //! Limits that change.
 
+use super::volumes::refuse_inline;
 use crate::errors::{Answer, Status};
 use crate::proto::{ControllerModifyVolumeRequest, ControllerModifyVolumeResponse};
 use crate::request::ModifyVolume;
@@ -25,8 +26,9 @@ impl Driver {
             central.modify(&request)?;
             return Ok(ControllerModifyVolumeResponse {});
         }
-        let _turn = self.inflight.begin("volume", &request.volume.text)?;
+        let _turn = self.inflight.begin_volume(&request.volume.text)?;
         let found = self.existing(&request.volume)?;
+        refuse_inline(&found.object)?;
         let (volume, limits) = (found.object.id.as_str(), &request.to.limits.io);
         self.records.set_limits(volume, limits).map_err(|e| Status::of(rpc, &e))?;
         self.throttle_modified(volume, limits)?;

@@ -1,10 +1,14 @@
 //! Snapshots.
 
 use std::collections::BTreeMap;
+use std::slice;
 
-use open_local_core::{Phase, SnapshotInfo, SnapshotSpec, Subject, Tags};
+use open_local_core::{
+    Error, ErrorKind, Phase, SnapshotInfo, SnapshotSpec, Subject, Tags, VolumeId,
+};
 
 use super::answers::{snapshot_message, snapshot_of};
+use super::volumes::refuse_inline;
 use crate::errors::{Answer, Code, Status};
 use crate::names::{NAME_TAG, SnapshotHandle};
 use crate::proto::list_snapshots_response::Entry;
@@ -47,6 +51,7 @@ impl Driver {
             }
             None => {
                 let volume = self.existing(&request.volume)?;
+                refuse_inline(&volume.object)?;
                 let spec = specification(&request, &volume.entry, &volume.object.id);
                 (volume.entry, spec)
             }
@@ -55,9 +60,31 @@ impl Driver {
             let message = format!("pool {} has no snapshots", entry.name);
             return Err(Status::new(Code::FailedPrecondition, message));
         };
-        let made = snapshots.ensure_snapshot(&spec).map_err(|e| Status::of(rpc, &e))?;
+        let made = snapshots.ensure_snapshot(&spec);
+        let made = made.map_err(|e| self.not_still(rpc, slice::from_ref(&spec.volume), &e))?;
         tracing::info!(snapshot = %id, volume = %spec.volume, pool = %entry.name, "snapshot made");
         Ok(CreateSnapshotResponse { snapshot: Some(snapshot_of(&made.into_inner())) })
+    }
+
+    /// What a pool's refusal of a snapshot is answered with: that a device nobody here has mounted
+    /// can't be held still is so however often it is tried.
+    pub(super) fn not_still(&self, rpc: Rpc, volumes: &[VolumeId], error: &Error) -> Status {
+        let whole = |volume: &&VolumeId| {
+            let staged = self.records.staged(volume.as_str()).ok().flatten();
+            staged.is_some_and(|staged| staged.is_whole())
+        };
+        match volumes.iter().find(whole).filter(|_| error.kind() == ErrorKind::Busy) {
+            Some(volume) => {
+                let message = format!(
+                    "volume {volume} is staged as a device, and csi.aliyun.com/freeze asks for a \
+                     file system that is held still: unstage it, or set the key to false where the \
+                     pool allows it ({})",
+                    error.report()
+                );
+                Status::new(Code::FailedPrecondition, message)
+            }
+            None => Status::of(rpc, error),
+        }
     }
 
     /// Removes a snapshot. Volumes made from it stay.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use open_local_core::{Phase, VolumeInfo};
+use open_local_core::{Phase, PoolId, VolumeInfo};
 
 use super::answers::number;
 use crate::errors::{Answer, Code, Status};
@@ -18,6 +18,7 @@ use crate::proto::{
 };
 use crate::request::{Capability, DeleteVolume, GetVolume, Page, ValidateCapabilities};
 use crate::rpc::Rpc;
+use crate::service::node::INLINE_TAG;
 use crate::service::{Driver, Found, PoolEntry};
 
 impl Driver {
@@ -36,15 +37,31 @@ impl Driver {
         let Some(id) = request.volume.id else {
             return Ok(DeleteVolumeResponse {});
         };
-        let _turn = self.inflight.begin("volume", &id)?;
+        let _turn = self.inflight.begin_volume(id.as_str())?;
         if let Some(found) = self.pools.volume(&id)? {
+            refuse_inline(&found.object)?;
             self.refuse_published(id.as_str())?;
+            if let Some(attachment) = &found.object.attachment {
+                self.refuse_exposed(rpc, id.as_str(), attachment, Code::FailedPrecondition)?;
+            }
             let removed = found.entry.pool.remove_volume(&id);
             let _ = removed.map_err(|e| Status::of(rpc, &e))?;
             tracing::info!(volume = %id, pool = %found.entry.name, "removed");
+        } else if let Some(pool) = self.recorded_pool(rpc, id.as_str())? {
+            self.require_served(id.as_str(), &pool)?;
         }
         self.records.forget_limits(id.as_str()).map_err(|e| Status::of(rpc, &e))?;
         Ok(DeleteVolumeResponse {})
+    }
+
+    /// The pool that a volume was staged or published from.
+    fn recorded_pool(&self, rpc: Rpc, volume: &str) -> Answer<Option<PoolId>> {
+        let unread = |e| Status::of(rpc, &e).with_code(Code::Unavailable);
+        if let Some(staged) = self.records.staged(volume).map_err(unread)? {
+            return Ok(Some(staged.pool));
+        }
+        let published = self.records.all_published().map_err(unread)?;
+        Ok(published.into_iter().find(|one| one.volume == volume).and_then(|one| one.pool))
     }
 
     /// A device node that is bound for a pod keeps nothing busy, so it is asked for by record.
@@ -172,6 +189,19 @@ impl Driver {
             Status::not_found(format!("there is no volume {shown} on node {node}"))
         })
     }
+}
+
+/// Refuses what is asked of a volume that belongs to one pod.
+///
+/// # Errors
+/// `FAILED_PRECONDITION`.
+pub(in crate::service) fn refuse_inline(volume: &VolumeInfo) -> Answer<()> {
+    if !volume.tags.contains_key(INLINE_TAG) {
+        return Ok(());
+    }
+    let message =
+        format!("volume {} is the inline volume of a pod: it is as the pod says", volume.id);
+    Err(Status::new(Code::FailedPrecondition, message))
 }
 
 /// The volumes of a pool that are not on their way out.

@@ -1,6 +1,6 @@
 //! A file system fills its grown volume.
 
-use crate::errors::{Answer, Status};
+use crate::errors::{Answer, Code, Status};
 use crate::proto::{NodeExpandVolumeRequest, NodeExpandVolumeResponse};
 use crate::request::ExpandOnNode;
 use crate::rpc::Rpc;
@@ -24,7 +24,7 @@ impl Driver {
     ) -> Answer<NodeExpandVolumeResponse> {
         self.on_node(RPC)?;
         let request = ExpandOnNode::read(request)?;
-        let _turn = self.inflight.begin("volume", &request.volume.text)?;
+        let _turn = self.inflight.begin_volume(&request.volume.text)?;
         let subject = self.subject_at(RPC, &request.volume, request.path.as_deref())?;
         let _place = subject.entry.visit(RPC)?;
         let elsewhere = || {
@@ -42,12 +42,26 @@ impl Driver {
         let direct = handed && self.is_direct_at(path)?;
         let staged = self.records.staged(&request.volume.text).map_err(|e| Status::of(RPC, &e))?;
         // A staged block device has nothing at its staging path: only the record says so.
-        let whole = staged.is_some_and(|one| one.whole && one.paths.contains(path));
+        let whole = staged.is_some_and(|one| one.is_whole() && one.paths.contains(path));
         let mounted = self.mounted_at(RPC, path)?;
         let shown = mounted.as_ref().filter(|mounted| self.shows(mounted, attachment));
         if shown.is_none() && !direct && !whole {
             return Err(elsewhere());
         }
+        // What is mounted at the staging path may be somebody else's.
+        let through =
+            match request.staging.as_ref().filter(|_| shown.is_some_and(|one| one.read_only)) {
+                Some(staging) => {
+                    let mounted = self.mounted_at(RPC, staging)?;
+                    if !mounted.is_some_and(|mounted| self.shows(&mounted, attachment)) {
+                        let text = &request.volume.text;
+                        let message = format!("volume {text} is not at {}", staging.display());
+                        return Err(Status::new(Code::FailedPrecondition, message));
+                    }
+                    staging
+                }
+                None => path,
+            };
         let size = match &request.size {
             Some(size) => self.grow(RPC, &subject.entry, volume, size)?,
             None => volume.size,
@@ -55,13 +69,10 @@ impl Driver {
         if direct {
             self.expand_direct(path, size)?;
         }
-        if let Some(mounted) = shown.filter(|mounted| !self.is_device(mounted)) {
-            let staging = request.staging.as_ref().filter(|_| mounted.read_only);
-            let place = staging.unwrap_or(path);
-            if subject.entry.pool.capabilities().block {
-                let grown = self.filesystems.grow(place).map_err(|e| Status::of(RPC, &e))?;
-                tracing::info!(volume = %volume.id, grown = grown.changed(), "file system grown");
-            }
+        let has_files = shown.is_some_and(|mounted| !self.is_device(mounted));
+        if has_files && subject.entry.pool.capabilities().block {
+            let grown = self.filesystems.grow(through).map_err(|e| Status::of(RPC, &e))?;
+            tracing::info!(volume = %volume.id, grown = grown.changed(), "file system grown");
         }
         let capacity_bytes = i64::try_from(size.get()).unwrap_or(i64::MAX);
         Ok(NodeExpandVolumeResponse { capacity_bytes })

@@ -20,7 +20,7 @@ const RPC: Rpc = Rpc::NodePublishVolume;
 const UNPUBLISH: Rpc = Rpc::NodeUnpublishVolume;
 
 /// The tag of a volume that lives as long as its pod.
-const INLINE_TAG: &str = "csi.inline";
+pub(in crate::service) const INLINE_TAG: &str = "csi.inline";
 
 impl Driver {
     /// Makes, formats and mounts the volume of one pod. Its record is there before it is, and says
@@ -53,6 +53,7 @@ impl Driver {
         }
         let attachment = found.as_ref().and_then(|found| found.object.attachment.as_ref());
         let known = self.refuse_taken(request, attachment)?;
+        self.require_free_target(request)?;
         if record.is_none() {
             let record = InlineRecord::new(&entry.name, wanted, &request.target);
             let kept = self.records.set_inline(&wanted.name, &record.write());
@@ -227,10 +228,10 @@ impl Driver {
         let _place = ours.as_ref().map(|found| found.entry.visit(UNPUBLISH)).transpose()?;
         let foreign = self.hide_inline(request, published, ours.as_ref())?;
         if let Some(found) = &ours {
-            remove_inline(found)?;
+            self.remove_inline(found)?;
         }
         if !foreign {
-            self.remove_target(request)?;
+            self.remove_target(UNPUBLISH, &request.target)?;
         }
         self.records.unpublish(&request.target).map_err(|e| Status::of(UNPUBLISH, &e))?;
         self.records.forget_inline(text).map_err(|e| Status::of(UNPUBLISH, &e))?;
@@ -266,6 +267,18 @@ impl Driver {
         let mut foreign = false;
         if let Some(mounted) = &mounted {
             foreign = !attachment.is_some_and(|device| self.shows(mounted, device));
+            if !foreign && let Some(device) = attachment {
+                let over = self.foreign_layer(UNPUBLISH, &request.target, device)?;
+                if let Some(source) = over {
+                    let message = format!(
+                        "{} is mounted at {}, which is not volume {}",
+                        source.display(),
+                        request.target.display(),
+                        request.volume.text
+                    );
+                    return Err(Status::new(Code::FailedPrecondition, message));
+                }
+            }
             if foreign {
                 tracing::warn!(
                     volume = %request.volume.text,
@@ -286,14 +299,20 @@ impl Driver {
         }
         Ok(foreign)
     }
-}
 
-/// Detaches and removes a volume that was made as an inline one.
-fn remove_inline(found: &Found<VolumeInfo>) -> Answer<()> {
-    let (pool, id) = (&found.entry.pool, &found.object.id);
-    let failed = |e| Status::of(UNPUBLISH, &e);
-    let _ = pool.unpublish(&Source::Volume(id.clone())).map_err(failed)?;
-    let _ = pool.remove_volume(id).map_err(failed)?;
-    tracing::info!(volume = %id, pool = %found.entry.name, "removed with its pod");
-    Ok(())
+    /// Detaches and removes a volume that was made as an inline one. What can't be detached is not
+    /// removed either.
+    fn remove_inline(&self, found: &Found<VolumeInfo>) -> Answer<()> {
+        let (pool, id) = (&found.entry.pool, &found.object.id);
+        let failed = |e| Status::of(UNPUBLISH, &e);
+        if let Some(attachment) = &found.object.attachment {
+            let code = Code::FailedPrecondition;
+            self.refuse_exposed(UNPUBLISH, id.as_str(), attachment, code)?;
+        }
+        let detached = pool.unpublish(&Source::Volume(id.clone()));
+        let _ = detached.map_err(failed)?;
+        let _ = pool.remove_volume(id).map_err(failed)?;
+        tracing::info!(volume = %id, pool = %found.entry.name, "removed with its pod");
+        Ok(())
+    }
 }

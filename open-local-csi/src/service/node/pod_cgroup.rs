@@ -30,13 +30,18 @@ pub(super) fn pod_of_target(target: &Path) -> Option<String> {
             _ => None,
         })
         .collect();
+    // The first that a UID follows: a volume may itself be named like these.
     let after = |mark: &[&str], skip: usize| {
-        let start = parts.windows(mark.len()).rposition(|window| window == mark)?;
-        parts.get(start.saturating_add(mark.len()).saturating_add(skip)).copied()
+        let starts = parts.windows(mark.len()).enumerate().filter(|(_, window)| *window == mark);
+        starts.into_iter().find_map(|(start, _)| {
+            let at = start.saturating_add(mark.len()).saturating_add(skip);
+            parts.get(at).copied().filter(|uid| is_uid(uid)).map(|uid| (start, uid))
+        })
     };
     let file_system = after(&["pods"], 0);
     let device = after(&["volumeDevices", "publish"], 1);
-    device.or(file_system).filter(|uid| is_uid(uid)).map(str::to_owned)
+    let first = [file_system, device].into_iter().flatten().min_by_key(|(start, _)| *start);
+    first.map(|(_, uid)| uid.to_owned())
 }
 
 /// Whether a text can be the UID of a pod: what else is in a path or a request finds no cgroup.
@@ -104,7 +109,9 @@ mod tests {
         let mount = format!("/data/kubelet/pods/{UID}/volumes/kubernetes.io~csi/pv/mount");
         let device =
             format!("/var/lib/kubelet/plugins/kubernetes.io/csi/volumeDevices/publish/pvc-1/{UID}");
-        for target in [mount, device] {
+        let other = "11111111-2222-3333-4444-555555555555";
+        let odd = format!("/k/pods/{UID}/volumes/kubernetes.io~csi/pods/{other}/mount");
+        for target in [mount, device, odd] {
             assert_eq!(pod_of_target(Path::new(&target)).as_deref(), Some(UID), "{target}");
         }
         for other in ["/mnt/x", "/pods", "/pods/../x", "/pods/not-a-uid/volumes"] {

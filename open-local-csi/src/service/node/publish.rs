@@ -1,9 +1,11 @@
 //! A volume becomes visible to a pod.
 
-use open_local_core::Attachment;
-use open_local_core::fs::BindSpec;
-use open_local_core::host::FileKind;
+use std::path::Path;
 
+use open_local_core::fs::{BindSpec, Mounted};
+use open_local_core::{Attachment, Source};
+
+use super::used_as::used_as;
 use super::volume::Subject;
 use crate::errors::{Answer, Code, Status};
 use crate::proto::{
@@ -32,7 +34,7 @@ impl Driver {
     ) -> Answer<NodePublishVolumeResponse> {
         self.on_node(RPC)?;
         let request = Publish::read(request)?;
-        let _turn = self.inflight.begin("volume", &request.volume.text)?;
+        let _turn = self.inflight.begin_volume(&request.volume.text)?;
         if let Some((wanted, class)) = &request.inline {
             self.publish_inline(&request, wanted, class)?;
             return Ok(NodePublishVolumeResponse {});
@@ -43,8 +45,10 @@ impl Driver {
         if request.context.class.direct {
             let _ = self.direct_folder(&request.target)?;
         }
+        self.require_staged_as(&subject, &request)?;
         self.alone(&request)?;
         let known = self.refuse_taken(&request, Some(&device))?;
+        self.require_free_target(&request)?;
         let mut record = self.target_record(&request, &subject, known);
         self.records.publish(&record).map_err(|e| Status::of(RPC, &e))?;
         self.show(&request, &subject, &device)?;
@@ -129,12 +133,22 @@ impl Driver {
             self.throttle_unpublished(&record)?;
             return Ok(None);
         }
-        let same = record.as_what == as_what(request) && record.read_only == request.read_only;
+        let same = record.as_what == used_as(&request.capability, &request.context)
+            && record.read_only == request.read_only;
         if live && !same {
             let mode = if record.read_only { "for reading" } else { "for writing" };
             return taken(&format!("the same volume, as {} {mode},", record.as_what.as_str()));
         }
         Ok(Some(record))
+    }
+
+    /// Refuses a target that something is in.
+    pub(super) fn require_free_target(&self, request: &Publish) -> Answer<()> {
+        match used_as(&request.capability, &request.context) {
+            PublishedAs::Mount => self.require_free_folder(RPC, &request.target),
+            PublishedAs::Block => self.require_free_file(RPC, &request.target),
+            PublishedAs::Direct => self.refuse_system(&request.target),
+        }
     }
 
     /// The record of a target, with what an earlier one says is limited.
@@ -144,7 +158,11 @@ impl Driver {
         subject: &Subject,
         known: Option<Published>,
     ) -> Published {
-        let mut record = Published::new(&request.volume.text, &request.target, as_what(request));
+        let mut record = Published::new(
+            &request.volume.text,
+            &request.target,
+            used_as(&request.capability, &request.context),
+        );
         record.single = request.capability.mode == AccessMode::SingleWriter;
         record.read_only = request.read_only;
         record.pod.clone_from(&request.context.pod.uid);
@@ -186,7 +204,7 @@ impl Driver {
     ) -> Answer<NodeUnpublishVolumeResponse> {
         self.on_node(UNPUBLISH)?;
         let request = Unpublish::read(request)?;
-        let _turn = self.inflight.begin("volume", &request.volume.text)?;
+        let _turn = self.inflight.begin_volume(&request.volume.text)?;
         let record = self.records.published(&request.target);
         let record = record.map_err(|e| Status::of(UNPUBLISH, &e).with_code(Code::Unavailable))?;
         if self.unpublish_inline(&request, record.as_ref())? {
@@ -194,19 +212,12 @@ impl Driver {
         }
         let entry = record.as_ref().and_then(|one| self.pools.get(one.pool.as_ref()?));
         let _place = entry.map(|entry| entry.visit(UNPUBLISH)).transpose()?;
+        let mut shown = false;
         if let Some(mounted) = self.mounted_at(UNPUBLISH, &request.target)? {
-            let recorded = record.as_ref().is_some_and(|one| one.volume == request.volume.text);
-            if !recorded && !self.is_volume_at(&request, &mounted)? {
-                let message = format!(
-                    "{} is mounted at {}, which is not volume {}",
-                    mounted.source.display(),
-                    mounted.target.display(),
-                    request.volume.text
-                );
-                return Err(Status::new(Code::FailedPrecondition, message));
-            }
+            self.require_ours(&request, record.as_ref(), &mounted)?;
             let gone = self.filesystems.ensure_unmounted(&request.target);
             let _ = gone.map_err(|e| Status::of(UNPUBLISH, &e))?;
+            shown = true;
         }
         let ours = record.filter(|one| one.volume == request.volume.text);
         if ours.as_ref().is_some_and(|one| one.as_what == PublishedAs::Direct) {
@@ -215,7 +226,10 @@ impl Driver {
         if let Some(record) = &ours {
             self.throttle_unpublished(record)?;
         }
-        self.remove_target(&request)?;
+        // A file or folder that no volume was ever at is somebody else's.
+        if ours.is_some() || shown || self.is_kubelets_target(&request.target) {
+            self.remove_target(UNPUBLISH, &request.target)?;
+        }
         if ours.is_some() {
             let forgotten = self.records.unpublish(&request.target);
             forgotten.map_err(|e| Status::of(UNPUBLISH, &e))?;
@@ -223,55 +237,72 @@ impl Driver {
         Ok(NodeUnpublishVolumeResponse {})
     }
 
-    /// Whether a mount without a record of ours shows this volume: one of the original's, or of a
-    /// life whose records are gone.
-    fn is_volume_at(
+    /// Refuses to unmount what is not this volume: all that lies over each other at the target
+    /// would be taken away.
+    ///
+    /// Without a record it may be one of the original's, or of a life whose records are gone.
+    fn require_ours(
         &self,
         request: &Unpublish,
-        mounted: &open_local_core::fs::Mounted,
-    ) -> Answer<bool> {
+        record: Option<&Published>,
+        mounted: &Mounted,
+    ) -> Answer<()> {
+        let text = &request.volume.text;
+        let recorded = record.filter(|one| one.volume == *text);
+        let other = |source: &Path| {
+            let message = format!(
+                "{} is mounted at {}, which is not volume {text}",
+                source.display(),
+                mounted.target.display(),
+            );
+            Err(Status::new(Code::FailedPrecondition, message))
+        };
+        let attachment = match self.attachment_of(request, recorded) {
+            Ok(attachment) => attachment,
+            // The record says what is there, and a pool that can't be read keeps no pod for ever.
+            Err(_) if recorded.is_some() => None,
+            Err(status) => return Err(status),
+        };
+        let Some(attachment) = attachment else {
+            let stale = record.is_none()
+                && self.is_device(mounted)
+                && self.is_kubelets_target(&request.target);
+            let alone = self.layers(UNPUBLISH, &request.target)? <= 1;
+            return if alone && (recorded.is_some() || stale) {
+                Ok(())
+            } else {
+                other(&mounted.source)
+            };
+        };
+        if !self.shows(mounted, &attachment) {
+            return other(&mounted.source);
+        }
+        match self.foreign_layer(UNPUBLISH, &request.target, &attachment)? {
+            Some(source) => other(&source),
+            None => Ok(()),
+        }
+    }
+
+    /// The attachment of what is published under a volume's name.
+    fn attachment_of(
+        &self,
+        request: &Unpublish,
+        recorded: Option<&Published>,
+    ) -> Answer<Option<Attachment>> {
+        if let Some((pool, id)) = recorded.and_then(|one| one.pool.as_ref().zip(one.id.as_ref())) {
+            let found = self.pools.volume_in(UNPUBLISH, pool, id)?;
+            return Ok(found.and_then(|found| found.object.attachment));
+        }
+        let staged = self.records.staged(&request.volume.text);
+        let staged = staged.map_err(|e| Status::of(UNPUBLISH, &e).with_code(Code::Unavailable))?;
+        if let Some(Source::Snapshot(id)) = staged.map(|one| one.source) {
+            let found = self.pools.snapshot(&id)?;
+            return Ok(found.and_then(|found| found.object.attachment));
+        }
         let found = match &request.volume.id {
             Some(id) => self.pools.volume(id)?,
             None => None,
         };
-        let attachment = found.and_then(|found| found.object.attachment);
-        Ok(attachment.is_some_and(|attachment| self.shows(mounted, &attachment)))
-    }
-
-    /// Removes the empty folder or file that was mounted over. What is in it stays, and so does a
-    /// link.
-    pub(super) fn remove_target(&self, request: &Unpublish) -> Answer<()> {
-        let files = &self.host.files;
-        let stat = files.stat(&request.target);
-        if stat.is_ok() {
-            self.step(UNPUBLISH, &request.target, "remove the target")?;
-        }
-        let removed = match stat {
-            Ok(stat) if stat.kind == FileKind::Directory => files.remove_dir(&request.target),
-            Ok(stat) if stat.kind == FileKind::File && stat.size.is_zero() => {
-                files.remove_file(&request.target)
-            }
-            Ok(_) => {
-                let shown = request.target.display();
-                let message = format!("{shown} is neither an empty folder nor an empty file");
-                return Err(Status::new(Code::FailedPrecondition, message));
-            }
-            Err(e) => Err(e),
-        };
-        match removed {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                let shown = request.target.display();
-                Err(Status::new(Code::Internal, format!("can't remove {shown}: {e}")))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-fn as_what(request: &Publish) -> PublishedAs {
-    match (request.capability.is_block(), request.context.class.direct) {
-        (true, _) => PublishedAs::Block,
-        (false, true) => PublishedAs::Direct,
-        (false, false) => PublishedAs::Mount,
+        Ok(found.and_then(|found| found.object.attachment))
     }
 }

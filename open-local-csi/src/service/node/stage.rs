@@ -6,16 +6,13 @@ use open_local_core::{
     VolumeInfo,
 };
 
+use super::used_as::used_as;
 use super::volume::Subject;
-use crate::context::VolumeContext;
 use crate::errors::{Answer, Code, Status};
-use crate::proto::{
-    NodeStageVolumeRequest, NodeStageVolumeResponse, NodeUnstageVolumeRequest,
-    NodeUnstageVolumeResponse,
-};
-use crate::request::{Access, Stage, Unstage};
+use crate::proto::{NodeStageVolumeRequest, NodeStageVolumeResponse};
+use crate::request::{Access, Stage};
 use crate::rpc::Rpc;
-use crate::service::{Driver, PoolEntry, Staged};
+use crate::service::{Driver, PublishedAs};
 
 const RPC: Rpc = Rpc::NodeStageVolume;
 
@@ -38,7 +35,7 @@ impl Driver {
     ) -> Answer<NodeStageVolumeResponse> {
         self.on_node(RPC)?;
         let request = Stage::read(request)?;
-        let _turn = self.inflight.begin("volume", &request.volume.text)?;
+        let _turn = self.inflight.begin_volume(&request.volume.text)?;
         let subject = self.subject(RPC, &request.volume, &request.context)?;
         if let Some(volume) = subject.volume.as_ref().filter(|v| v.phase != Phase::Ready) {
             let message = format!("volume {} is {}; ask again", volume.id, volume.phase);
@@ -51,32 +48,18 @@ impl Driver {
             return Err(Status::new(Code::FailedPrecondition, message));
         }
         let _place = subject.entry.visit(RPC)?;
-        let whole = block || request.context.class.direct;
-        self.record_staging(&subject, &request, whole)?;
+        let wanted = used_as(&request.capability, &request.context);
+        self.refuse_other_use(&subject, &request, wanted)?;
+        if wanted == PublishedAs::Mount {
+            self.require_free_folder(RPC, &request.staging)?;
+        }
+        self.record_staging(&subject, &request, wanted)?;
         let device = self.attach(&subject, &request)?;
-        if !whole {
+        if wanted == PublishedAs::Mount {
             let read_only = request.capability.mode.is_read_only();
             self.mount(&subject, &device, &request, read_only)?;
         }
         Ok(NodeStageVolumeResponse {})
-    }
-
-    /// Remembers where and as what a volume is staged before it is.
-    fn record_staging(&self, subject: &Subject, request: &Stage, whole: bool) -> Answer<()> {
-        let failed = |e| Status::of(RPC, &e);
-        let text = &request.volume.text;
-        let known = self.records.staged(text).map_err(failed)?;
-        let fresh = || Staged::new(text, subject.entry.name.clone(), subject.source.clone());
-        let mut staged = known
-            .clone()
-            .filter(|one| one.pool == subject.entry.name && one.source == subject.source)
-            .unwrap_or_else(fresh);
-        staged.whole = whole;
-        let _ = staged.paths.insert(request.staging.clone());
-        if known.as_ref() == Some(&staged) {
-            return Ok(());
-        }
-        self.records.stage(&staged).map_err(failed)
     }
 
     /// Attaches the device, for reading only where nobody may write.
@@ -87,6 +70,8 @@ impl Driver {
         // A file system that is not there yet needs a device that can be written.
         if snapshot || reader && request.capability.is_block() {
             spec = spec.read_only();
+        } else if request.capability.is_block() {
+            self.spend_format(subject)?;
         }
         let published = subject.entry.pool.publish(&spec).map_err(|e| Status::of(RPC, &e))?;
         Ok(published.into_inner())
@@ -198,126 +183,5 @@ impl Driver {
         let made = self.filesystems.ensure_formatted(tokens, &volume.id, device, &spec);
         let _ = made.map_err(failed)?;
         Ok(())
-    }
-
-    /// Unmounts and detaches a volume.
-    ///
-    /// What else is mounted at the path stays, and so does the volume where it is staged at another
-    /// path: the specification has a volume that is not staged at the path answered with OK.
-    ///
-    /// # Idempotency
-    /// A volume that is not staged there, or not there at all, answers OK.
-    ///
-    /// # Errors
-    /// `ABORTED` while it is in use; `FAILED_PRECONDITION` if something else is mounted over it:
-    /// that is not ours to unmount; `UNAVAILABLE` if a record or pool can't be read.
-    pub fn node_unstage_volume(
-        &self,
-        request: &NodeUnstageVolumeRequest,
-    ) -> Answer<NodeUnstageVolumeResponse> {
-        let rpc = Rpc::NodeUnstageVolume;
-        self.on_node(rpc)?;
-        let request = Unstage::read(request)?;
-        let _turn = self.inflight.begin("volume", &request.volume.text)?;
-        let text = &request.volume.text;
-        if let Some(published) = self.live_targets(rpc, text)?.first() {
-            let target = published.target.display();
-            let message = format!("volume {text} is still published at {target}");
-            return Err(Status::new(Code::Aborted, message));
-        }
-        let record = self.records.staged(text);
-        let record = record.map_err(|e| Status::of(rpc, &e).with_code(Code::Unavailable))?;
-        let Some((entry, source, attachment)) = self.staged(rpc, &request, record.as_ref())? else {
-            self.records.unstage(text).map_err(|e| Status::of(rpc, &e))?;
-            return Ok(NodeUnstageVolumeResponse {});
-        };
-        let _place = entry.visit(rpc)?;
-        if !self.hide_staged(&request, record.as_ref(), attachment.as_ref())? {
-            return Ok(NodeUnstageVolumeResponse {});
-        }
-        if let Some(mut record) = record
-            && record.paths.remove(&request.staging)
-            && self.any_mounted(rpc, &record, attachment.as_ref())?
-        {
-            // It is staged at another path too.
-            self.records.stage(&record).map_err(|e| Status::of(rpc, &e))?;
-            return Ok(NodeUnstageVolumeResponse {});
-        }
-        let _ = entry.pool.unpublish(&source).map_err(|e| Status::of(rpc, &e))?;
-        self.records.unstage(text).map_err(|e| Status::of(rpc, &e))?;
-        Ok(NodeUnstageVolumeResponse {})
-    }
-
-    /// Unmounts the staging path; false if the volume is not staged there.
-    fn hide_staged(
-        &self,
-        request: &Unstage,
-        record: Option<&Staged>,
-        attachment: Option<&Attachment>,
-    ) -> Answer<bool> {
-        let rpc = Rpc::NodeUnstageVolume;
-        let recorded = record.map(|record| record.paths.contains(&request.staging));
-        let Some(mounted) = self.mounted_at(rpc, &request.staging)? else {
-            return Ok(recorded != Some(false));
-        };
-        if attachment.is_some_and(|attachment| self.shows(&mounted, attachment)) {
-            let gone = self.filesystems.ensure_unmounted(&request.staging);
-            let _ = gone.map_err(|e| Status::of(rpc, &e))?;
-            return Ok(true);
-        }
-        let message = format!(
-            "{} is mounted at {}, which is not volume {}",
-            mounted.source.display(),
-            mounted.target.display(),
-            request.volume.text
-        );
-        tracing::warn!("{message}; it stays");
-        match record {
-            // Its own mount may be below: detaching it would not be seen to fail.
-            Some(record) if recorded == Some(true) && !record.whole && attachment.is_some() => {
-                Err(Status::new(Code::FailedPrecondition, message))
-            }
-            _ => Ok(recorded == Some(true)),
-        }
-    }
-
-    /// Whether a volume is mounted at one of the paths of its record.
-    fn any_mounted(
-        &self,
-        rpc: Rpc,
-        record: &Staged,
-        attachment: Option<&Attachment>,
-    ) -> Answer<bool> {
-        let Some(attachment) = attachment else {
-            return Ok(false);
-        };
-        for path in &record.paths {
-            let mounted = self.mounted_at(rpc, path)?;
-            if mounted.is_some_and(|mounted| self.shows(&mounted, attachment)) {
-                return Ok(true);
-            }
-        }
-        Ok(record.whole && !record.paths.is_empty())
-    }
-
-    /// What is staged under a volume's name: the volume, or the snapshot that stands for it.
-    fn staged(
-        &self,
-        rpc: Rpc,
-        request: &Unstage,
-        record: Option<&Staged>,
-    ) -> Answer<Option<(PoolEntry, Source, Option<Attachment>)>> {
-        if let Some(Source::Snapshot(id)) = record.map(|record| &record.source) {
-            let found = self.pools.snapshot(id)?;
-            return Ok(found.map(|found| {
-                (found.entry, Source::Snapshot(id.clone()), found.object.attachment)
-            }));
-        }
-        let pool = record.map(|record| record.pool.clone());
-        let context = VolumeContext { pool, ..VolumeContext::default() };
-        Ok(self.find(rpc, &request.volume, &context)?.map(|found| {
-            let attachment = found.object.attachment;
-            (found.entry, Source::Volume(found.object.id), attachment)
-        }))
     }
 }

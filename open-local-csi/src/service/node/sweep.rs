@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::inline_record::InlineRecord;
+use super::pod_cgroup::is_uid;
 use crate::errors::{Answer, Status};
 use crate::rpc::Rpc;
 use crate::service::Driver;
@@ -60,7 +61,7 @@ impl Driver {
     /// That a folder is missing says something only while the one above it can be read and has
     /// something in it: a kubelet's disk may not be mounted yet.
     fn is_pod_gone(&self, target: &Path) -> bool {
-        let Some(folder) = pod_folder(target) else {
+        let Some(folder) = pod_folder(&self.config.kubelet, target) else {
             return false;
         };
         let files = &self.host.files;
@@ -71,10 +72,29 @@ impl Driver {
     }
 }
 
-/// The kubelet's folder of the pod a target is in.
-fn pod_folder(target: &Path) -> Option<PathBuf> {
-    let folder = target
-        .ancestors()
-        .find(|part| part.parent().and_then(Path::file_name).is_some_and(|name| name == "pods"))?;
-    Some(folder.to_owned())
+/// The kubelet's folder of the pod a target is in; none for what is not in the kubelet's folder,
+/// of which nothing is known. A volume may itself be named `pods`.
+fn pod_folder(kubelet: &Path, target: &Path) -> Option<PathBuf> {
+    let mut below = target.strip_prefix(kubelet).ok()?.components();
+    let pods = below.next().filter(|part| part.as_os_str() == "pods")?;
+    let uid = below.next().filter(|part| part.as_os_str().to_str().is_some_and(is_uid))?;
+    Some(kubelet.join(pods).join(uid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_of_a_pod_is_right_below_the_kubelets() {
+        let uid = "0f5c1a2e-9d3b-4f6a-8a51-0c2f6a7b8c9d";
+        let kubelet = Path::new("/data/pods/kubelet");
+        let pod = kubelet.join("pods").join(uid);
+        for volume in ["v", "pods"] {
+            let target = pod.join("volumes/kubernetes.io~csi").join(volume).join("mount");
+            assert_eq!(pod_folder(kubelet, &target), Some(pod.clone()));
+            assert_eq!(pod_folder(Path::new("/var/lib/kubelet"), &target), None);
+        }
+        assert_eq!(pod_folder(kubelet, &kubelet.join("pods/no-uid/volumes/v")), None);
+    }
 }

@@ -215,7 +215,7 @@ impl Driver {
         }
         for mut record in records.into_iter().filter(|record| !record.limits.is_none()) {
             // Somebody changes this volume: its turn comes the next time.
-            let Ok(_turn) = self.inflight.begin("volume", &record.volume) else {
+            let Ok(_turn) = self.inflight.begin_volume(&record.volume) else {
                 continue;
             };
             if self.records.published(&record.target).ok().flatten().as_ref() != Some(&record) {

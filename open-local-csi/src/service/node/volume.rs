@@ -149,6 +149,15 @@ impl Driver {
         Ok(live)
     }
 
+    /// Refuses to forget a volume whose pool is not served now.
+    pub(in crate::service) fn require_served(&self, volume: &str, pool: &PoolId) -> Answer<()> {
+        if self.pools.get(pool).is_some() {
+            return Ok(());
+        }
+        let message = format!("volume {volume} is in pool {pool}, which is not served now");
+        Err(Status::new(Code::Unavailable, message))
+    }
+
     /// What was published or staged under a volume's name, by the records: where it is looked for
     /// first, so that a pool that hangs keeps only its own volumes away.
     pub(super) fn recorded(

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use open_local_core::state::Record;
 use open_local_core::{PoolId, Result, SnapshotId, Source, VolumeId};
 
-use super::VERSION;
+use super::{PublishedAs, VERSION};
 
 pub(super) const KIND: &str = "csi-staged";
 
@@ -20,8 +20,8 @@ pub struct Staged {
     pub pool: PoolId,
     /// The volume in that pool, or the snapshot that stands for it.
     pub source: Source,
-    /// Whether its device is used as it is: nothing is mounted then.
-    pub whole: bool,
+    /// As what.
+    pub as_what: PublishedAs,
     /// Where it is staged; more than one place if the orchestrator has changed its mind.
     pub paths: BTreeSet<PathBuf>,
 }
@@ -31,7 +31,13 @@ impl Staged {
     #[must_use]
     pub fn new(volume: impl Into<String>, pool: PoolId, source: Source) -> Self {
         let volume = volume.into();
-        Self { volume, pool, source, whole: false, paths: BTreeSet::new() }
+        Self { volume, pool, source, as_what: PublishedAs::Mount, paths: BTreeSet::new() }
+    }
+
+    /// Whether its device is used as it is: nothing is mounted then.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.as_what != PublishedAs::Mount
     }
 }
 
@@ -40,7 +46,7 @@ pub(super) fn write(staged: &Staged) -> Record {
     let record = Record::new(KIND, VERSION)
         .with("volume", &staged.volume)
         .with("pool", &staged.pool)
-        .with("whole", staged.whole)
+        .with("as", staged.as_what.as_str())
         // No path has a control character.
         .with("paths", paths.join("\n"));
     match &staged.source {
@@ -59,7 +65,7 @@ pub(super) fn read(record: &Record) -> Result<Staged> {
         volume: record.parsed("volume")?,
         pool: record.parsed("pool")?,
         source,
-        whole: record.parsed("whole")?,
+        as_what: record.parsed("as")?,
         paths: paths.lines().map(PathBuf::from).collect(),
     })
 }

@@ -226,3 +226,71 @@ fn what_somebody_mounts_over_a_target_stays_and_the_volume_goes() {
     assert_eq!(volumes(&lab).len(), 1);
     assert!(lab.driver.filesystems.mounted_at(Path::new(&target("a"))).unwrap().is_some());
 }
+
+#[test]
+fn an_inline_volume_is_changed_by_nobody_but_its_pod() {
+    let lab = lab();
+    publish(&lab, "csi-1", &target("a")).unwrap();
+    let size = Some(CapacityRange { required_bytes: 2 * GIB, limit_bytes: 0 });
+    let expand = lab.driver.controller_expand_volume(&ControllerExpandVolumeRequest {
+        volume_id: "csi-1".into(),
+        capacity_range: size,
+        ..Default::default()
+    });
+    assert_eq!(code(expand), Code::FailedPrecondition);
+    let expand = lab.driver.node_expand_volume(&NodeExpandVolumeRequest {
+        volume_id: "csi-1".into(),
+        volume_path: target("a"),
+        capacity_range: size,
+        ..Default::default()
+    });
+    assert_eq!(code(expand), Code::FailedPrecondition);
+    let modify = crate::proto::ControllerModifyVolumeRequest {
+        volume_id: "csi-1".into(),
+        ..Default::default()
+    };
+    assert_eq!(code(lab.driver.controller_modify_volume(&modify)), Code::FailedPrecondition);
+    assert_eq!(code(lab.snapshot("s", "csi-1")), Code::FailedPrecondition);
+    assert_eq!(code(lab.delete("csi-1")), Code::FailedPrecondition);
+    unpublish(&lab, "csi-1", &target("a")).unwrap();
+    nothing_left(&lab, "the end");
+}
+
+#[test]
+fn a_volume_that_is_still_seen_is_neither_detached_nor_removed() {
+    let lab = lab();
+    publish(&lab, "csi-1", &target("a")).unwrap();
+    let found = lab.driver.pools().volume(&"csi-1".parse().unwrap()).unwrap().unwrap();
+    let number = found.object.attachment.unwrap().number;
+    lab.machine.files().add_folder("/proc/self").ok();
+    let table = format!("30 1 {number} / /elsewhere rw - ext4 /dev/x rw\n");
+    lab.machine.files().add_file("/proc/self/mountinfo", table.as_bytes()).unwrap();
+    let status = unpublish(&lab, "csi-1", &target("a")).unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert!(status.message().contains("/elsewhere"), "{status}");
+    assert_eq!(volumes(&lab).len(), 1);
+    assert_eq!(lab.driver.records.all_inline().unwrap().len(), 1);
+    lab.machine.files().add_file("/proc/self/mountinfo", b"").unwrap();
+    unpublish(&lab, "csi-1", &target("a")).unwrap();
+    nothing_left(&lab, "the end");
+}
+
+/// A volume may be named like the kubelet's folder.
+#[test]
+fn a_volume_named_pods_stays_as_long_as_its_pod() {
+    let lab = lab();
+    let path = target("pods");
+    publish(&lab, "csi-1", &path).unwrap();
+    let files = lab.machine.files();
+    let mut folder = String::new();
+    for part in format!("/var/lib/kubelet/pods/{POD}/volumes/kubernetes.io~csi/pods")
+        .trim_start_matches('/')
+        .split('/')
+    {
+        folder = format!("{folder}/{part}");
+        files.add_folder(&folder).ok();
+    }
+    files.add_file(format!("{folder}/vol_data.json"), b"{}").unwrap();
+    assert_eq!(lab.driver.recover_inline().unwrap(), Default::default());
+    assert_eq!(volumes(&lab).len(), 1);
+}

@@ -1,6 +1,6 @@
 //! Snapshots.
 
-use open_local_csi::{Answer, proto};
+use open_local_csi::{Answer, Code, proto};
 
 use super::cases;
 use crate::ask::{self, SIZE};
@@ -116,4 +116,14 @@ cases! {
         assert_eq!(lab.driver.get_snapshot(&ask::get_snapshot("s"))?.snapshot, made);
         Ok(())
     };
+}
+
+/// Asked again it would be refused again: somebody else must do something first.
+#[test]
+fn what_cannot_be_held_still_is_no_matter_of_time() {
+    let lab = Lab::file();
+    lab.staged("v");
+    let status = lab.driver.create_snapshot(&ask::snapshot("s", "v")).unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+    assert!(status.message().contains("csi.aliyun.com/freeze"), "{status}");
 }
