@@ -77,9 +77,48 @@ fn a_thin_pool_that_lvm2_made_is_adopted_on_order_and_what_is_in_it_stays() {
     assert!(group.logical("theirs").unwrap().tags.is_empty());
     assert!(!pool.remove_volume(&vol("theirs")).unwrap().changed());
     assert!(pool.remove_volume(&vol("new")).unwrap().changed());
-    // The pool is theirs as long as something of theirs is in it.
-    assert!(lab.live(Arc::new(Unchecked)).remove_pool(&id()).is_err());
-    assert!(lab.group().logical("theirs").is_some());
+    // The thin pool is theirs: it stays, with what is in it, and loses our marks.
+    assert!(lab.live(Arc::new(Unchecked)).remove_pool(&id()).unwrap().changed());
+    let group = lab.group();
+    assert!(group.logical("theirs").is_some());
+    assert!(group.tags.is_empty(), "{:?}", group.tags);
+    assert!(group.logical_volumes.iter().all(|lv| lv.tags.is_empty()));
+    assert!(lab.live(Arc::new(Unchecked)).list_pools().unwrap().is_empty());
+    let again = lab.live(Arc::new(Unchecked)).ensure_pool(&plain).unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::Refused, "{}", again.report());
+}
+
+#[test]
+fn an_adopted_thin_pool_that_the_group_knows_no_volume_of_stays_too() {
+    let lab = foreign(TEXT);
+    lab.change("vg", |group| {
+        group.logical_volumes.retain(|lv| lv.name != "theirs");
+        for segment in group.logical_volumes.iter_mut().flat_map(|lv| &mut lv.segments) {
+            if let SegmentKind::ThinPool(pool) = &mut segment.kind {
+                pool.messages.clear();
+                pool.transaction_id = 0;
+            }
+        }
+    });
+    let backend = lab.live(Arc::new(Unchecked));
+    let _ = backend.ensure_pool(&order()).unwrap();
+    assert!(backend.remove_pool(&id()).unwrap().changed());
+    assert!(lab.group().logical("pool").unwrap().tags.is_empty());
+}
+
+#[test]
+fn a_refused_removal_records_nothing() {
+    let lab = Lab::new(&[64]);
+    let spec = Lab::spec(&["sda"]).with_parameter("mode", "thin");
+    let backend = lab.live(Arc::new(Unchecked));
+    let _ = backend.ensure_pool(&spec).unwrap();
+    let _ = open(&lab).ensure_volume(&VolumeSpec::new(vol("theirs"), mib(4))).unwrap();
+    lab.change("vg", |group| group.logical_mut("theirs").unwrap().tags.clear());
+    let refused = backend.remove_pool(&id()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Busy, "{}", refused.report());
+    assert!(refused.to_string().contains("theirs"), "{refused}");
+    assert_eq!(open(&lab).info().unwrap().health, Health::Healthy);
+    assert!(!backend.ensure_pool(&spec).unwrap().changed());
 }
 
 #[test]
