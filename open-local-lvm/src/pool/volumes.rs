@@ -66,19 +66,16 @@ impl GroupPool {
 
     /// A volume as it is in this turn.
     pub(super) fn volume_now(&self, turn: &Turn<'_>, op: Op, id: &VolumeId) -> Result<VolumeInfo> {
-        let object = turn.object(&Source::Volume(id.clone()));
+        let object = turn.object(op, &Source::Volume(id.clone()))?;
         let info = object.and_then(|object| self.volume_info(&object, &turn.live));
         info.ok_or_else(|| absent(op, id, self))
     }
 
-    fn attachment_now(&self, turn: &Turn<'_>, key: &Source) -> Option<Attachment> {
-        let object = turn.object(key)?;
-        turn.live.devices.get(&object.uuid).map(|device| attachment(key, device))
-    }
-
-    fn one(&self, view: &View, id: &VolumeId) -> Option<VolumeInfo> {
-        let is_it = |object: &&Object| object.key() == Some(Source::Volume(id.clone()));
-        view.objects.iter().find(is_it).and_then(|object| self.volume_info(object, &view.live))
+    /// How an object is attached in this turn.
+    fn attachment_now(turn: &Turn<'_>, op: Op, key: &Source) -> Result<Option<Attachment>> {
+        let device = |object: Object| turn.live.devices.get(&object.uuid);
+        let device = turn.object(op, key)?.and_then(device);
+        Ok(device.map(|device| attachment(key, device)))
     }
 
     /// The unit of sizes.
@@ -209,7 +206,10 @@ impl Pool for GroupPool {
 
     fn volume(&self, id: &VolumeId) -> Result<VolumeInfo> {
         let op = Op::InspectVolume;
-        self.one(&self.view(op)?, id).ok_or_else(|| absent(op, id, self))
+        let view = self.view(op)?;
+        let object = objects::only(op, &view.objects, &Source::Volume(id.clone()))?;
+        let info = object.and_then(|object| self.volume_info(object, &view.live));
+        info.ok_or_else(|| absent(op, id, self))
     }
 
     fn volumes(&self) -> Result<Vec<VolumeInfo>> {
@@ -246,7 +246,7 @@ impl Pool for GroupPool {
         let change = Change::Publish(spec.clone());
         self.change(op, Scope::of(&change), |turn| {
             let made = turn.make(&change)?;
-            let attachment = self.attachment_now(turn, key).ok_or_else(|| {
+            let attachment = Self::attachment_now(turn, op, key)?.ok_or_else(|| {
                 Error::new(ErrorKind::Indeterminate, op, key, "its device vanished at once")
                     .with_remedy("somebody else deactivates volumes here; try again")
             })?;
@@ -256,8 +256,9 @@ impl Pool for GroupPool {
 
     fn unpublish(&self, source: &Source) -> Result<Removed<Attachment>> {
         let change = Change::Unpublish(source.clone());
-        self.change(Op::Unpublish, Scope::of(&change), |turn| {
-            let was = self.attachment_now(turn, source);
+        let op = Op::Unpublish;
+        self.change(op, Scope::of(&change), |turn| {
+            let was = Self::attachment_now(turn, op, source)?;
             let gone = turn.make(&change)?;
             Ok(was.filter(|_| gone).map_or(Removed::WasAbsent, Removed::Removed))
         })
