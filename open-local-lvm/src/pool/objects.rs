@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use open_local_core::{
-    Bytes, Error, ErrorKind, Op, Result, SnapshotId, Source, Uuid, VolumeId,
-};
+use open_local_core::{Bytes, Error, ErrorKind, Op, Result, SnapshotId, Source, Uuid, VolumeId};
 
 use super::names;
 use super::orders::{Mode, Orders};
@@ -147,11 +145,7 @@ pub(super) fn ours(group: &VolumeGroup, orders: &Orders) -> BTreeSet<LvmId> {
 ///
 /// # Errors
 /// `Conflict` if two say they are it, whatever their names: nobody knows which is meant.
-pub(super) fn only<'o>(
-    op: Op,
-    objects: &'o [Object],
-    key: &Source,
-) -> Result<Option<&'o Object>> {
+pub(super) fn only<'o>(op: Op, objects: &'o [Object], key: &Source) -> Result<Option<&'o Object>> {
     let mut of_it = objects.iter().filter(|object| object.key().as_ref() == Some(key));
     match (of_it.next(), of_it.next()) {
         (Some(one), Some(two)) => {

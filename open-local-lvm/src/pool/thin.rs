@@ -13,6 +13,7 @@ use super::planner::{self, Draft, pool_segment};
 use super::room;
 use super::steps::{Step, Work};
 use super::tags::PREFIX;
+use super::telling::unknown_devices;
 use crate::dm::status::{PoolMode, PoolStatus};
 use crate::format::group::{VolumeGroup, flag};
 use crate::plan::thin::{PoolChange, settle};
@@ -140,6 +141,18 @@ impl GroupPool {
             details
                 .push(("chunk", segment.chunk_size.to_bytes().unwrap_or(Bytes::ZERO).to_string()));
             details.push(("transaction-id", segment.transaction_id.to_string()));
+        }
+        let tags = group.logical(pool).map(|lv| lv.tags.as_slice()).unwrap_or_default();
+        let unknown: Vec<&str> = unknown_devices(tags).collect();
+        if !unknown.is_empty() {
+            details.push((
+                "unknown-devices",
+                format!(
+                    "{}: they may hold data or be what a cut call left; look with thin_dump, then \
+                     delete them and their tags open-local/unknown-device",
+                    unknown.join(",")
+                ),
+            ));
         }
         if let Ok(usage) = self.usage(group, &view.objects, &view.live) {
             details.push(("metadata-size", usage.metadata_total.to_string()));
