@@ -11,7 +11,7 @@ pub(super) use access::{publish, unpublish};
 pub(super) use draft::{Draft, Facts};
 pub(super) use removal::{USED, remove, unused};
 pub(super) use snapshots::{ensure_snapshot, is_of, roll_back};
-pub(super) use thin::pool_segment;
+pub(super) use thin::{pool_segment, unwritable};
 pub(super) use volumes::{ensure_volume, grow, provisioning};
 
 use std::collections::BTreeSet;

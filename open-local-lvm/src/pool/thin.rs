@@ -166,27 +166,19 @@ impl GroupPool {
             return Health::Healthy;
         };
         let name = &view.metadata.group.name;
-        let repair =
-            format!("deactivate it and repair its metadata: lvconvert --repair {name}/{pool}");
-        match self.report(&view.metadata.group, &view.live) {
-            None => {
-                Health::Degraded(format!("the thin pool {pool} is not active; open the pool again"))
-            }
-            Some(PoolStatus::Fail | PoolStatus::Error) => {
-                Health::Failed(format!("the thin pool {pool} has failed; {repair}"))
-            }
-            Some(PoolStatus::Ready(report)) if report.needs_check => {
-                Health::Failed(format!("the metadata of {pool} must be checked; {repair}"))
-            }
-            Some(PoolStatus::Ready(report)) => match report.mode {
-                PoolMode::ReadWrite => self.agreement(view, pool, report.transaction_id),
-                PoolMode::ReadOnly => {
-                    Health::Failed(format!("the thin pool {pool} is read-only; {repair}"))
-                }
-                PoolMode::OutOfDataSpace => Health::Degraded(format!(
-                    "the thin pool {pool} has no room for data; extend it or remove what is not needed"
-                )),
-            },
+        let Some(status) = self.report(&view.metadata.group, &view.live) else {
+            let why = format!("the thin pool {pool} is not active; open the pool again");
+            return Health::Degraded(why);
+        };
+        if let Some((why, remedy)) = planner::unwritable(name, pool, status) {
+            return Health::Failed(format!("{why}; {remedy}"));
+        }
+        match status.report() {
+            Some(report) if report.mode == PoolMode::OutOfDataSpace => Health::Degraded(format!(
+                "the thin pool {pool} has no room for data; extend it or remove what is not needed"
+            )),
+            Some(report) => self.agreement(view, pool, report.transaction_id),
+            None => Health::Healthy,
         }
     }
 

@@ -209,6 +209,7 @@ impl GroupPool {
             if operations.is_empty() {
                 return Ok(None);
             }
+            turn.writable(pool)?;
             draft.apply(&operations)?;
             draft.commit("extend thin pool");
             draft.push(Step::ReloadPool { pool: pool.to_owned() });

@@ -137,14 +137,19 @@ impl GroupPool {
 
     /// What the group's devices have to say.
     fn health(&self, view: &View) -> Health {
-        let worst = view.findings.first();
-        match worst {
-            Some(finding) => Health::Degraded(format!(
-                "{} ({} findings in all; see open-local lvm check)",
-                finding.message,
-                view.findings.len()
-            )),
-            None => self.pool_health(view),
+        let own = self.pool_health(view);
+        let Some(finding) = view.findings.first() else {
+            return own;
+        };
+        let found = format!(
+            "{} ({} findings in all; see open-local lvm check)",
+            finding.message,
+            view.findings.len()
+        );
+        match own {
+            Health::Failed(why) => Health::Failed(format!("{why}; {found}")),
+            Health::Degraded(why) => Health::Degraded(format!("{why}; {found}")),
+            _ => Health::Degraded(found),
         }
     }
 }
@@ -258,6 +263,9 @@ impl Pool for GroupPool {
         let change = Change::Unpublish(source.clone());
         let op = Op::Unpublish;
         self.change(op, Scope::of(&change), |turn| {
+            if turn.object(op, source)?.is_none() {
+                turn.knows_all(op, source)?;
+            }
             let was = Self::attachment_now(turn, op, source)?;
             let gone = turn.make(&change)?;
             Ok(was.filter(|_| gone).map_or(Removed::WasAbsent, Removed::Removed))
