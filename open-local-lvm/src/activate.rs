@@ -28,6 +28,8 @@ mod sweep;
 mod tree;
 mod udev;
 
+pub(crate) use pool_state::CHECK;
+
 pub use answers::{Activated, ActivationPlan, ActiveDevice, Deactivated, PhysicalDevices};
 pub use engine::Activator;
 pub use settings::{ActivateOptions, PoolCheck, UdevMode};

@@ -20,7 +20,7 @@ pub(super) enum Agreement {
 }
 
 /// What clears the flag: lvm2 by itself runs `thin_check` without the option (Debian's 2.03.16).
-const CHECK: &str = "deactivate it and have it checked: lvchange -ay --config \
+pub(crate) const CHECK: &str = "deactivate it and have it checked: lvchange -ay --config \
     'global/thin_check_options=[\"-q\",\"--clear-needs-check-flag\"]' VG/POOL; if that finds \
     damage, repair it: lvconvert --repair";
 

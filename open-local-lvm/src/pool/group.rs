@@ -276,9 +276,12 @@ impl Turn<'_> {
     }
 
     /// An object of the pool as it is now.
-    pub(super) fn object(&self, key: &Source) -> Option<Object> {
+    ///
+    /// # Errors
+    /// As [`objects::only`].
+    pub(super) fn object(&self, op: Op, key: &Source) -> Result<Option<Object>> {
         let all = objects::objects(self.group(), &self.pool.orders);
-        all.into_iter().find(|object| object.key().as_ref() == Some(key))
+        objects::only(op, &all, key).map(Option::<&Object>::cloned)
     }
 
     /// Looks at the kernel again.

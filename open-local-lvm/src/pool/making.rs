@@ -27,6 +27,9 @@ pub(crate) const GROUP: &str = "open-local/group";
 /// The mark of a group that was made for a pool.
 pub(crate) const MADE: &str = "open-local/made-group";
 
+/// The mark of a thin pool that was there before the pool: it is not ours to remove.
+pub(crate) const ADOPTED: &str = "open-local/adopted";
+
 /// The mark of what a pool lies in: the group, or its volume of the thin pool.
 pub(crate) fn pool_mark(id: &PoolId) -> String {
     format!("{}pool={id}", tags::PREFIX)

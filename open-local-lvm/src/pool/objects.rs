@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use open_local_core::{Bytes, SnapshotId, Source, Uuid, VolumeId};
+use open_local_core::{Bytes, Error, ErrorKind, Op, Result, SnapshotId, Source, Uuid, VolumeId};
 
 use super::names;
 use super::orders::{Mode, Orders};
@@ -139,6 +139,22 @@ pub(super) fn ours(group: &VolumeGroup, orders: &Orders) -> BTreeSet<LvmId> {
         }
     }
     ours
+}
+
+/// The object of a key: the one way in which a call finds what it is about.
+///
+/// # Errors
+/// `Conflict` if two say they are it, whatever their names: nobody knows which is meant.
+pub(super) fn only<'o>(op: Op, objects: &'o [Object], key: &Source) -> Result<Option<&'o Object>> {
+    let mut of_it = objects.iter().filter(|object| object.key().as_ref() == Some(key));
+    match (of_it.next(), of_it.next()) {
+        (Some(one), Some(two)) => {
+            let why = format!("the tags of {} and of {} both say they are it", one.name, two.name);
+            let remedy = "take the tag of its id from the one that is not: lvchange --deltag";
+            Err(Error::new(ErrorKind::Conflict, op, key, why).with_remedy(remedy))
+        }
+        (found, _) => Ok(found),
+    }
 }
 
 /// All objects of a pool, in the order of the text.

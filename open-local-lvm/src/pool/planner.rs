@@ -11,7 +11,7 @@ pub(super) use access::{publish, unpublish};
 pub(super) use draft::{Draft, Facts};
 pub(super) use removal::{USED, remove, unused};
 pub(super) use snapshots::{ensure_snapshot, is_of, roll_back};
-pub(super) use thin::pool_segment;
+pub(super) use thin::{pool_segment, unwritable};
 pub(super) use volumes::{ensure_volume, grow, provisioning};
 
 use std::collections::BTreeSet;
@@ -47,28 +47,17 @@ impl Seen<'_> {
     /// The object a caller means.
     ///
     /// # Errors
-    /// `Conflict` if the name it would have belongs to something that is not of this pool, or if
-    /// two volumes say they are it and neither has its name.
+    /// `Conflict` if two volumes say they are it, or if the name it would have belongs to something
+    /// that is not of this pool.
     pub(super) fn find(&self, op: Op, key: &Source) -> Result<Option<Object>> {
+        let found = self.look(op, key)?;
         let group = self.group();
         let name = match key {
             Source::Volume(id) => names::volume_name(&group.name, id),
             Source::Snapshot(id) => names::snapshot_name(&group.name, id),
         };
-        let named = group.logical(&name);
-        let found = named.and_then(|lv| objects::object(group, lv, self.orders));
-        let found = found.filter(|object| object.key().as_ref() == Some(key));
-        if found.is_some() {
+        if found.is_some() || group.logical(&name).is_none() {
             return Ok(found);
-        }
-        // Somebody has renamed it: its tags say what it is.
-        let all = objects::objects(group, self.orders).into_iter();
-        let mut renamed = all.filter(|object| object.key().as_ref() == Some(key));
-        match (renamed.next(), renamed.next()) {
-            (Some(one), None) => return Ok(Some(one)),
-            (Some(one), Some(two)) => return Err(ambiguous(op, key, &one, &two)),
-            _ if named.is_none() => return Ok(None),
-            _ => {}
         }
         let why = format!("the group has a volume {name} that is not one of this pool");
         let remedy = format!(
@@ -80,8 +69,12 @@ impl Seen<'_> {
     }
 
     /// The same, where what is not ours is as if it were not there.
-    pub(super) fn look(&self, key: &Source) -> Option<Object> {
-        self.find(Op::PlanChange, key).ok().flatten()
+    ///
+    /// # Errors
+    /// `Conflict` if two volumes say they are it.
+    pub(super) fn look(&self, op: Op, key: &Source) -> Result<Option<Object>> {
+        let all = objects::objects(self.group(), self.orders);
+        objects::only(op, &all, key).map(Option::<&Object>::cloned)
     }
 
     pub(super) fn device(&self, object: &Object) -> Option<&LiveDevice> {
@@ -93,18 +86,12 @@ impl Seen<'_> {
     /// # Errors
     /// `NotFound`; `Busy` while it is being made.
     pub(super) fn usable(&self, op: Op, key: &Source) -> Result<Object> {
-        let object = self.look(key).ok_or_else(|| absent(op, key))?;
+        let object = self.look(op, key)?.ok_or_else(|| absent(op, key))?;
         match object.label.state {
             State::Ready => Ok(object),
             _ => Err(busy(op, key, "it is still being made", "repeat the call that makes it")),
         }
     }
-}
-
-fn ambiguous(op: Op, key: &Source, one: &Object, two: &Object) -> Error {
-    let why = format!("the tags of {} and of {} both say they are it", one.name, two.name);
-    let remedy = "take the tag of its id from the one that is not: lvchange --deltag";
-    Error::new(ErrorKind::Conflict, op, key, why).with_remedy(remedy)
 }
 
 pub(crate) fn absent(op: Op, key: &Source) -> Error {

@@ -12,14 +12,16 @@
 //! | a pool that is not active | no device | activated: its transaction id must be known |
 //! | a volume that is given up | its tag `erasing` | upkeep goes on erasing it |
 
-use open_local_core::{Error, ErrorKind, Op, Result};
+use open_local_core::{Error, ErrorKind, Op, Result, Source};
 
 use super::group::Turn;
 use super::kernel::subject;
+use super::live::Live;
 use super::objects::{objects, ours};
 use super::orders::Mode;
-use super::planner::pool_segment;
+use super::planner::{pool_segment, unwritable};
 use super::steps::{Step, Work};
+use crate::format::id::LvmId;
 
 impl Turn<'_> {
     /// Finishes or undoes what an interrupted call left of this pool. With nothing to recover no
@@ -80,6 +82,7 @@ impl Turn<'_> {
                 }
                 true if self.live.pools.get(&lv.id).is_some_and(|s| s.report().is_some()) => {
                     if self.pending(&pool).map_err(|e| self.about(e))?.is_some() {
+                        self.writable(&pool)?;
                         steps.push(Step::Settle { pool, again: true });
                     }
                 }
@@ -94,6 +97,44 @@ impl Turn<'_> {
             }
         }
         Ok(steps)
+    }
+
+    /// Whether what is not in the text of the group is not there at all: an older text, such as one
+    /// that was restored, does not know what was made since.
+    ///
+    /// # Errors
+    /// `Refused` if the thin pool is at another transaction or has failed, or a device stands for a
+    /// volume that the text does not know.
+    pub(super) fn knows_all(&self, op: Op, key: &Source) -> Result<()> {
+        let group = self.group();
+        if let Mode::Thin { pool, .. } = &self.pool.orders.mode
+            && let Some(lv) = group.logical(pool)
+            && self.live.pools.contains_key(&lv.id)
+        {
+            self.pending(pool).map_err(|e| self.pool.about(op, e))?;
+        }
+        let live = Live::of(&self.pool.host, self.pool.dm(), &group.id)?;
+        let unknown = |id: &LvmId| group.logical_volumes.iter().all(|lv| lv.id != *id);
+        let Some((_, device)) = live.devices.iter().find(|(id, _)| unknown(id)) else {
+            return Ok(());
+        };
+        let why = format!(
+            "the group does not know it, nor the volume that {} stands for: it may be that one",
+            device.node.display()
+        );
+        Err(Error::new(ErrorKind::Refused, op, key, why)
+            .with_remedy("restore the metadata of the group that belongs to its devices"))
+    }
+
+    /// Refuses to tell anything to a thin pool that takes nothing.
+    pub(super) fn writable(&self, pool: &str) -> Result<()> {
+        let group = self.group();
+        let status = group.logical(pool).and_then(|lv| self.live.pools.get(&lv.id));
+        let why = status.and_then(|status| unwritable(&group.name, pool, status));
+        why.map_or(Ok(()), |(why, remedy)| {
+            let pool = self.pool.id();
+            Err(Error::new(ErrorKind::Refused, Op::Recover, pool, why).with_remedy(remedy))
+        })
     }
 
     fn about(&self, error: Error) -> Error {

@@ -9,7 +9,7 @@ use open_local_core::{
 
 use super::group::{GroupPool, Scope, Turn};
 use super::live::Live;
-use super::objects::Object;
+use super::objects::{self, Object};
 use super::planner::{attachment, is_of, snapshot_id};
 use super::tags::Kind;
 use super::volumes::{health_of, phase};
@@ -35,9 +35,14 @@ impl GroupPool {
 
 impl GroupPool {
     /// A snapshot as it is in this turn.
-    fn snapshot_now(&self, turn: &Turn<'_>, id: &SnapshotId) -> Option<SnapshotInfo> {
-        let object = turn.object(&Source::Snapshot(id.clone()))?;
-        self.snapshot_info(&object, &turn.live)
+    fn snapshot_now(
+        &self,
+        turn: &Turn<'_>,
+        op: Op,
+        id: &SnapshotId,
+    ) -> Result<Option<SnapshotInfo>> {
+        let object = turn.object(op, &Source::Snapshot(id.clone()))?;
+        Ok(object.and_then(|object| self.snapshot_info(&object, &turn.live)))
     }
 
     fn no_snapshot(&self, op: Op, id: &SnapshotId) -> Error {
@@ -53,8 +58,8 @@ impl Snapshots for GroupPool {
         let change = Change::EnsureSnapshot(spec.clone());
         self.change(op, Scope::of(&change), |turn| {
             let made = turn.make(&change)?;
-            let info =
-                self.snapshot_now(turn, &spec.id).ok_or_else(|| self.no_snapshot(op, &spec.id))?;
+            let info = self.snapshot_now(turn, op, &spec.id)?;
+            let info = info.ok_or_else(|| self.no_snapshot(op, &spec.id))?;
             Ok(if made { Ensured::Created(info) } else { Ensured::Unchanged(info) })
         })
     }
@@ -62,16 +67,16 @@ impl Snapshots for GroupPool {
     fn snapshot(&self, id: &SnapshotId) -> Result<SnapshotInfo> {
         let op = Op::InspectSnapshot;
         let view = self.view(op)?;
-        let key = Some(Source::Snapshot(id.clone()));
-        let object = view.objects.iter().find(|object| object.key() == key);
+        let object = objects::only(op, &view.objects, &Source::Snapshot(id.clone()))?;
         let info = object.and_then(|object| self.snapshot_info(object, &view.live));
         info.ok_or_else(|| self.no_snapshot(op, id))
     }
 
     fn list_snapshots(&self, of: Option<&VolumeId>) -> Result<Vec<SnapshotInfo>> {
-        let view = self.view(Op::ListSnapshots)?;
+        let op = Op::ListSnapshots;
+        let view = self.view(op)?;
         let key = of.cloned().map(Source::Volume);
-        let volume = view.objects.iter().find(|object| key.is_some() && object.key() == key);
+        let volume = key.map(|key| objects::only(op, &view.objects, &key)).transpose()?.flatten();
         // Those of an earlier volume of the name are not this one's.
         let all = view.objects.iter().filter(|o| volume.is_none_or(|volume| is_of(o, volume)));
         let all = all.filter_map(|object| self.snapshot_info(object, &view.live));
@@ -92,8 +97,9 @@ impl Snapshots for GroupPool {
 
     fn remove_snapshot(&self, id: &SnapshotId) -> Result<Removed<SnapshotInfo>> {
         let change = Change::RemoveSnapshot(id.clone());
-        self.change(Op::RemoveSnapshot, Scope::of(&change), |turn| {
-            let last = self.snapshot_now(turn, id);
+        let op = Op::RemoveSnapshot;
+        self.change(op, Scope::of(&change), |turn| {
+            let last = self.snapshot_now(turn, op, id)?;
             let gone = turn.make(&change)?;
             Ok(last.filter(|_| gone).map_or(Removed::WasAbsent, Removed::Removed))
         })

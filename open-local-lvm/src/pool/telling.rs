@@ -7,13 +7,24 @@ use super::live::{THIN_POOL, device_uuid};
 use super::objects::thin_of;
 use super::planner::Draft;
 use super::steps::{Former, Step, Work};
-use super::tags::Label;
+use super::tags::{Label, PREFIX};
 use crate::dm::status::PoolStatus;
 use crate::dm::{DmId, MessageError, SuspendFlags, Udev, UdevFlags};
 use crate::format::group::{LogicalVolume, VolumeGroup};
 use crate::format::id::LvmId;
-use crate::plan::Operation;
 use crate::plan::thin::{Answer, KernelMessage, Sending, Settlement, Transaction, settle};
+use crate::plan::{Operation, TagChange};
+
+/// The tag of a thin pool that says that a device of this number was met in it, of which the group
+/// knows nothing.
+fn unknown_device(device: u32) -> String {
+    format!("{PREFIX}unknown-device={device}")
+}
+
+/// The numbers of such devices.
+pub(super) fn unknown_devices(tags: &[String]) -> impl Iterator<Item = &str> {
+    tags.iter().filter_map(|tag| tag.strip_prefix(PREFIX)?.strip_prefix("unknown-device="))
+}
 
 impl Turn<'_> {
     fn status(&self, pool: &str) -> Result<(LvmId, &PoolStatus)> {
@@ -103,8 +114,10 @@ impl Turn<'_> {
         }
     }
 
-    /// What is known of devices that may be there before they are made. What carries our label was
-    /// not there before its transaction was committed: see [`Turn::is_taken`].
+    /// What is known of devices that may be there before they are made: those of somebody else's
+    /// transaction are as they are to be. One with the number of a volume of ours may be what a cut
+    /// call of ours left, and may be anybody's with data on it: nothing proves which, so it is
+    /// neither deleted nor taken.
     fn sending<'t>(&self, transaction: &'t Transaction, again: bool) -> Sending<'t> {
         let sending = Sending::new(transaction);
         if !again {
@@ -119,8 +132,7 @@ impl Turn<'_> {
                 })
             })
         };
-        let (ours, theirs): (Vec<u32>, Vec<u32>) = transaction.makes().partition(ours);
-        sending.with_leftovers(ours).with_made(theirs)
+        sending.with_made(transaction.makes().filter(|device| !ours(device)))
     }
 
     /// Sends it; answers the device that somebody made since the pool was asked for it, if there
@@ -172,7 +184,8 @@ impl Turn<'_> {
         Ok(None)
     }
 
-    /// Somebody made a device right after the pool was asked for it: ours gets another number.
+    /// A device is there that nobody can tell the owner of: ours gets another number, and a tag
+    /// keeps its number for people.
     fn renumber(
         &mut self,
         work: &Work,
@@ -192,6 +205,13 @@ impl Turn<'_> {
         let metadata = self.locked.view().metadata;
         let mut draft = Draft::new(work.op, work.subject.clone(), &facts, &metadata);
         draft.apply(&self.free_number(&volume)?)?;
+        let tag = unknown_device(device);
+        let tags = self.group().logical(pool).map(|lv| lv.tags.as_slice()).unwrap_or_default();
+        if !tags.contains(&tag) && unknown_devices(tags).count() < MOST_TAKEN {
+            let tags = TagChange { add: vec![tag], remove: Vec::new() };
+            draft.apply(&[Operation::TagVolume { name: pool.to_owned(), tags }])?;
+        }
+        tracing::warn!(pool, device, "the thin pool has a device that the group does not know");
         draft.commit("take another number");
         draft.push(Step::Settle { pool: pool.to_owned(), again: false });
         self.carry_out(&draft.finish())

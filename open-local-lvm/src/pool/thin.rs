@@ -13,6 +13,7 @@ use super::planner::{self, Draft, pool_segment};
 use super::room;
 use super::steps::{Step, Work};
 use super::tags::PREFIX;
+use super::telling::unknown_devices;
 use crate::dm::status::{PoolMode, PoolStatus};
 use crate::format::group::{VolumeGroup, flag};
 use crate::plan::thin::{PoolChange, settle};
@@ -141,6 +142,18 @@ impl GroupPool {
                 .push(("chunk", segment.chunk_size.to_bytes().unwrap_or(Bytes::ZERO).to_string()));
             details.push(("transaction-id", segment.transaction_id.to_string()));
         }
+        let tags = group.logical(pool).map(|lv| lv.tags.as_slice()).unwrap_or_default();
+        let unknown: Vec<&str> = unknown_devices(tags).collect();
+        if !unknown.is_empty() {
+            details.push((
+                "unknown-devices",
+                format!(
+                    "{}: they may hold data or be what a cut call left; look with thin_dump, then \
+                     delete them and their tags open-local/unknown-device",
+                    unknown.join(",")
+                ),
+            ));
+        }
         if let Ok(usage) = self.usage(group, &view.objects, &view.live) {
             details.push(("metadata-size", usage.metadata_total.to_string()));
             details.push(("metadata-used", usage.metadata_used.to_string()));
@@ -153,27 +166,19 @@ impl GroupPool {
             return Health::Healthy;
         };
         let name = &view.metadata.group.name;
-        let repair =
-            format!("deactivate it and repair its metadata: lvconvert --repair {name}/{pool}");
-        match self.report(&view.metadata.group, &view.live) {
-            None => {
-                Health::Degraded(format!("the thin pool {pool} is not active; open the pool again"))
-            }
-            Some(PoolStatus::Fail | PoolStatus::Error) => {
-                Health::Failed(format!("the thin pool {pool} has failed; {repair}"))
-            }
-            Some(PoolStatus::Ready(report)) if report.needs_check => {
-                Health::Failed(format!("the metadata of {pool} must be checked; {repair}"))
-            }
-            Some(PoolStatus::Ready(report)) => match report.mode {
-                PoolMode::ReadWrite => self.agreement(view, pool, report.transaction_id),
-                PoolMode::ReadOnly => {
-                    Health::Failed(format!("the thin pool {pool} is read-only; {repair}"))
-                }
-                PoolMode::OutOfDataSpace => Health::Degraded(format!(
-                    "the thin pool {pool} has no room for data; extend it or remove what is not needed"
-                )),
-            },
+        let Some(status) = self.report(&view.metadata.group, &view.live) else {
+            let why = format!("the thin pool {pool} is not active; open the pool again");
+            return Health::Degraded(why);
+        };
+        if let Some((why, remedy)) = planner::unwritable(name, pool, status) {
+            return Health::Failed(format!("{why}; {remedy}"));
+        }
+        match status.report() {
+            Some(report) if report.mode == PoolMode::OutOfDataSpace => Health::Degraded(format!(
+                "the thin pool {pool} has no room for data; extend it or remove what is not needed"
+            )),
+            Some(report) => self.agreement(view, pool, report.transaction_id),
+            None => Health::Healthy,
         }
     }
 

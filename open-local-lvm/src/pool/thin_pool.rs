@@ -3,10 +3,12 @@
 use open_local_core::{Bytes, Error, ErrorKind, FullPolicy, Op, PoolId, Result, ThinPolicy};
 
 use super::group::{GroupPool, Scope, Turn};
-use super::making::pool_mark;
+use super::live::THIN_POOL;
+use super::making::{ADOPTED, pool_mark};
 use super::orders::{Mode, Orders};
-use super::planner::{Draft, pool_segment};
+use super::planner::{self, Draft, pool_segment};
 use super::steps::{Step, Work};
+use super::tags::is_ours;
 use super::thin::policy_tags;
 use crate::alloc::FreeMap;
 use crate::format::group::VolumeGroup;
@@ -42,7 +44,8 @@ impl GroupPool {
         let facts = self.facts();
         let metadata = turn.locked.view().metadata;
         let mut draft = Draft::new(op, self.id(), &facts, &metadata);
-        let tags = TagChange { add: vec![pool_mark(self.id())], remove: Vec::new() };
+        let add = vec![pool_mark(self.id()), ADOPTED.to_owned()];
+        let tags = TagChange { add, remove: Vec::new() };
         draft.apply(&[Operation::TagVolume { name: pool.to_owned(), tags }])?;
         draft.commit("mark as ours");
         Ok(draft.finish())
@@ -107,31 +110,65 @@ impl GroupPool {
         Ok(most.round_down_to(Bytes::new(unit)).unwrap_or(most))
     }
 
-    /// Removes the thin pool of a pool that holds nothing.
+    /// Removes the thin pool of a pool that holds nothing; one that was adopted loses our marks and
+    /// stays with all that is in it.
     ///
     /// # Errors
     /// As [`crate::plan::plan`]; `Busy` if it has volumes that are not ours, or is open.
     pub(super) fn remove_thin_pool(&self, op: Op) -> Result<()> {
+        self.run(op, Scope::All, |turn| self.thin_pool_removal(turn, op)).map(drop)
+    }
+
+    /// Whether it could be removed now: asked before anything is recorded of a removal.
+    ///
+    /// # Errors
+    /// Those of [`Self::remove_thin_pool`].
+    pub(super) fn may_remove_thin_pool(&self, op: Op) -> Result<()> {
+        match self.orders.mode {
+            Mode::Thick => Ok(()),
+            Mode::Thin { .. } => {
+                self.change(op, Scope::All, |turn| self.thin_pool_removal(turn, op).map(drop))
+            }
+        }
+    }
+
+    fn thin_pool_removal(&self, turn: &Turn<'_>, op: Op) -> Result<Option<Work>> {
         let Mode::Thin { pool, .. } = &self.orders.mode else {
-            return Ok(());
+            return Ok(None);
         };
-        self.run(op, Scope::All, |turn| {
-            let mark = pool_mark(self.id());
-            if !turn.group().logical(pool).is_some_and(|lv| lv.tags.contains(&mark)) {
-                return Ok(None);
-            }
-            let facts = self.facts();
-            let metadata = turn.locked.view().metadata;
-            let mut draft = Draft::new(op, self.id(), &facts, &metadata);
-            draft.push(Step::DeactivatePool { pool: pool.clone() });
-            if pool_segment(turn.group(), pool).is_some_and(|pool| !pool.messages.is_empty()) {
-                draft.apply(&[Operation::ClearMessages(pool.clone())])?;
-            }
-            draft.apply(&[Operation::RemoveVolume(pool.clone())])?;
-            draft.commit("remove thin pool");
-            Ok(Some(draft.finish()))
-        })
-        .map(drop)
+        let mark = pool_mark(self.id());
+        let Some(lv) = turn.group().logical(pool).filter(|lv| lv.tags.contains(&mark)) else {
+            return Ok(None);
+        };
+        let facts = self.facts();
+        let metadata = turn.locked.view().metadata;
+        let mut draft = Draft::new(op, self.id(), &facts, &metadata);
+        if lv.tags.iter().any(|tag| tag == ADOPTED) {
+            let remove = lv.tags.iter().filter(|tag| is_ours(tag)).cloned().collect();
+            let tags = TagChange { add: Vec::new(), remove };
+            draft.apply(&[Operation::TagVolume { name: pool.clone(), tags }])?;
+            draft.commit("take our marks from the thin pool");
+            return Ok(Some(draft.finish()));
+        }
+        planner::unused(turn.group(), pool, |why| {
+            let why = format!("its thin pool can't be removed: {why}");
+            Error::new(ErrorKind::Busy, op, self.id(), why).with_remedy(planner::USED)
+        })?;
+        // Its own volume may be active on top of the layer that others use.
+        let own = u32::from(turn.live.devices.contains_key(&lv.id));
+        let layer = turn.live.layers.get(&(lv.id, THIN_POOL.to_owned()));
+        if layer.is_some_and(|layer| layer.open_count > own) {
+            let why = format!("somebody uses the thin pool {pool}");
+            return Err(Error::new(ErrorKind::Busy, op, self.id(), why)
+                .with_remedy("find the devices on top of it with: dmsetup ls --tree"));
+        }
+        draft.push(Step::DeactivatePool { pool: pool.clone() });
+        if pool_segment(turn.group(), pool).is_some_and(|pool| !pool.messages.is_empty()) {
+            draft.apply(&[Operation::ClearMessages(pool.clone())])?;
+        }
+        draft.apply(&[Operation::RemoveVolume(pool.clone())])?;
+        draft.commit("remove thin pool");
+        Ok(Some(draft.finish()))
     }
 
     /// Makes room for data, and for metadata where that is asked for, at least so large; no volume
@@ -172,6 +209,7 @@ impl GroupPool {
             if operations.is_empty() {
                 return Ok(None);
             }
+            turn.writable(pool)?;
             draft.apply(&operations)?;
             draft.commit("extend thin pool");
             draft.push(Step::ReloadPool { pool: pool.to_owned() });

@@ -3,7 +3,7 @@
 use open_local_core::{Error, ErrorKind, FormatToken, FormatTokens, Op, Result, Source, VolumeId};
 
 use super::group::{GroupPool, Scope};
-use super::objects::Object;
+use super::objects::{self, Object};
 use super::planner::{Draft, Seen};
 use super::tags::Kind;
 
@@ -50,8 +50,7 @@ impl FormatTokens for GroupPool {
     fn format_token(&self, volume: &VolumeId) -> Result<FormatToken> {
         let op = Op::FormatToken;
         let view = self.view(op)?;
-        let key = Some(Source::Volume(volume.clone()));
-        let object = view.objects.iter().find(|object| object.key() == key);
+        let object = objects::only(op, &view.objects, &Source::Volume(volume.clone()))?;
         object.map(token_of).ok_or_else(|| {
             let why = format!("there is no such volume in pool {}", self.id());
             Error::new(ErrorKind::NotFound, op, volume, why)

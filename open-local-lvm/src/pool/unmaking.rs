@@ -31,6 +31,7 @@ impl LvmBackend {
         if let Some(view) = view {
             info = (known.stage == Stage::Ready).then(|| pool.info().ok()).flatten();
             refuse_filled(op, &pool)?;
+            pool.may_remove_thin_pool(op)?;
             if known.stage != Stage::Removing {
                 before("record the pool as removed")?;
                 let members = view.devices.iter().flatten().map(PathBuf::as_path);
@@ -69,8 +70,7 @@ fn leave_group(
     let done = session.change(name, "unmark", |old| {
         let mut new = old.clone();
         new.tags.retain(|tag| *tag != mark);
-        let unused = !shared && new.logical_volumes.is_empty();
-        if unused && !new.tags.iter().any(|tag| tag == MADE) {
+        if !shared && !new.tags.iter().any(|tag| tag == MADE) {
             new.tags.retain(|tag| tag != GROUP);
         }
         Ok(new)

@@ -101,6 +101,7 @@ impl GroupPool {
             turn.plan(|seen, facts| {
                 let mut draft = Draft::new(op, self.id(), facts, seen.metadata);
                 if done >= object.size {
+                    turn.inactive(&object.uuid, &object.name)?;
                     draft.apply(&[Operation::RemoveVolume(object.name.clone())])?;
                     draft.commit("remove erased volume");
                 } else {
@@ -122,6 +123,16 @@ const fn is_given_up(object: &Object) -> bool {
 }
 
 impl Turn<'_> {
+    /// Refuses a volume that somebody uses: it is neither erased nor are its extents given away.
+    fn inactive(&self, id: &LvmId, name: &str) -> Result<()> {
+        if !self.live.devices.contains_key(id) {
+            return Ok(());
+        }
+        let why = "somebody activated the volume that is being erased";
+        Err(Error::new(ErrorKind::Busy, Op::Maintain, Subject::value(name), why)
+            .with_remedy(format!("lvchange -an {}/{name}", self.group().name)))
+    }
+
     /// Zeroes a part of a volume and reads it back.
     fn erase_piece(&self, object: &Object, from: Bytes, to: Bytes) -> Result<Progress> {
         let group = self.group();
@@ -133,11 +144,7 @@ impl Turn<'_> {
             return Ok(Progress::Gone);
         };
         let about = |kind, why: &str| Error::new(kind, Op::Maintain, Subject::value(&lv.name), why);
-        if self.live.devices.contains_key(&lv.id) {
-            let why = "somebody activated the volume that is being erased";
-            return Err(about(ErrorKind::Busy, why)
-                .with_remedy(format!("lvchange -an {}/{}", group.name, lv.name)));
-        }
+        self.inactive(&lv.id, &lv.name)?;
         let in_use = |why: String| about(ErrorKind::Busy, &why).with_remedy(planner::USED);
         planner::unused(group, &lv.name, in_use)?;
         let range = from.get()..to.get();

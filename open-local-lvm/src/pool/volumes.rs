@@ -66,19 +66,16 @@ impl GroupPool {
 
     /// A volume as it is in this turn.
     pub(super) fn volume_now(&self, turn: &Turn<'_>, op: Op, id: &VolumeId) -> Result<VolumeInfo> {
-        let object = turn.object(&Source::Volume(id.clone()));
+        let object = turn.object(op, &Source::Volume(id.clone()))?;
         let info = object.and_then(|object| self.volume_info(&object, &turn.live));
         info.ok_or_else(|| absent(op, id, self))
     }
 
-    fn attachment_now(&self, turn: &Turn<'_>, key: &Source) -> Option<Attachment> {
-        let object = turn.object(key)?;
-        turn.live.devices.get(&object.uuid).map(|device| attachment(key, device))
-    }
-
-    fn one(&self, view: &View, id: &VolumeId) -> Option<VolumeInfo> {
-        let is_it = |object: &&Object| object.key() == Some(Source::Volume(id.clone()));
-        view.objects.iter().find(is_it).and_then(|object| self.volume_info(object, &view.live))
+    /// How an object is attached in this turn.
+    fn attachment_now(turn: &Turn<'_>, op: Op, key: &Source) -> Result<Option<Attachment>> {
+        let device = |object: Object| turn.live.devices.get(&object.uuid);
+        let device = turn.object(op, key)?.and_then(device);
+        Ok(device.map(|device| attachment(key, device)))
     }
 
     /// The unit of sizes.
@@ -140,14 +137,19 @@ impl GroupPool {
 
     /// What the group's devices have to say.
     fn health(&self, view: &View) -> Health {
-        let worst = view.findings.first();
-        match worst {
-            Some(finding) => Health::Degraded(format!(
-                "{} ({} findings in all; see open-local lvm check)",
-                finding.message,
-                view.findings.len()
-            )),
-            None => self.pool_health(view),
+        let own = self.pool_health(view);
+        let Some(finding) = view.findings.first() else {
+            return own;
+        };
+        let found = format!(
+            "{} ({} findings in all; see open-local lvm check)",
+            finding.message,
+            view.findings.len()
+        );
+        match own {
+            Health::Failed(why) => Health::Failed(format!("{why}; {found}")),
+            Health::Degraded(why) => Health::Degraded(format!("{why}; {found}")),
+            _ => Health::Degraded(found),
         }
     }
 }
@@ -209,7 +211,10 @@ impl Pool for GroupPool {
 
     fn volume(&self, id: &VolumeId) -> Result<VolumeInfo> {
         let op = Op::InspectVolume;
-        self.one(&self.view(op)?, id).ok_or_else(|| absent(op, id, self))
+        let view = self.view(op)?;
+        let object = objects::only(op, &view.objects, &Source::Volume(id.clone()))?;
+        let info = object.and_then(|object| self.volume_info(object, &view.live));
+        info.ok_or_else(|| absent(op, id, self))
     }
 
     fn volumes(&self) -> Result<Vec<VolumeInfo>> {
@@ -246,7 +251,7 @@ impl Pool for GroupPool {
         let change = Change::Publish(spec.clone());
         self.change(op, Scope::of(&change), |turn| {
             let made = turn.make(&change)?;
-            let attachment = self.attachment_now(turn, key).ok_or_else(|| {
+            let attachment = Self::attachment_now(turn, op, key)?.ok_or_else(|| {
                 Error::new(ErrorKind::Indeterminate, op, key, "its device vanished at once")
                     .with_remedy("somebody else deactivates volumes here; try again")
             })?;
@@ -256,8 +261,12 @@ impl Pool for GroupPool {
 
     fn unpublish(&self, source: &Source) -> Result<Removed<Attachment>> {
         let change = Change::Unpublish(source.clone());
-        self.change(Op::Unpublish, Scope::of(&change), |turn| {
-            let was = self.attachment_now(turn, source);
+        let op = Op::Unpublish;
+        self.change(op, Scope::of(&change), |turn| {
+            if turn.object(op, source)?.is_none() {
+                turn.knows_all(op, source)?;
+            }
+            let was = Self::attachment_now(turn, op, source)?;
             let gone = turn.make(&change)?;
             Ok(was.filter(|_| gone).map_or(Removed::WasAbsent, Removed::Removed))
         })

@@ -10,7 +10,7 @@ use open_local_core::{
 };
 use open_local_lvm::dm::{DeviceMapper, DmId};
 use open_local_lvm::exec::{PvOptions, Session};
-use open_local_lvm::format::group::{Metadata, SegmentKind};
+use open_local_lvm::format::group::{Metadata, SegmentKind, VolumeGroup};
 
 use crate::lab::{Lab, id, mib, settings};
 
@@ -77,9 +77,48 @@ fn a_thin_pool_that_lvm2_made_is_adopted_on_order_and_what_is_in_it_stays() {
     assert!(group.logical("theirs").unwrap().tags.is_empty());
     assert!(!pool.remove_volume(&vol("theirs")).unwrap().changed());
     assert!(pool.remove_volume(&vol("new")).unwrap().changed());
-    // The pool is theirs as long as something of theirs is in it.
-    assert!(lab.live(Arc::new(Unchecked)).remove_pool(&id()).is_err());
-    assert!(lab.group().logical("theirs").is_some());
+    // The thin pool is theirs: it stays, with what is in it, and loses our marks.
+    assert!(lab.live(Arc::new(Unchecked)).remove_pool(&id()).unwrap().changed());
+    let group = lab.group();
+    assert!(group.logical("theirs").is_some());
+    assert!(group.tags.is_empty(), "{:?}", group.tags);
+    assert!(group.logical_volumes.iter().all(|lv| lv.tags.is_empty()));
+    assert!(lab.live(Arc::new(Unchecked)).list_pools().unwrap().is_empty());
+    let again = lab.live(Arc::new(Unchecked)).ensure_pool(&plain).unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::Refused, "{}", again.report());
+}
+
+#[test]
+fn an_adopted_thin_pool_that_the_group_knows_no_volume_of_stays_too() {
+    let lab = foreign(TEXT);
+    lab.change("vg", |group| {
+        group.logical_volumes.retain(|lv| lv.name != "theirs");
+        for segment in group.logical_volumes.iter_mut().flat_map(|lv| &mut lv.segments) {
+            if let SegmentKind::ThinPool(pool) = &mut segment.kind {
+                pool.messages.clear();
+                pool.transaction_id = 0;
+            }
+        }
+    });
+    let backend = lab.live(Arc::new(Unchecked));
+    let _ = backend.ensure_pool(&order()).unwrap();
+    assert!(backend.remove_pool(&id()).unwrap().changed());
+    assert!(lab.group().logical("pool").unwrap().tags.is_empty());
+}
+
+#[test]
+fn a_refused_removal_records_nothing() {
+    let lab = Lab::new(&[64]);
+    let spec = Lab::spec(&["sda"]).with_parameter("mode", "thin");
+    let backend = lab.live(Arc::new(Unchecked));
+    let _ = backend.ensure_pool(&spec).unwrap();
+    let _ = open(&lab).ensure_volume(&VolumeSpec::new(vol("theirs"), mib(4))).unwrap();
+    lab.change("vg", |group| group.logical_mut("theirs").unwrap().tags.clear());
+    let refused = backend.remove_pool(&id()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Busy, "{}", refused.report());
+    assert!(refused.to_string().contains("theirs"), "{refused}");
+    assert_eq!(open(&lab).info().unwrap().health, Health::Healthy);
+    assert!(!backend.ensure_pool(&spec).unwrap().changed());
 }
 
 #[test]
@@ -132,11 +171,7 @@ fn a_volume_that_somebody_renamed_is_found_by_its_tag() {
         let _ = open(&lab).ensure_volume(&wanted).unwrap();
         lab.change("vg", |group| {
             group.logical_mut("old").unwrap().name = "moved".to_owned();
-            for segment in group.logical_volumes.iter_mut().flat_map(|lv| &mut lv.segments) {
-                if let SegmentKind::ThinPool(pool) = &mut segment.kind {
-                    pool.messages.clear();
-                }
-            }
+            clear_messages(group);
         });
         let pool = open(&lab);
         assert!(!pool.ensure_volume(&wanted).unwrap().changed(), "{mode}");
@@ -159,13 +194,54 @@ fn a_volume_that_somebody_renamed_is_found_by_its_tag() {
             let tags = group.logical("moved").unwrap().tags.clone();
             group.logical_mut("other").unwrap().tags = tags;
         });
-        let error = open(&both).ensure_volume(&wanted).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Conflict, "{}", error.report());
-        assert!(error.to_string().contains("moved"), "{error}");
-        assert!(!open(&both).remove_volume(&vol("old")).unwrap().changed());
+        all_conflict(&both, &wanted);
+        // Nor is one of them it because it has the name.
+        both.change("vg", |group| {
+            group.logical_mut("other").unwrap().name = "old".to_owned();
+            clear_messages(group);
+        });
+        all_conflict(&both, &wanted);
+        assert!(both.group().logical("moved").is_some() && both.group().logical("old").is_some());
         assert!(pool.remove_volume(&vol("old")).unwrap().changed());
         let _ = pool.maintain_all().unwrap();
         assert!(lab.group().logical("moved").is_none());
+    }
+}
+
+/// Messages name volumes.
+fn clear_messages(group: &mut VolumeGroup) {
+    for segment in group.logical_volumes.iter_mut().flat_map(|lv| &mut lv.segments) {
+        if let SegmentKind::ThinPool(pool) = &mut segment.kind {
+            pool.messages.clear();
+        }
+    }
+}
+
+/// Every call about a volume that two say they are answers so.
+fn all_conflict(lab: &Lab, wanted: &VolumeSpec) {
+    let pool = open(lab);
+    let (id, key) = (&wanted.id, Source::Volume(wanted.id.clone()));
+    let tokens = pool.require_format_tokens().unwrap();
+    let mut answers = vec![
+        pool.ensure_volume(wanted).map(drop),
+        pool.volume(id).map(drop),
+        pool.grow_volume(id, mib(16)).map(drop),
+        pool.publish(&PublishSpec::new(key.clone())).map(drop),
+        pool.unpublish(&key).map(drop),
+        pool.remove_volume(id).map(drop),
+        tokens.format_token(id).map(drop),
+        tokens.set_format_token(id, FormatToken::Spent),
+        tokens.allow_format(id),
+    ];
+    if let Some(snapshots) = pool.snapshots() {
+        let spec = SnapshotSpec::new("s".parse().unwrap(), id.clone());
+        answers.push(snapshots.ensure_snapshot(&spec).map(drop));
+        answers.push(snapshots.list_snapshots(Some(id)).map(drop));
+    }
+    for (n, answer) in answers.into_iter().enumerate() {
+        let error = answer.expect_err(&format!("call {n}"));
+        assert_eq!(error.kind(), ErrorKind::Conflict, "call {n}: {}", error.report());
+        assert!(error.to_string().contains("moved"), "call {n}: {error}");
     }
 }
 

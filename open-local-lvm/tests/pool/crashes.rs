@@ -217,6 +217,8 @@ fn observe(lab: &Lab) -> BTreeMap<String, String> {
         // Blocks of metadata follow the order in which things were made.
         room.used = Bytes::ZERO;
         details.remove("metadata-used");
+        // What a cut call left in a thin pool is never deleted on suspicion.
+        details.remove("unknown-devices");
         seen.insert(
             format!("pool {}", info.id()),
             format!("{room:?} {:?} {details:?}", info.health),

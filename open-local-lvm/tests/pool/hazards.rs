@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use open_local_core::host::{DeviceAccess, Devices, OpenMode, Unchecked};
+use open_local_core::host::{Checkpoints, DeviceAccess, Devices, OpenMode, Unchecked};
 use open_local_core::{
-    Backend, Bytes, ErrorKind, FormatToken, Health, Pool, PoolExt, PoolSpec, PublishSpec,
-    SnapshotSpec, VolumeId, VolumeSource, VolumeSpec,
+    Backend, Bytes, Error, ErrorKind, FormatToken, Health, Op, Pool, PoolExt, PoolSpec,
+    PublishSpec, Result, SnapshotSpec, Source, Subject, VolumeId, VolumeSource, VolumeSpec,
 };
-use open_local_lvm::dm::{DeviceMapper, DmId};
+use open_local_lvm::dm::{DeviceMapper, DmId, SuspendFlags, Udev};
 use open_local_lvm::format::group::{SegmentKind, VolumeGroup};
 use open_local_lvm::pool::LvmBackend;
 
@@ -118,9 +118,14 @@ fn a_pool_that_must_be_checked_is_refused_with_the_remedy() {
     for answer in refused {
         let error = answer.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Refused, "{}", error.report());
-        assert!(error.remedy().unwrap().contains("lvconvert --repair vg/pool"), "{error:?}");
+        let remedy = error.remedy().unwrap();
+        assert!(
+            remedy.contains("clear-needs-check-flag") && remedy.contains("vg/pool"),
+            "{remedy}"
+        );
     }
-    assert!(matches!(pool.info().unwrap().health, Health::Failed(_)));
+    let health = pool.info().unwrap().health;
+    assert!(matches!(&health, Health::Failed(why) if why.contains("clear-needs-check-flag")));
     assert_eq!(pool.volumes().unwrap().len(), 1);
     // After a reboot it is not made active again, and can be opened and read all the same.
     lab.files.reboot();
@@ -254,4 +259,103 @@ fn the_largest_striped_volume_that_is_shown_is_granted_and_no_larger() {
     assert_eq!(pool.ensure_volume(&more).unwrap_err().kind(), ErrorKind::OutOfSpace);
     let most = pool.ensure_volume(&VolumeSpec::new(vol("most"), room.largest)).unwrap();
     assert_eq!(most.get().size, room.largest);
+}
+
+/// Kills a call before a step.
+#[derive(Debug)]
+struct KilledBefore(&'static str);
+
+impl Checkpoints for KilledBefore {
+    fn before(&self, op: Op, subject: &Subject, step: &str) -> Result<()> {
+        if step != self.0 {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Indeterminate, op, subject.clone(), "killed"))
+    }
+}
+
+#[test]
+fn a_pool_that_must_be_checked_is_told_nothing_and_can_be_read_and_let_go() {
+    let lab = Lab::new(&[64]);
+    let pool = thin(&lab);
+    let _ = pool.ensure_volume(&VolumeSpec::new(vol("old"), mib(1))).unwrap();
+    let _ = pool.publish(&PublishSpec::new(vol("old"))).unwrap();
+    let spec = VolumeSpec::new(vol("new"), mib(1));
+    let killed = lab.live(Arc::new(KilledBefore("create_thin 2")));
+    assert!(killed.open_pool(&id()).unwrap().ensure_volume(&spec).is_err());
+    lab.dm.set_needs_check(&pool_device(&lab)).unwrap();
+    let told = lab.dm.log().len();
+    let pool = live(&lab).open_pool(&id()).unwrap();
+    assert!(matches!(pool.info().unwrap().health, Health::Failed(_)));
+    assert!(!pool.volumes().unwrap().is_empty());
+    assert!(!pool.publish(&PublishSpec::new(vol("old"))).unwrap().changed());
+    let refused = [
+        pool.ensure_volume(&VolumeSpec::new(vol("other"), mib(1))).map(drop),
+        pool.remove_volume(&vol("old")).map(drop),
+        live(&lab).extend_thin_pool(&id(), Some(mib(8)), None).map(drop),
+    ];
+    for answer in refused {
+        let error = answer.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused, "{}", error.report());
+        assert!(error.remedy().unwrap().contains("clear-needs-check-flag"), "{error:?}");
+    }
+    assert!(pool.unpublish(&Source::Volume(vol("old"))).unwrap().changed());
+    let log = lab.dm.log();
+    assert!(log[told..].iter().all(|line| !line.contains("create_thin")), "{:?}", &log[told..]);
+}
+
+#[test]
+fn the_health_of_a_pool_is_the_worst_of_what_is_wrong_and_names_all_of_it() {
+    let lab = Lab::new(&[64, 64]);
+    let spec = Lab::spec(&["sda", "sdb"]).with_parameter("mode", "thin");
+    let _ = live(&lab).ensure_pool(&spec.with_parameter("data-size", "4MiB")).unwrap();
+    let pool = live(&lab).open_pool(&id()).unwrap();
+    let disk = lab.disks.of_kernel();
+    let access = DeviceAccess::Direct(OpenMode::ReadWrite);
+    let io = disk.open("/dev/sdb".as_ref(), access).unwrap();
+    io.write_at(4096, &[0; 512]).unwrap();
+    io.flush().unwrap();
+    drop(io);
+    let degraded = pool.info().unwrap().health;
+    let Health::Degraded(found) = &degraded else { panic!("{degraded}") };
+    lab.dm.set_needs_check(&pool_device(&lab)).unwrap();
+    let failed = pool.info().unwrap().health;
+    let Health::Failed(why) = &failed else { panic!("{failed}") };
+    assert!(why.contains(found) && why.contains("must be checked"), "{why}");
+}
+
+#[test]
+fn what_an_older_text_does_not_know_is_not_said_to_be_unpublished() {
+    for mode in ["thick", "thin"] {
+        let lab = Lab::new(&[64]);
+        let spec = Lab::spec(&["sda"]).with_parameter("mode", mode);
+        let _ = live(&lab).ensure_pool(&spec).unwrap();
+        let pool = live(&lab).open_pool(&id()).unwrap();
+        let key = Source::Volume(vol("new"));
+        assert!(!pool.unpublish(&key).unwrap().changed());
+        let _ = pool.ensure_volume(&VolumeSpec::new(vol("new"), mib(4))).unwrap();
+        let group = lab.group();
+        let volume = group.logical("new").unwrap().id.to_plain();
+        lab.change("vg", |group| {
+            group.logical_volumes.retain(|lv| lv.name != "new");
+            for segment in group.logical_volumes.iter_mut().flat_map(|lv| &mut lv.segments) {
+                if let SegmentKind::ThinPool(pool) = &mut segment.kind {
+                    pool.transaction_id -= 1;
+                    pool.messages.clear();
+                }
+            }
+        });
+        // A thin pool counts what was made in it; of thick volumes only their devices are known.
+        assert_eq!(pool.unpublish(&key).is_err(), mode == "thin");
+        let device = DmId::name("vg-new");
+        let uuid = format!("LVM-{}{volume}", group.id.to_plain());
+        let _ = lab.dm.create("vg-new", &uuid).unwrap();
+        let disk = lab.disks.number_of("/dev/sda".as_ref()).unwrap();
+        let table = format!("0 8192 linear {disk} 20480").parse().unwrap();
+        let _ = lab.dm.load(&device, &table, false).unwrap();
+        lab.dm.resume(&device, SuspendFlags::QUICK, Udev::NO_UDEV).unwrap();
+        let error = pool.unpublish(&key).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused, "{mode}: {}", error.report());
+        assert!(lab.dm.info(&device).unwrap().is_some());
+    }
 }

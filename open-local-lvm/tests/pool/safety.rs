@@ -3,16 +3,18 @@
 
 use std::sync::{Arc, Mutex};
 
-use open_local_core::host::{Checkpoints, DeviceAccess, Devices, OpenMode, Unchecked};
+use open_local_core::host::{Checkpoints, DeviceAccess, Devices, OpenMode, Progress, Unchecked};
 use open_local_core::{
     Backend, Bytes, Error, ErrorKind, FormatToken, Op, Pool, PoolExt, PoolSpec, PublishSpec,
     Result, SnapshotId, SnapshotSpec, Source, Subject, VolumeId, VolumeSpec,
 };
+use open_local_lvm::activate::{ActivateOptions, UdevMode};
+use open_local_lvm::dm::{DeviceMapper, DmId, SuspendFlags, Udev};
 use open_local_lvm::format::group::{SegmentKind, SnapshotStore, VolumeGroup, status};
 use open_local_lvm::format::id::LvmId;
 use open_local_lvm::pool::LvmBackend;
 
-use crate::lab::{Lab, id, mib};
+use crate::lab::{Lab, id, mib, settings};
 
 const EIO: i32 = 5;
 const EBUSY: i32 = 16;
@@ -116,6 +118,47 @@ fn what_is_no_longer_given_up_is_neither_erased_nor_removed() {
     let _ = lab.live(rescue.clone()).open_pool(&id()).unwrap().maintain(Bytes::MAX).unwrap();
     assert!(rescue.0.lock().unwrap().is_none());
     assert_eq!(lab.group().logical_volumes.len(), 1);
+}
+
+/// Activates the volume that is erased once all of it is zeroed.
+#[derive(Debug)]
+struct Activates(Lab);
+
+impl Progress for Activates {
+    fn advanced(&self, _: Op, _: &Subject, done: Bytes, total: Bytes) {
+        if done != total {
+            return;
+        }
+        let group = self.0.group();
+        let lv = &group.logical_volumes[0];
+        let uuid = format!("LVM-{}{}", group.id.to_plain(), lv.id.to_plain());
+        let device = DmId::name("vg-theirs");
+        let _ = self.0.dm.create("vg-theirs", &uuid).unwrap();
+        let table =
+            format!("0 8192 linear {} 2048", self.0.disks.number_of("/dev/sda".as_ref()).unwrap());
+        let _ = self.0.dm.load(&device, &table.parse().unwrap(), false).unwrap();
+        self.0.dm.resume(&device, SuspendFlags::QUICK, Udev::NO_UDEV).unwrap();
+    }
+}
+
+#[test]
+fn an_erased_volume_that_somebody_activated_keeps_its_extents() {
+    let lab = thick();
+    let pool = open(&lab);
+    let _ = pool.ensure_volume(&VolumeSpec::new(vol("old"), mib(4))).unwrap();
+    assert!(pool.remove_volume(&vol("old")).unwrap().changed());
+    let mut host = lab.host(Arc::new(Unchecked));
+    host.progress = Arc::new(Activates(lab.clone()));
+    let options = ActivateOptions::new(UdevMode::Absent);
+    let backend = LvmBackend::new(host, Arc::new(lab.disks.clone()), settings())
+        .with_device_mapper(Arc::new(lab.dm.clone()), options);
+    let error = backend.open_pool(&id()).unwrap().maintain(Bytes::MAX).unwrap_err();
+    assert!(error.report().to_string().contains("activated"), "{}", error.report());
+    assert_eq!(error.kind(), ErrorKind::Busy, "{}", error.report());
+    assert_eq!(lab.group().logical_volumes.len(), 1);
+    lab.dm.remove(&DmId::name("vg-theirs"), Udev::NO_UDEV).unwrap();
+    let _ = open(&lab).maintain_all().unwrap();
+    assert!(lab.group().logical_volumes.is_empty());
 }
 
 /// A thin pool with a volume of ones, used by somebody, and its snapshot of twos, not used yet.

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use open_local_core::host::{Checkpoints, DeviceAccess, Devices, OpenMode, Unchecked};
 use open_local_core::{
-    Backend, Op, Pool, PoolExt, PublishSpec, Result, Sectors, SnapshotSpec, Source, Subject,
-    VolumeId, VolumeSource, VolumeSpec,
+    Backend, Error, ErrorKind, Op, Pool, PoolExt, PublishSpec, Result, Sectors, SnapshotSpec,
+    Source, Subject, VolumeId, VolumeSource, VolumeSpec,
 };
 use open_local_lvm::dm::{DeviceMapper, DmId, MessageError, SuspendFlags, Udev};
 use open_local_lvm::format::group::{SegmentKind, VolumeGroup};
@@ -245,4 +245,98 @@ fn a_transaction_that_lvm2_began_is_finished_with_the_device_it_made() {
     assert_eq!(numbers(&lab.group()), [1, 3, 4]);
     let messages = lab.dm.log().into_iter().filter(|line| line.contains("delete 3"));
     assert_eq!(messages.count(), 0);
+}
+
+/// Somebody makes a device of the number that a call of ours is about to tell the thin pool, and
+/// the call is killed so many steps later.
+#[derive(Debug)]
+struct Killed {
+    meddler: Meddler,
+    left: Mutex<u32>,
+}
+
+impl Checkpoints for Killed {
+    fn before(&self, op: Op, subject: &Subject, step: &str) -> Result<()> {
+        if self.meddler.number.lock().unwrap().is_some() {
+            return self.meddler.before(op, subject, step);
+        }
+        let mut left = self.left.lock().unwrap();
+        if *left == 0 {
+            return Err(Error::new(ErrorKind::Indeterminate, op, subject.clone(), "killed"));
+        }
+        *left -= 1;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_device_of_a_stranger_stays_wherever_the_call_that_met_it_is_killed() {
+    let start = thin();
+    type Act = fn(&dyn Pool) -> Result<()>;
+    let acts: [(&'static str, Act); 2] = [
+        ("create_thin 2", |pool| {
+            pool.ensure_volume(&VolumeSpec::new(vol("new"), mib(1))).map(drop)
+        }),
+        ("create_snap 2 1", |pool| {
+            let spec = SnapshotSpec::new("new".parse()?, vol("old"));
+            pool.require_snapshots()?.ensure_snapshot(&spec).map(drop)
+        }),
+    ];
+    for (step, act) in acts {
+        let mut cuts = 0;
+        for left in 0..40 {
+            let lab = start.fork(u64::from(left));
+            let meddler = Meddler { step, lab: lab.clone(), number: Mutex::new(Some(2)) };
+            let killed = Arc::new(Killed { meddler, left: Mutex::new(left) });
+            let pool = lab.live(killed.clone()).open_pool(&id()).unwrap();
+            let answer = act(pool.as_ref());
+            assert!(killed.meddler.number.lock().unwrap().is_none(), "nothing was meddled with");
+            act(open(&lab).as_ref()).unwrap();
+            assert!(still_there(&lab, 2), "{step}, killed after {left} steps");
+            assert_eq!(first_byte_of(&lab, 2), 9, "{step}, killed after {left} steps");
+            assert!(!numbers(&lab.group())[1..].contains(&2));
+            let details = open(&lab).info().unwrap().details;
+            assert!(details["unknown-devices"].starts_with('2'), "{details:?}");
+            if answer.is_ok() {
+                break;
+            }
+            cuts += 1;
+        }
+        assert!((3..40).contains(&cuts), "{step}: {cuts} cuts");
+    }
+}
+
+/// The first byte of a device that the group knows nothing of.
+fn first_byte_of(lab: &Lab, number: u32) -> u8 {
+    let pool = lab.dm.number(&pool_device(lab)).unwrap();
+    let device = DmId::name("look");
+    let made = lab.dm.create("look", "LOOK").unwrap();
+    let table = format!("0 128 thin {pool} {number}");
+    lab.dm.load(&device, &table.parse().unwrap(), false).unwrap();
+    lab.dm.resume(&device, SuspendFlags::QUICK, Udev::NO_UDEV).unwrap();
+    let io = lab.dm.open_number(made.number, DeviceAccess::Direct(OpenMode::Read)).unwrap();
+    let mut bytes = vec![0; 4096];
+    io.read_at(0, &mut bytes).unwrap();
+    drop(io);
+    lab.dm.remove(&device, Udev::NO_UDEV).unwrap();
+    bytes[0]
+}
+
+#[test]
+fn counts_that_somebody_lowered_delete_no_volume_with_data() {
+    let lab = thin();
+    make(&lab, "new");
+    let key = Source::Volume(vol("new"));
+    let pool = open(&lab);
+    let device = pool.publish(&PublishSpec::new(key.clone())).unwrap().into_inner();
+    let access = DeviceAccess::Direct(OpenMode::ReadWrite);
+    let io = lab.dm.open(&device.device, access).unwrap();
+    io.write_at(0, &[7; 65536]).unwrap();
+    io.flush().unwrap();
+    drop(io);
+    assert!(pool.unpublish(&key).unwrap().changed());
+    lab.dm.message(&pool_device(&lab), Sectors::ZERO, "set_transaction_id 2 1").unwrap();
+    let _ = lab.live(Arc::new(Unchecked)).open_pool(&id());
+    assert!(still_there(&lab, 2));
+    assert_eq!(first_byte_of(&lab, 2), 7);
 }

@@ -34,7 +34,7 @@ pub(in crate::pool) fn publish(seen: &Seen<'_>, spec: &PublishSpec) -> Result<Op
 /// The steps that detach an object; `None` if it is not attached.
 pub(in crate::pool) fn unpublish(seen: &Seen<'_>, key: &Source) -> Result<Option<Work>> {
     let op = Op::Unpublish;
-    let found = seen.look(key).and_then(|object| Some((seen.device(&object)?, object)));
+    let found = seen.look(op, key)?.and_then(|object| Some((seen.device(&object)?, object)));
     let Some((device, object)) = found else {
         return Ok(None);
     };

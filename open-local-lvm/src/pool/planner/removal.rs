@@ -42,7 +42,7 @@ pub(in crate::pool) fn remove(
     op: Op,
     key: &Source,
 ) -> Result<Option<Work>> {
-    let Some(object) = seen.look(key) else {
+    let Some(object) = seen.look(op, key)? else {
         return Ok(None);
     };
     if let Some(device) = seen.device(&object) {

@@ -38,7 +38,7 @@ pub(in crate::pool) fn ensure_snapshot(
     spec.refuse_unknown_parameters(&[])?;
     if let Some(object) = seen.find(op, &key)? {
         same_snapshot(&object, spec)?;
-        let now = seen.look(&Source::Volume(spec.volume.clone()));
+        let now = seen.look(op, &Source::Volume(spec.volume.clone()))?;
         if now.is_some_and(|volume| !is_of(&object, &volume)) {
             let why = format!("it is a snapshot of an earlier volume of the name {}", spec.volume);
             return Err(Error::new(ErrorKind::Conflict, op, &key, why)

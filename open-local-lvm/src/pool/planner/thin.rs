@@ -15,6 +15,7 @@ use super::super::tags::{Kind, Label};
 use super::super::tokens::token_of;
 use super::draft::{Draft, Facts};
 use super::{Seen, busy, volumes};
+use crate::activate::CHECK;
 use crate::dm::status::{PoolMode, PoolStatus};
 use crate::format::group::{SegmentKind, ThinPoolSegment, VolumeGroup};
 use crate::plan::thin::NewThin;
@@ -32,6 +33,29 @@ pub(in crate::pool) fn pool_segment<'g>(
     })
 }
 
+/// Why a thin pool can't be told anything, and what to do about it; `None` if it can.
+pub(in crate::pool) fn unwritable(
+    group: &str,
+    pool: &str,
+    status: &PoolStatus,
+) -> Option<(String, String)> {
+    let repair =
+        || format!("deactivate it and repair its metadata: lvconvert --repair {group}/{pool}");
+    match status {
+        PoolStatus::Ready(report) if report.needs_check => Some((
+            format!("the metadata of the thin pool {pool} must be checked"),
+            CHECK.replace("VG/POOL", &format!("{group}/{pool}")),
+        )),
+        PoolStatus::Ready(report) if report.mode == PoolMode::ReadOnly => {
+            Some((format!("the thin pool {pool} is read-only"), repair()))
+        }
+        PoolStatus::Ready(_) => None,
+        PoolStatus::Fail | PoolStatus::Error => {
+            Some((format!("the thin pool {pool} has failed"), repair()))
+        }
+    }
+}
+
 impl Seen<'_> {
     /// The name of the pool's volume, if it may be told something.
     ///
@@ -47,32 +71,20 @@ impl Seen<'_> {
             )
             .with_remedy("take a pool with mode=thin"));
         };
-        let refuse = |why: String| {
-            let remedy = format!(
-                "deactivate it and repair its metadata: lvconvert --repair {}/{pool}",
-                self.group().name
-            );
-            Err(Error::new(ErrorKind::Refused, op, key, why).with_remedy(remedy))
-        };
         let id = self.group().logical(pool).map(|lv| lv.id);
-        let status = id.and_then(|id| self.live.pools.get(&id));
-        match status {
+        match id.and_then(|id| self.live.pools.get(&id)) {
             None => Err(busy(
                 op,
                 key,
                 format!("the thin pool {pool} is not active"),
                 "open the pool again",
             )),
-            Some(PoolStatus::Ready(report)) if report.needs_check => {
-                refuse(format!("the metadata of the thin pool {pool} must be checked"))
-            }
-            Some(PoolStatus::Ready(report)) if report.mode == PoolMode::ReadOnly => {
-                refuse(format!("the thin pool {pool} is read-only"))
-            }
-            Some(PoolStatus::Ready(_)) => Ok(pool),
-            Some(PoolStatus::Fail | PoolStatus::Error) => {
-                refuse(format!("the thin pool {pool} has failed"))
-            }
+            Some(status) => match unwritable(&self.group().name, pool, status) {
+                None => Ok(pool),
+                Some((why, remedy)) => {
+                    Err(Error::new(ErrorKind::Refused, op, key, why).with_remedy(remedy))
+                }
+            },
         }
     }
 

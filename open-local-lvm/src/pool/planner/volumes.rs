@@ -113,8 +113,11 @@ fn thick(seen: &Seen<'_>, facts: &Facts, spec: &VolumeSpec, size: Bytes) -> Resu
     if let Some(source) = &spec.source {
         let key = Source::from(source.clone());
         let why = format!("{source} can't be copied: thick pools make no clones");
-        let kind =
-            if seen.look(&key).is_some() { ErrorKind::Unsupported } else { ErrorKind::NotFound };
+        let kind = if seen.look(op, &key)?.is_some() {
+            ErrorKind::Unsupported
+        } else {
+            ErrorKind::NotFound
+        };
         return Err(Error::new(kind, op, &spec.id, why).with_remedy("take a pool with mode=thin"));
     }
     seen.room.require(op, &Source::Volume(spec.id.clone()), size)?;
