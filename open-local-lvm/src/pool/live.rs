@@ -15,6 +15,8 @@ use crate::format::id::{ID_LEN, LvmId};
 const PREFIX: &str = "LVM-";
 /// The layer of a thin pool that its volumes use.
 pub(super) const THIN_POOL: &str = "tpool";
+/// The layer that stands for a thin pool under its own name.
+pub(super) const POOL_COVER: &str = "pool";
 /// The layers that a thin pool lies on.
 pub(super) const THIN_DATA: &str = "tdata";
 pub(super) const THIN_METADATA: &str = "tmeta";

@@ -3,7 +3,7 @@
 use open_local_core::{Bytes, Error, ErrorKind, FullPolicy, Op, PoolId, Result, ThinPolicy};
 
 use super::group::{GroupPool, Scope, Turn};
-use super::live::THIN_POOL;
+use super::live::{POOL_COVER, THIN_POOL};
 use super::making::{ADOPTED, pool_mark};
 use super::orders::{Mode, Orders};
 use super::planner::{self, Draft, pool_segment};
@@ -11,7 +11,7 @@ use super::steps::{Step, Work};
 use super::tags::is_ours;
 use super::thin::policy_tags;
 use crate::alloc::FreeMap;
-use crate::format::group::VolumeGroup;
+use crate::format::group::{LogicalVolume, VolumeGroup};
 use crate::plan::thin::{NewThinPool, PoolSize, PoolSizeRequest};
 use crate::plan::{Growth, Operation, Size, TagChange};
 
@@ -154,14 +154,7 @@ impl GroupPool {
             let why = format!("its thin pool can't be removed: {why}");
             Error::new(ErrorKind::Busy, op, self.id(), why).with_remedy(planner::USED)
         })?;
-        // Its own volume may be active on top of the layer that others use.
-        let own = u32::from(turn.live.devices.contains_key(&lv.id));
-        let layer = turn.live.layers.get(&(lv.id, THIN_POOL.to_owned()));
-        if layer.is_some_and(|layer| layer.open_count > own) {
-            let why = format!("somebody uses the thin pool {pool}");
-            return Err(Error::new(ErrorKind::Busy, op, self.id(), why)
-                .with_remedy("find the devices on top of it with: dmsetup ls --tree"));
-        }
+        self.unopened(turn, lv, pool, op)?;
         draft.push(Step::DeactivatePool { pool: pool.clone() });
         if pool_segment(turn.group(), pool).is_some_and(|pool| !pool.messages.is_empty()) {
             draft.apply(&[Operation::ClearMessages(pool.clone())])?;
@@ -169,6 +162,25 @@ impl GroupPool {
         draft.apply(&[Operation::RemoveVolume(pool.clone())])?;
         draft.commit("remove thin pool");
         Ok(Some(draft.finish()))
+    }
+
+    /// Whether nobody but its cover has the layer of a thin pool open, and nobody the cover: what
+    /// stands for the pool under its own name, which lvm2 puts there with `vgchange -ay`.
+    ///
+    /// # Errors
+    /// `Busy` if somebody has.
+    fn unopened(&self, turn: &Turn<'_>, lv: &LogicalVolume, pool: &str, op: Op) -> Result<()> {
+        let opened = |layer: &str| {
+            turn.live.layers.get(&(lv.id, layer.to_owned())).map(|layer| layer.open_count)
+        };
+        let cover = opened(POOL_COVER);
+        let own = u32::from(cover.is_some());
+        if cover.unwrap_or(0) == 0 && opened(THIN_POOL).unwrap_or(0) <= own {
+            return Ok(());
+        }
+        let why = format!("somebody uses the thin pool {pool}");
+        Err(Error::new(ErrorKind::Busy, op, self.id(), why)
+            .with_remedy("find the devices on top of it with: dmsetup ls --tree"))
     }
 
     /// Makes room for data, and for metadata where that is asked for, at least so large; no volume

@@ -11,6 +11,7 @@
 mod adopting;
 mod bad_input;
 mod costs;
+mod covered;
 mod crashes;
 mod hazards;
 mod inactive;
