@@ -3,6 +3,8 @@
 //! Needs root, loop devices and the lvm2 tools. Two tables: with the device on the disk below
 //! `/var/tmp`, so that flushes cost what they cost there, and with the device in memory, where a
 //! flush is nearly free and what is left is the work of both sides.
+//!
+//! With the argument `native` the tools only make the group, and the native side alone is measured.
 
 #![allow(
     clippy::expect_used,
@@ -29,12 +31,16 @@ use open_local_lvm::scan::{Options, open_and_scan};
 use open_local_tests::{LvmTools, Scratch};
 
 const GROUP: &str = "bench";
-const STEPS: [&str; 5] = ["create", "extend", "tag", "remove", "report"];
+const STEPS: [&str; 6] = ["first", "create", "extend", "tag", "remove", "report"];
 /// How many volumes there are beside the one that is changed.
 const VOLUMES: [u64; 3] = [1, 100, 1000];
 const ROUNDS: u32 = 15;
+/// The same without the tools, which take most of the time.
+const ROUNDS_ALONE: u32 = 60;
 /// Volumes made with one commit while the group is filled.
 const BATCH: u64 = 100;
+/// For archive and backup.
+const KEPT: Bytes = Bytes::new(4 << 30);
 /// A GiB more than 1,000 volumes need.
 const DEVICE: Bytes = Bytes::new(2 << 30);
 
@@ -65,10 +71,16 @@ impl Times {
     fn row(&self, step: &'static str, volumes: u64) -> String {
         let spread = |column| {
             let times = self.of(step, column);
+            if times.is_empty() {
+                return "–".to_owned();
+            }
             let [low, middle, high] = [1, 2, 3].map(|at| millis(quartile(times, at)));
             format!("{middle} ({low}–{high})")
         };
-        let seconds = |step, column| median(self.of(step, column)).as_secs_f64();
+        let seconds = |step, column| match self.of(step, column) {
+            [] => f64::NAN,
+            times => median(times).as_secs_f64(),
+        };
         let ours = seconds(step, "native");
         let theirs = seconds(step, "lvm2");
         let factor = theirs / ours;
@@ -162,7 +174,14 @@ impl Side for Native {
 
     fn step(&self, step: &str) {
         let tags = TagChange { add: vec!["a=b".to_owned()], remove: Vec::new() };
+        let mark = vec!["first".to_owned()];
+        let base = |add: Vec<String>, remove: Vec<String>| Operation::TagVolume {
+            name: "base-0".to_owned(),
+            tags: TagChange { add, remove },
+        };
         let operation = match step {
+            "first" => base(mark, Vec::new()),
+            "last" => base(Vec::new(), mark),
             "create" => Operation::CreateVolume(NewVolume::new("new", extents(4))),
             "extend" => Operation::Extend(Growth::new("new", extents(8))),
             "tag" => Operation::TagVolume { name: "new".to_owned(), tags },
@@ -181,6 +200,8 @@ impl Side for LvmTools {
     fn step(&self, step: &str) {
         let columns = LVS.join(",");
         let (command, arguments): (&str, &[&str]) = match step {
+            "first" => ("lvchange", &["--addtag", "first", "bench/base-0"]),
+            "last" => ("lvchange", &["--deltag", "first", "bench/base-0"]),
             "create" => ("lvcreate", &["-an", "-Zn", "-Wn", "-n", "new", "-l", "4", GROUP]),
             "extend" => ("lvextend", &["-l", "8", "bench/new"]),
             "tag" => ("lvchange", &["--addtag", "a=b", "bench/new"]),
@@ -226,18 +247,28 @@ fn main() {
     if !open_local_benches::is_bench_run() {
         return;
     }
-    table("the device on a disk", &Scratch::on_disk("bench-lvm"));
-    table("the device in memory", &Scratch::new("bench-lvm-mem"));
+    let alone = std::env::args().any(|argument| argument == "native");
+    table("the device on a disk", &Scratch::on_disk("bench-lvm"), alone);
+    table("the device in memory", &Scratch::new("bench-lvm-mem"), alone);
 }
 
-fn table(what: &str, scratch: &Scratch) {
+fn table(what: &str, scratch: &Scratch, alone: bool) {
+    // A file system for archive and backup, and locks in memory as below `/run`: ext4 looks for a
+    // long time for an inode where many were deleted in the last minutes (Linux 6.18,
+    // `recently_deleted`), whoever deleted them.
+    drop(scratch.disk("lvm", KEPT, "ext4"));
     let tools = LvmTools::new(scratch, &[(DEVICE, Bytes::new(512))]);
+    scratch.mount("lvm/lock", Path::new("tmpfs"), "tmpfs").expect("mount a tmpfs for locks");
     let device = tools.devices()[0].display().to_string();
     let group = ["-qq", "-s", "1m", "--metadatasize", "32m", GROUP, &device];
     tools.run("vgcreate", &group);
     let native = Native::open(&tools, "native", true);
     let bare = Native::open(&tools, "bare", false);
-    let sides: [&dyn Side; 3] = [&native, &bare, &tools];
+    let mut sides: Vec<&dyn Side> = vec![&native, &bare];
+    let rounds = if alone { ROUNDS_ALONE } else { ROUNDS };
+    if !alone {
+        sides.push(&tools);
+    }
     println!(
         "\n### {what}\n\n| step, volumes there | native, ms | without archive and backup | \
          native, CPU | lvm2, ms | lvm2 ÷ native | lvm2 ÷ native less two flushes | \
@@ -250,15 +281,18 @@ fn table(what: &str, scratch: &Scratch) {
         there = volumes;
         let before = load();
         let mut times = Times::default();
-        for round in 0..ROUNDS {
+        for round in 0..rounds {
             times.take("floor", "floor", || flushes(&tools.devices()[0], 3));
             times.take("floor", "two", || flushes(&tools.devices()[0], 2));
-            let mut turn = sides;
+            let mut turn = sides.clone();
             turn.rotate_left(round as usize % sides.len());
             for side in turn {
-                for step in ["create", "extend", "tag", "report", "remove"] {
+                // Each side finds the group as another one left it: what that costs shows in the
+                // first step alone.
+                for step in ["first", "create", "extend", "tag", "remove", "report"] {
                     times.take(step, side.name(), || side.step(step));
                 }
+                side.step("last");
             }
         }
         for step in STEPS {
@@ -271,7 +305,7 @@ fn table(what: &str, scratch: &Scratch) {
         };
         writeln!(
             notes,
-            "{volumes} volumes: {ROUNDS} rounds, two flushes {}, three {}, load {before} to {}",
+            "{volumes} volumes: {rounds} rounds, two flushes {}, three {}, load {before} to {}",
             spread("two"),
             spread("floor"),
             load()

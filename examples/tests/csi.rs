@@ -324,6 +324,19 @@ fn hostile_requests_are_ended_and_hurt_nobody() {
     drop(silent);
 }
 
+/// What is planned by who has named a pool for the other commands in the environment.
+#[expect(clippy::disallowed_methods, reason = "the program under test")]
+fn with_shells_pool(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_open-local"))
+        .args(["--dry-run", "csi"])
+        .args(arguments)
+        .env("OPEN_LOCAL_POOL", "shells")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[test]
 fn settings_come_from_the_line_the_environment_and_the_file() {
     let folder = folder();
@@ -340,6 +353,7 @@ fn settings_come_from_the_line_the_environment_and_the_file() {
     let planned =
         run(&["--dry-run", "csi", "--config", path, "--endpoint", "/run/x/from-line.sock"]);
     assert!(planned.stdout.contains("/run/x/from-line.sock"), "{}", planned.stdout);
+    assert!(with_shells_pool(&["--config", path]).contains("ensure pool p of backend sim"));
     std::fs::write(&file, "node-id: n\nmetrics-adress: 9810\n").unwrap();
     let wrong = run(&["--dry-run", "csi", "--config", path]);
     assert_eq!(wrong.code, 2, "{}", wrong.stderr);

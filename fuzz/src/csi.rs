@@ -1,5 +1,7 @@
-//! Requests of the Container Storage Interface as they come over the wire.
+//! Requests of the Container Storage Interface as they come over the wire, and the settings of the
+//! program that serves it.
 
+use open_local_core::{ErrorKind, Subject};
 use open_local_csi::Answer;
 use open_local_csi::Code;
 use open_local_csi::context::VolumeContext;
@@ -9,6 +11,9 @@ use open_local_csi::request::{
     ExpandVolume, GetCapacity, GetVolume, ListSnapshots, ModifyVolume, NamedGroup, Page, Publish,
     Stage, Stats, Unpublish, Unstage, ValidateCapabilities,
 };
+use open_local_examples::csi::file;
+use open_local_examples::csi::pools::Definition;
+use open_local_examples::csi::settings::Settings;
 use prost::Message;
 use std::path::{Component, Path};
 
@@ -50,6 +55,27 @@ pub(crate) fn context(data: &[u8]) {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     let map = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let _ = VolumeContext::read(&map);
+}
+
+/// A configuration file, and each of its lines as the definition of a pool.
+pub(crate) fn settings(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    for line in text.lines() {
+        match line.parse::<Definition>() {
+            Ok(pool) => assert!(!pool.backend.is_empty() && pool.spec.validate().is_ok()),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}"),
+        }
+    }
+    let error = match file::layer(text, Path::new("/csi.yaml")) {
+        Ok(layer) => Settings::read(&layer).err(),
+        Err(mistakes) => Some(mistakes.into_error(&Subject::Host)),
+    };
+    if let Some(error) = error {
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert!(error.remedy().is_some(), "{error}");
+    }
 }
 
 fn list_volumes(message: &proto::ListVolumesRequest) -> Answer<Page> {

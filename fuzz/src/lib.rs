@@ -32,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     ("controllers", kernel::controllers),
     ("csi_context", csi::context),
     ("csi_request", csi::request),
+    ("csi_settings", csi::settings),
     ("device_filter", inventory::device_filter),
     ("device_number", device_number),
     ("dm_answer", dm::answer),

@@ -227,6 +227,16 @@ impl Record {
     }
 }
 
+/// The name under which [`Record::store`] writes a new version of a record, beside it, before it
+/// takes the record's place. A kill leaves it behind; the next write removes it, and whoever removes
+/// the record removes it too.
+///
+/// # Errors
+/// `InvalidArgument` if the path names no file.
+pub fn half_written(path: &Path) -> Result<PathBuf> {
+    beside(path).map(|(_, new)| new)
+}
+
 /// The folder of a path, and the name a new version is written under.
 fn beside(path: &Path) -> Result<(PathBuf, PathBuf)> {
     let parts = path.parent().zip(path.file_name());

@@ -21,6 +21,7 @@ mod planner;
 mod pools;
 mod records;
 mod topology;
+mod unserved;
 
 pub use central::{Central, Expanded};
 pub use config::{Config, DRIVER_NAME, InlinePolicy, LEGACY_DRIVER_NAME, Mode};
@@ -33,7 +34,7 @@ pub use node::{Recovered, ThrottleOutcome};
 pub use placement::{Candidate, NoSiblings, PlaceWish, Placement, Sibling, Siblings};
 pub use planner::LocalPlanner;
 pub use pools::{Found, PoolEntry, PoolSet};
-pub use records::{Published, PublishedAs, Records, Staged};
+pub use records::{Published, PublishedAs, Records, ServedPool, Staged, Unread};
 pub use topology::Topology;
 
 #[cfg(test)]

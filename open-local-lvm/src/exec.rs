@@ -27,6 +27,7 @@ mod lock_folder;
 mod locked;
 mod members;
 mod observe;
+mod pages;
 mod physical;
 mod recover;
 mod refusal;

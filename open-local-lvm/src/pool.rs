@@ -66,7 +66,7 @@
 //! | roll back | after the commit | as for a copy; the old device is deleted last | makes the new device, deletes the old one |
 //! | grow a published volume | after the commit | a device smaller than its volume | puts the new table in force |
 //! | publish, unpublish | between two devices of a stack | some of the devices | makes or removes the rest |
-//! | make a pool | anywhere | a registration in stage `making` | goes on with the same group |
+//! | make a pool | anywhere | a registration in stage `making` | goes on with the same group; a removal takes away what was made and our marks |
 //!
 //! The tests cut 29 changes (9 of both kinds of pools, 11 of thin ones) in each call that writes,
 //! flushes or tells the kernel something, by a kill and by a power cut; in none of these states is
@@ -96,12 +96,24 @@
 //! the group, where a device was in other use before it joined, or where `erase=none` was set.
 //! Where that must not be seen, `zero=all` zeroes every new volume whole, and what is added when
 //! one grows, before it is in the group; the call takes as long as the device needs for it and
-//! holds the group's lock meanwhile.
+//! holds the group's lock meanwhile. One that is cut leaves nothing in the group, and the same call
+//! zeroes from the start.
+//!
+//! # What is asked for and what is there
+//!
+//! A pool whose making fails leaves nothing: what was made goes, and so do marks that were not there
+//! before. A thin pool that lvm2 made (`adopt=yes`) gets our tags and is otherwise never changed; its
+//! `when-full`, `chunk` and the group's `extent-size` must be what is asked for, if that is said, and
+//! its `data-size` and `metadata-size` at least as much, else the call is a `Conflict` that names
+//! both and the command that mends it. With its pool's removal it loses our tags and stays.
+//! The call that makes a thin pool makes it larger too: with a larger `data-size` or
+//! `metadata-size`. A smaller one is a `Conflict`.
 //!
 //! # Modules
 //!
 //! - [`names`], [`tags`]: which volume of a group is which of ours, and what is kept with it;
 //! - `orders`, `registration`: what a pool is asked to be, and which pools there are;
+//! - `agreement`, `sharing`: whether what is asked for and what is there can be one pool;
 //! - `making`, `unmaking`, `thin_pool`: pools come and go;
 //! - `objects`, `live`, `group`, `room`: what the group has of a pool, what the kernel has, what
 //!   may be promised;
@@ -113,6 +125,7 @@
 pub mod names;
 pub mod tags;
 
+pub(crate) mod agreement;
 mod backend;
 mod execute;
 mod group;

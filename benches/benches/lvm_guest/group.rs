@@ -20,6 +20,8 @@ use open_local_tests::dm::Disk;
 const SERIAL: &str = "bench";
 /// With hundreds of active volumes the tools take some ten seconds.
 const DEADLINE: Duration = Duration::from_secs(300);
+/// Some 300 bytes a volume are printed, of 500 and more.
+const MOST_OUTPUT: usize = 16 << 20;
 /// Where the count of flush requests stands in `/sys/block/DISK/stat`
 /// (`Documentation/block/stat.rst`).
 const FLUSHES: usize = 15;
@@ -129,6 +131,7 @@ impl Group {
     pub(crate) fn lvm(&self, command: &str, arguments: &[&str]) -> String {
         let run = Invocation::new("/sbin/lvm").arg(command).args(["-qq", "-y"]).args(arguments);
         let mut run = run.with_deadline(DEADLINE);
+        run.output_limit = MOST_OUTPUT;
         run.environment.push(("LVM_SYSTEM_DIR".into(), self.folder.clone().into()));
         run.environment.push(("LVM_SUPPRESS_FD_WARNINGS".into(), "1".into()));
         let output = SystemRunner.run(&run).expect("run lvm");

@@ -89,8 +89,12 @@ const CSI: &str = "CSI";
 
 impl Arguments {
     /// What this line says, by the names of the options.
+    ///
+    /// The other commands have an option `--pool` too, and a variable for it, whose value the
+    /// parser hands on to this one. It is the name of a pool, which no definition is, and left out
+    /// here.
     #[must_use]
-    pub fn layer(&self) -> Layer {
+    pub fn layer(&self, shells_pool: Option<&str>) -> Layer {
         let mut layer = Layer::default();
         let one = [
             ("endpoint", &self.endpoint),
@@ -120,8 +124,9 @@ impl Arguments {
             ("metrics-address", &self.metrics_address),
             ("health-address", &self.health_address),
         ];
+        let shells = |text: &str| shells_pool == Some(text) && !text.contains('=');
         for (name, values) in lists {
-            for text in values {
+            for text in values.iter().filter(|text| name != "pool" || !shells(text)) {
                 layer.add(name, text, Source::Flag);
             }
         }

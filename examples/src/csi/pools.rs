@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use open_local_core::host::Roots;
+use open_local_core::host::{Host, Roots};
 use open_local_core::plan::Media;
 use open_local_core::{
     Backend, Bytes, Error, ErrorKind, Op, Pool, PoolId, PoolSpec, Ratio, Result, Subject,
@@ -143,35 +143,64 @@ pub struct Opened {
     pub pools: Vec<(PoolId, Arc<dyn Pool>)>,
 }
 
-/// Opens pools; those that are not there are made.
+/// Definitions that can stand together, with their backends. Nothing is made or opened yet: what
+/// opening a pool finishes, undoes or sweeps is not done for settings that are refused.
+#[derive(Debug)]
+pub struct Checked {
+    machine: Machine,
+    pools: Vec<(Definition, Arc<dyn Backend>)>,
+}
+
+/// Judges all definitions.
 ///
 /// # Errors
-/// `InvalidArgument` for no pool, two of one name or at one location, and memory beside devices of
-/// the kernel, naming both; `NotFound` for an unknown backend; what making a pool gives.
-pub fn open(definitions: &[Definition], roots: Roots) -> Result<Opened> {
+/// `InvalidArgument` for two pools of one name or at one location, and memory beside devices of the
+/// kernel, naming both; `NotFound` for an unknown backend; `PermissionDenied` without root.
+pub fn check(definitions: &[Definition], roots: Roots) -> Result<Checked> {
     refuse_doubles(definitions)?;
     let backend = |name: &str| definitions.iter().find(|pool| pool.backend == name);
     let main = [SIM, LVM].into_iter().find(|name| backend(name).is_some()).unwrap_or("file");
     let machine = Machine::open(main, roots, Bars::if_terminal(false))?;
-    if !definitions.is_empty() {
+    let known = definitions
+        .iter()
+        .map(|pool| Ok((pool.clone(), machine.registry.get(&pool.backend)?)))
+        .collect::<Result<Vec<_>>>()?;
+    if !known.is_empty() {
         machine.require_root(Op::EnsurePool)?;
     }
-    let observer = Arc::new(Observer::new(&machine.host, None));
-    let (mut entries, mut pools) = (Vec::new(), Vec::new());
-    for pool in definitions {
-        let inner = machine.registry.get(&pool.backend)?;
-        let backend = ObservedBackend::new(inner, Arc::clone(&observer));
-        let _ = backend.ensure_pool(&pool.spec)?;
-        let opened = backend.open_pool(&pool.spec.id)?;
-        let entry = PoolEntry::new(pool.spec.id.clone(), &pool.backend, Arc::clone(&opened))
-            .on_media(pool.media)
-            .with_inline(pool.inline);
-        entries.push(entry);
-        pools.push((pool.spec.id.clone(), opened));
+    Ok(Checked { machine, pools: known })
+}
+
+impl Checked {
+    /// The machine, whose records can be held before a pool is opened.
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.machine.host
     }
-    let set = PoolSet::new(entries)
-        .map_err(|status| refuse("pool", status.message(), "give each pool a name of its own"))?;
-    Ok(Opened { machine, set, pools })
+
+    /// Opens the pools; those that are not there are made.
+    ///
+    /// # Errors
+    /// What making a pool gives.
+    pub fn open(self) -> Result<Opened> {
+        let machine = self.machine;
+        let observer = Arc::new(Observer::new(&machine.host, None));
+        let (mut entries, mut pools) = (Vec::new(), Vec::new());
+        for (pool, inner) in self.pools {
+            let backend = ObservedBackend::new(inner, Arc::clone(&observer));
+            let _ = backend.ensure_pool(&pool.spec)?;
+            let opened = backend.open_pool(&pool.spec.id)?;
+            let entry = PoolEntry::new(pool.spec.id.clone(), &pool.backend, Arc::clone(&opened))
+                .on_media(pool.media)
+                .with_inline(pool.inline);
+            entries.push(entry);
+            pools.push((pool.spec.id.clone(), opened));
+        }
+        let set = PoolSet::new(entries).map_err(|status| {
+            refuse("pool", status.message(), "give each pool a name of its own")
+        })?;
+        Ok(Opened { machine, set, pools })
+    }
 }
 
 fn refuse_doubles(definitions: &[Definition]) -> Result<()> {
@@ -263,6 +292,22 @@ mod tests {
         let said = message(&["p=sim", "q=file:/a"]);
         assert!(said.contains("pool p") && said.contains("pool q"), "{said}");
         refuse_doubles(&read(&["p=file:/a", "q=file:/b", "r=raw"])).unwrap();
+    }
+
+    #[test]
+    fn nothing_is_made_or_opened_for_definitions_that_are_refused() {
+        let folder = std::env::temp_dir().join(format!("open-local-check-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut roots = Roots::system();
+        roots.state = folder.join("state");
+        roots.run = folder.join("run");
+        let first = format!("p=file:{}/pool,allow-filesystem=any", folder.display());
+        let definitions = read(&[&first, "q=tape:/dev/st0"]);
+        let error = check(&definitions, roots).and_then(Checked::open).unwrap_err();
+        let made: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        assert!(made.is_empty(), "{made:?}");
     }
 
     proptest::proptest! {

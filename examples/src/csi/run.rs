@@ -26,6 +26,8 @@ use crate::context::Globals;
 
 /// The variable that names the configuration file.
 const CONFIG: &str = "OPEN_LOCAL_CSI_CONFIG";
+/// The variable that names the pool of the other commands.
+const SHELLS_POOL: &str = "OPEN_LOCAL_POOL";
 
 /// Serves until a signal asks for the end.
 ///
@@ -51,12 +53,18 @@ pub fn run(globals: &Globals, arguments: &Arguments) -> Result<Answer> {
         return Err(Error::new(ErrorKind::InvalidArgument, Op::Parse, Subject::Host, message)
             .with_remedy("name one: --pool fast=file:/srv/open-local"));
     }
-    let opened = pools::open(&settings.pools, roots)?;
+    let checked = pools::check(&settings.pools, roots)?;
     // A central driver keeps no records.
-    let _held = if central { None } else { Some(Held::take(&opened.machine.host)?) };
+    let _held = if central { None } else { Some(Held::take(checked.host())?) };
+    let opened = checked.open()?;
     let driver = driver(&settings, &opened)?;
     if central {
         tracing::warn!("nothing here knows the cluster yet: expansions and limits are not served");
+    } else {
+        driver.remember_pools().map_err(|status| {
+            Error::new(ErrorKind::Io, Op::WriteState, Subject::Host, status.message())
+                .with_remedy("see that the folder of --state-dir can be written")
+        })?;
     }
     serve_all(&settings, &opened, &driver)?;
     Ok(Answer::raw(""))
@@ -67,7 +75,10 @@ fn settings(arguments: &Arguments) -> Result<Settings> {
     let read = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
     let named = arguments.config.clone().or_else(|| read(CONFIG).map(Into::into));
     let below = named.as_deref().map_or_else(|| Ok(Layer::default()), file::read)?;
-    Settings::read(&arguments.layer().over(Layer::of_environment(read)).over(below))
+    let shells = read(SHELLS_POOL);
+    Settings::read(
+        &arguments.layer(shells.as_deref()).over(Layer::of_environment(read)).over(below),
+    )
 }
 
 /// What would be served.

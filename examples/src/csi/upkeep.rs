@@ -121,8 +121,9 @@ fn recover(driver: &Driver) {
 
 /// The traffic of each published volume, once each.
 fn volumes(driver: &Driver, records: &Records) -> Vec<VolumeSample> {
-    let published = match records.all_published() {
-        Ok(published) => published,
+    // A record that can't be read is told of by who brings limits to pods.
+    let published = match records.readable_published() {
+        Ok((published, _)) => published,
         Err(error) => {
             let error = error.report().to_string();
             tracing::warn!(error, "published volumes can't be listed");

@@ -138,6 +138,10 @@ impl Drop for Served {
 }
 
 impl Node for Served {
+    fn offers_all(&self) -> bool {
+        false
+    }
+
     fn call(&mut self, call: &Call, fault: Fault) -> Outcome {
         match fault {
             Fault::Nothing => self.outcome(call),
@@ -184,7 +188,7 @@ impl Node for Served {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => 0,
             Err(e) => panic!("{at}: {e}"),
         };
-        Seen { filesystem: found.uuid.to_string(), mark }
+        Seen { filesystem: Some(found.uuid.to_string()), mark }
     }
 
     fn write(&mut self, id: &str, mark: u64) {
@@ -207,7 +211,7 @@ impl Node for Served {
             let file = fs::read_to_string(device.path().join("loop/backing_file"));
             left.extend(file.ok().filter(|file| file.starts_with(&pool)));
         }
-        for place in ["state/csi", "run/csi", "kubelet/pods"] {
+        for place in ["state/csi/limits", "state/csi/inline", "run/csi", "kubelet/pods"] {
             files_below(&self.scratch.join(place), &mut left);
         }
         for place in ["volumes", "snapshots"] {

@@ -56,19 +56,20 @@ async fn answer(channel: Channel, places: &Places, call: &Call) -> Result<Reply,
             controller.delete_volume(ask::delete(id)).await?;
             Reply::Nothing
         }
-        Call::Stage { volume } => {
+        Call::Stage { volume, block } => {
             let at = places.staging(&volume.volume_id);
             std::fs::create_dir_all(&at).unwrap();
-            node.node_stage_volume(ask::stage(volume, &at)).await?;
+            node.node_stage_volume(ask::stage_as(volume, &at, *block)).await?;
             Reply::Nothing
         }
         Call::Unstage { id } => {
             node.node_unstage_volume(ask::unstage(id, &places.staging(id))).await?;
             Reply::Nothing
         }
-        Call::Publish { volume, target } => {
+        Call::Publish { volume, target, block, single } => {
             let staging = places.staging(&volume.volume_id);
-            let request = ask::publish(volume, &staging, &places.target(*target));
+            let paths = (staging.as_str(), places.target(*target));
+            let request = ask::publish_as(volume, (paths.0, &paths.1), *block, *single);
             node.node_publish_volume(request).await?;
             Reply::Nothing
         }
@@ -103,6 +104,7 @@ async fn answer(channel: Channel, places: &Places, call: &Call) -> Result<Reply,
             Reply::Snapshots(all.map(|one| (one.snapshot_id, one.source_volume_id)).collect())
         }
         Call::Nonsense { which } => nonsense(channel, *which).await?,
+        other => panic!("{other:?} is asked of simulated nodes only"),
     })
 }
 

@@ -253,13 +253,20 @@ impl Aligned {
     }
 }
 
+/// Whether `O_DIRECT` takes these bytes from or to where they are.
+fn goes_directly(bytes: &[u8], offset: u64, block: u64) -> bool {
+    bytes.as_ptr().align_offset(Aligned::ALIGNMENT) == 0
+        && offset.is_multiple_of(block)
+        && length(bytes).is_multiple_of(block)
+}
+
 fn length(part: &[u8]) -> u64 {
     u64::try_from(part.len()).unwrap_or(u64::MAX)
 }
 
 impl BlockIo for SystemDevice {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        let Some(block) = self.direct else {
+        let Some(block) = self.direct.filter(|block| !goes_directly(buf, offset, *block)) else {
             return self.file.read_exact_at(buf, offset);
         };
         let mut chunk = Aligned::new(buf.len(), block)?;
@@ -281,7 +288,7 @@ impl BlockIo for SystemDevice {
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let Some(block) = self.direct else {
+        let Some(block) = self.direct.filter(|block| !goes_directly(data, offset, *block)) else {
             return self.file.write_all_at(data, offset);
         };
         let mut chunk = Aligned::new(data.len(), block)?;

@@ -41,6 +41,10 @@ const fn ours(name: &'static str, places: &'static [Place]) -> Key {
     Key { name, prefixed: true, places, read: true }
 }
 
+const fn unread(name: &'static str, places: &'static [Place]) -> Key {
+    Key { name, prefixed: true, places, read: false }
+}
+
 const VOLUME: &[Place] = &[Place::Class, Place::Inline];
 const LIMIT: &[Place] = &[Place::Class, Place::Inline, Place::Mutable];
 const CLASS: &[Place] = &[Place::Class];
@@ -75,8 +79,8 @@ pub const TABLE: &[Key] = &[
     ours("throttle", VOLUME),
     ours("readonly", SNAPSHOT),
     ours("snapshot-initial-size", SNAPSHOT),
-    ours("snapshot-expansion-threshold", SNAPSHOT),
-    ours("snapshot-expansion-size", SNAPSHOT),
+    unread("snapshot-expansion-threshold", SNAPSHOT),
+    unread("snapshot-expansion-size", SNAPSHOT),
     ours("freeze", SNAPSHOT),
 ];
 

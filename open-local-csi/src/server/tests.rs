@@ -24,10 +24,19 @@ mod hung;
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 #[derive(Debug, Default)]
-struct Seen(Mutex<Vec<(Rpc, Option<Code>)>>);
+struct Seen(Mutex<Vec<(Rpc, Option<Code>)>>, AtomicU32);
+
+impl Seen {
+    /// Whether any call was begun.
+    fn begun(&self) -> bool {
+        self.1.load(Ordering::Relaxed) != 0
+    }
+}
 
 impl Observer for Seen {
-    fn begun(&self, _: Rpc) {}
+    fn begun(&self, _: Rpc) {
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
     fn ended(&self, rpc: Rpc, code: Option<Code>, _: Duration) {
         self.0.lock().unwrap().push((rpc, code));
     }

@@ -115,7 +115,8 @@ impl Drop for Place {
         let taken = state.taken(self.work);
         *taken = taken.saturating_sub(1);
         drop(state);
-        self.lane.shared.room.notify_one();
+        // Who waits for another kind of place must not be the only one to hear of it.
+        self.lane.shared.room.notify_all();
     }
 }
 
@@ -259,6 +260,7 @@ fn work(shared: &Shared) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use open_local_core::host::{Clock, SystemClock};
     use std::sync::mpsc::channel;
 
     fn lane() -> Arc<Lane> {
@@ -307,6 +309,32 @@ mod tests {
             assert_eq!(caller.join().unwrap().unwrap(), n);
         }
         assert!(lane.shared.lock().threads <= READERS);
+    }
+
+    #[test]
+    fn a_place_that_is_given_back_is_heard_of_by_who_waits_for_its_kind() {
+        let lane = Lane::new(PoolId::new("p").unwrap(), Duration::from_secs(3));
+        let fill = |work| -> Vec<_> {
+            (0..PLACES).map(|_| lane.enter(Op::Mount, work).unwrap()).collect()
+        };
+        let (changes, mut visits) = (fill(Work::Change), fill(Work::Visit));
+        let wait = |work| {
+            let (other, (told, begun)) = (Arc::clone(&lane), channel::<()>());
+            let waits = std::thread::spawn(move || {
+                drop(told);
+                other.enter(Op::Mount, work).map(drop)
+            });
+            let _ = begun.recv();
+            SystemClock.sleep(Duration::from_millis(20));
+            waits
+        };
+        let first = wait(Work::Change);
+        let second = wait(Work::Visit);
+        drop(visits.pop());
+        second.join().unwrap().unwrap();
+        assert!(!first.is_finished(), "it waited until the other one had no patience left");
+        drop(changes);
+        let _ = first.join().unwrap();
     }
 
     #[test]

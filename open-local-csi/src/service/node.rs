@@ -18,7 +18,6 @@ mod unstage;
 mod used_as;
 mod volume;
 
-pub(super) use inline::INLINE_TAG;
 pub use sweep::Recovered;
 pub(super) use throttle::Conditions;
 pub use throttle::ThrottleOutcome;

@@ -3,24 +3,30 @@
 //! **Published targets** are recorded in the folder that a reboot forgets, since mounts do not
 //! survive one either; the record is written before the mount and removed after it. **Limits** that
 //! were changed, and **inline volumes**, are recorded where nothing is forgotten. **Staged** volumes
-//! are recorded beside the published ones.
+//! are recorded beside the published ones. **Pools** that are served are remembered for good.
 //!
 //! A record that can't be read is an error for whoever would remove or unmount something because it
-//! is not there.
+//! is not there. What it is about is known from the name of its file, so it keeps nobody else
+//! waiting.
 
+mod pools;
 mod published;
 mod staged;
+mod targets;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use open_local_core::host::Host;
-use open_local_core::state::Record;
+use open_local_core::state::{Record, half_written};
 use open_local_core::throttle::{IoLimits, Limit};
 use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 use sha2::{Digest, Sha256};
 
+pub use pools::ServedPool;
 pub use published::{Published, PublishedAs};
 pub use staged::Staged;
+pub use targets::Unread;
 
 /// Most records that are read.
 const MOST: usize = 16 << 10;
@@ -39,10 +45,6 @@ impl Records {
         Self { host }
     }
 
-    fn published_folder(&self) -> PathBuf {
-        self.host.roots.run.join("csi/published")
-    }
-
     fn staged_folder(&self) -> PathBuf {
         self.host.roots.run.join("csi/staged")
     }
@@ -55,59 +57,13 @@ impl Records {
         self.host.roots.state.join("csi/inline")
     }
 
-    /// What is published at a target.
-    ///
-    /// # Errors
-    /// `Corrupt` or `Io` if the record can't be read.
-    pub fn published(&self, target: &Path) -> Result<Option<Published>> {
-        let path = self.published_folder().join(file_name(&target.to_string_lossy()));
-        self.load(&path, published::KIND)?.as_ref().map(published::read).transpose()
-    }
-
-    /// Every target that is published.
-    ///
-    /// # Errors
-    /// `Corrupt` or `Io` if the folder or one of the records can't be read.
-    pub fn all_published(&self) -> Result<Vec<Published>> {
-        let (all, unread) = self.readable_published()?;
-        unread.into_iter().next().map_or(Ok(all), Err)
-    }
-
-    /// Every target that is published as far as that can be read, and why the rest can't.
-    ///
-    /// # Errors
-    /// `Io` if the folder can't be read, `Refused` if there are too many.
-    pub fn readable_published(&self) -> Result<(Vec<Published>, Vec<Error>)> {
-        let folder = self.published_folder();
-        self.all(&folder, |path| {
-            self.load(path, published::KIND)?.as_ref().map(published::read).transpose()
-        })
-    }
-
-    /// Remembers a target before it is mounted.
-    ///
-    /// # Errors
-    /// `Io`, `OutOfSpace`, `PermissionDenied`.
-    pub fn publish(&self, published: &Published) -> Result<()> {
-        let name = file_name(&published.target.to_string_lossy());
-        self.store(&self.published_folder(), &name, &published::write(published))
-    }
-
-    /// Forgets a target after it is unmounted.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub fn unpublish(&self, target: &Path) -> Result<()> {
-        self.remove(&self.published_folder(), &file_name(&target.to_string_lossy()))
-    }
-
     /// Where and as what a volume is staged.
     ///
     /// # Errors
     /// `Corrupt` or `Io` if the record can't be read.
     pub fn staged(&self, volume: &str) -> Result<Option<Staged>> {
-        let path = self.staged_folder().join(file_name(volume));
-        self.load(&path, staged::KIND)?.as_ref().map(staged::read).transpose()
+        let path = self.staged_folder().join(digest(volume));
+        self.load_as(&path, staged::KIND, staged::read)
     }
 
     /// Remembers a volume before it is staged.
@@ -115,7 +71,7 @@ impl Records {
     /// # Errors
     /// `Io`, `OutOfSpace`, `PermissionDenied`.
     pub fn stage(&self, staged: &Staged) -> Result<()> {
-        self.store(&self.staged_folder(), &file_name(&staged.volume), &staged::write(staged))
+        self.store(&self.staged_folder(), &digest(&staged.volume), &staged::write(staged))
     }
 
     /// Forgets a volume that is no longer staged.
@@ -123,7 +79,7 @@ impl Records {
     /// # Errors
     /// `Io`.
     pub fn unstage(&self, volume: &str) -> Result<()> {
-        self.remove(&self.staged_folder(), &file_name(volume))
+        self.remove(&self.staged_folder(), &digest(volume))
     }
 
     /// The limits a volume was given after it was made.
@@ -131,7 +87,7 @@ impl Records {
     /// # Errors
     /// `Corrupt` or `Io` if the record can't be read.
     pub fn limits(&self, volume: &str) -> Result<Option<IoLimits>> {
-        let path = self.limits_folder().join(file_name(volume));
+        let path = self.limits_folder().join(digest(volume));
         let Some(record) = self.load(&path, "csi-limits")? else {
             return Ok(None);
         };
@@ -145,7 +101,7 @@ impl Records {
     pub fn set_limits(&self, volume: &str, limits: &IoLimits) -> Result<()> {
         let record = Record::new("csi-limits", VERSION).with("volume", volume);
         let record = with_limits(record, limits);
-        self.store(&self.limits_folder(), &file_name(volume), &record)
+        self.store(&self.limits_folder(), &digest(volume), &record)
     }
 
     /// Forgets the limits of a volume that is gone.
@@ -153,7 +109,7 @@ impl Records {
     /// # Errors
     /// `Io`.
     pub fn forget_limits(&self, volume: &str) -> Result<()> {
-        self.remove(&self.limits_folder(), &file_name(volume))
+        self.remove(&self.limits_folder(), &digest(volume))
     }
 
     /// The records of inline volumes.
@@ -178,7 +134,7 @@ impl Records {
     /// # Errors
     /// `Corrupt` or `Io` if the record can't be read.
     pub fn inline(&self, volume: &str) -> Result<Option<Record>> {
-        self.load(&self.inline_folder().join(file_name(volume)), "csi-inline")
+        self.load(&self.inline_folder().join(digest(volume)), "csi-inline")
     }
 
     /// Remembers an inline volume before it is made.
@@ -186,7 +142,7 @@ impl Records {
     /// # Errors
     /// `Io`, `OutOfSpace`, `PermissionDenied`.
     pub fn set_inline(&self, volume: &str, record: &Record) -> Result<()> {
-        self.store(&self.inline_folder(), &file_name(volume), record)
+        self.store(&self.inline_folder(), &digest(volume), record)
     }
 
     /// Forgets an inline volume that is gone.
@@ -194,7 +150,7 @@ impl Records {
     /// # Errors
     /// `Io`.
     pub fn forget_inline(&self, volume: &str) -> Result<()> {
-        self.remove(&self.inline_folder(), &file_name(volume))
+        self.remove(&self.inline_folder(), &digest(volume))
     }
 
     fn load(&self, path: &Path, kind: &str) -> Result<Option<Record>> {
@@ -205,14 +161,18 @@ impl Records {
         }
     }
 
-    fn all<T>(
-        &self,
-        folder: &Path,
-        read: impl Fn(&Path) -> Result<Option<T>>,
-    ) -> Result<(Vec<T>, Vec<Error>)> {
+    /// The names in a folder of records, without those that are being written.
+    fn names(&self, folder: &Path) -> Result<Vec<OsString>> {
+        let mut names = self.every_name(folder)?;
+        names.retain(|name| !name.to_string_lossy().starts_with('.'));
+        Ok(names)
+    }
+
+    /// All names in a folder of records.
+    fn every_name(&self, folder: &Path) -> Result<Vec<OsString>> {
         let names = match self.host.files.list(folder) {
             Ok(names) => names,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Default::default()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(e) => {
                 let subject = Subject::path(folder);
                 return Err(Error::from_io(Op::ReadState, subject, "can't list it", e));
@@ -224,8 +184,29 @@ impl Records {
             return Err(Error::new(ErrorKind::Refused, Op::ReadState, subject, message)
                 .with_remedy("remove what is not of this plugin from it"));
         }
+        Ok(names)
+    }
+
+    /// The same, understood; what can't be understood is told of with its file.
+    fn load_as<T>(
+        &self,
+        path: &Path,
+        kind: &str,
+        read: impl Fn(&Record) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let record = self.load(path, kind)?;
+        record.as_ref().map(read).transpose().map_err(|error| {
+            Error::new(error.kind(), Op::ReadState, Subject::path(path), error.message())
+        })
+    }
+
+    fn all<T>(
+        &self,
+        folder: &Path,
+        read: impl Fn(&Path) -> Result<Option<T>>,
+    ) -> Result<(Vec<T>, Vec<Error>)> {
         let (mut all, mut unread) = (Vec::new(), Vec::new());
-        for name in names.iter().filter(|name| !name.to_string_lossy().starts_with('.')) {
+        for name in self.names(folder)? {
             let path = folder.join(name);
             match read(&path) {
                 Ok(one) => all.extend(one),
@@ -246,19 +227,25 @@ impl Records {
         record.store(self.host.files.as_ref(), &path)
     }
 
+    /// Removes a record, and before it what a killed write of it left.
     fn remove(&self, folder: &Path, name: &str) -> Result<()> {
         let path = folder.join(name);
-        if self.host.files.stat(&path).is_err() {
-            return Ok(());
+        let half = half_written(&path)?;
+        let there: Vec<PathBuf> =
+            [half, path].into_iter().filter(|one| self.host.files.stat(one).is_ok()).collect();
+        for path in &there {
+            self.step(path, "remove the record")?;
+            match self.host.files.remove_file(path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(unremoved(path, e));
+                }
+                _ => {}
+            }
         }
-        self.step(&path, "remove the record")?;
-        let failed =
-            |e| Error::from_io(Op::WriteState, Subject::path(&path), "can't remove the record", e);
-        match self.host.files.remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
-            _ => {}
+        match there.last() {
+            Some(path) => self.host.files.sync_dir(folder).map_err(|e| unremoved(path, e)),
+            None => Ok(()),
         }
-        self.host.files.sync_dir(folder).map_err(failed)
     }
 
     fn step(&self, path: &Path, what: &str) -> Result<()> {
@@ -286,7 +273,7 @@ impl Records {
 }
 
 /// A file name for any text: the readable one is inside the record.
-fn file_name(text: &str) -> String {
+fn digest(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
@@ -303,6 +290,10 @@ fn read_limits(record: &Record) -> Result<IoLimits> {
         limits = limits.with(limit, record.parsed_optional(limit.name())?);
     }
     Ok(limits)
+}
+
+fn unremoved(path: &Path, error: std::io::Error) -> Error {
+    Error::from_io(Op::WriteState, Subject::path(path), "can't remove the record", error)
 }
 
 #[cfg(test)]
@@ -343,5 +334,41 @@ mod tests {
         assert_eq!(records.limits("v").unwrap(), Some(limits));
         records.forget_limits("v").unwrap();
         assert_eq!(records.limits("v").unwrap(), None);
+    }
+
+    #[test]
+    fn what_a_killed_write_left_goes_with_the_record_or_without_one() {
+        let machine = Machine::new(1);
+        let records = Records::new(machine.host());
+        let files = machine.host().files;
+        for written_before in [false, true] {
+            let staged = Staged::new(
+                "v",
+                PoolId::new("fast").unwrap(),
+                Source::Volume("v".parse().unwrap()),
+            );
+            records.make(&records.staged_folder()).unwrap();
+            if written_before {
+                records.stage(&staged).unwrap();
+            }
+            let half = half_written(&records.staged_folder().join(digest("v"))).unwrap();
+            drop(files.create_new(&half).unwrap());
+            records.unstage("v").unwrap();
+            assert!(files.list(&records.staged_folder()).unwrap().is_empty());
+        }
+        let target = Path::new("/pods/a");
+        let published = Published::new("v", target, PublishedAs::Mount);
+        for written_before in [false, true] {
+            records.publish(&published).unwrap();
+            let folder = records.host.roots.run.join("csi/published");
+            let name = files.list(&folder).unwrap().pop().unwrap();
+            let half = half_written(&folder.join(&name)).unwrap();
+            if !written_before {
+                files.remove_file(&folder.join(&name)).unwrap();
+            }
+            drop(files.create_new(&half).unwrap());
+            records.unpublish(target).unwrap();
+            assert!(files.list(&folder).unwrap().is_empty(), "{written_before}");
+        }
     }
 }

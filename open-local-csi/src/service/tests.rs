@@ -22,6 +22,7 @@ mod inline;
 mod life;
 mod places;
 mod pods;
+mod refusals;
 mod uses;
 
 const GIB: i64 = 1 << 30;

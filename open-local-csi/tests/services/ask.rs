@@ -78,6 +78,39 @@ pub(crate) fn delete(id: &str) -> proto::DeleteVolumeRequest {
     proto::DeleteVolumeRequest { volume_id: id.to_owned(), ..Default::default() }
 }
 
+/// A volume that lives as long as its pod.
+pub(crate) fn inline(id: &str, target: &str) -> proto::NodePublishVolumeRequest {
+    let context = [("csi.storage.k8s.io/ephemeral", "true"), ("vgName", "fast"), ("size", "32Mi")];
+    proto::NodePublishVolumeRequest {
+        volume_id: id.to_owned(),
+        target_path: target.to_owned(),
+        volume_capability: Some(mount(WRITER)),
+        volume_context: context.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn stage_as(
+    volume: &proto::Volume,
+    at: &str,
+    is_block: bool,
+) -> proto::NodeStageVolumeRequest {
+    let way = if is_block { block(WRITER) } else { mount(WRITER) };
+    proto::NodeStageVolumeRequest { volume_capability: Some(way), ..stage(volume, at) }
+}
+
+pub(crate) fn publish_as(
+    volume: &proto::Volume,
+    paths: (&str, &str),
+    is_block: bool,
+    single: bool,
+) -> proto::NodePublishVolumeRequest {
+    let mode = if single { SINGLE } else { WRITER };
+    let way = if is_block { block(mode) } else { mount(mode) };
+    let request = publish(volume, paths.0, paths.1);
+    proto::NodePublishVolumeRequest { volume_capability: Some(way), ..request }
+}
+
 pub(crate) fn get(id: &str) -> proto::ControllerGetVolumeRequest {
     proto::ControllerGetVolumeRequest { volume_id: id.to_owned() }
 }

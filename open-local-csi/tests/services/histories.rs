@@ -45,6 +45,7 @@ fn start(machine: &Machine) -> Driver {
     let spec = PoolSpec::new(id.clone()).with_capacity(Bytes::from_gib(8).unwrap());
     backend.ensure_pool(&spec).unwrap().get();
     let entry = PoolEntry::new(id.clone(), "sim", backend.open_pool(&id).unwrap());
+    let entry = entry.with_inline(true);
     let filesystems = Arc::new(SimFilesystems::new(machine));
     Driver::builder(Config::new("node-1"), machine.host(), filesystems)
         .pools(PoolSet::new([entry]).unwrap())
@@ -79,16 +80,17 @@ fn answer(driver: &Driver, call: &Call) -> Answer<Reply> {
             Reply::Volume(driver.create_volume(&request)?.volume.unwrap())
         }
         Call::Delete { id } => driver.delete_volume(&ask::delete(id)).map(drop).map(nothing)?,
-        Call::Stage { volume } => {
-            let request = ask::stage(volume, &staging(&volume.volume_id));
+        Call::Stage { volume, block } => {
+            let request = ask::stage_as(volume, &staging(&volume.volume_id), *block);
             driver.node_stage_volume(&request).map(drop).map(nothing)?
         }
         Call::Unstage { id } => {
             let request = ask::unstage(id, &staging(id));
             driver.node_unstage_volume(&request).map(drop).map(nothing)?
         }
-        Call::Publish { volume, target: at } => {
-            let request = ask::publish(volume, &staging(&volume.volume_id), &target(*at));
+        Call::Publish { volume, target: at, block, single } => {
+            let paths = (staging(&volume.volume_id), target(*at));
+            let request = ask::publish_as(volume, (&paths.0, &paths.1), *block, *single);
             driver.node_publish_volume(&request).map(drop).map(nothing)?
         }
         Call::Unpublish { id, target: at } => {
@@ -121,6 +123,35 @@ fn answer(driver: &Driver, call: &Call) -> Answer<Reply> {
             Reply::Snapshots(all.map(|one| (one.snapshot_id, one.source_volume_id)).collect())
         }
         Call::Nonsense { which } => nonsense(driver, *which).map(nothing)?,
+        other => return answer_other(driver, other),
+    })
+}
+
+fn answer_other(driver: &Driver, call: &Call) -> Answer<Reply> {
+    Ok(match call {
+        Call::Group { name, of } => {
+            let of: Vec<&str> = of.iter().map(String::as_str).collect();
+            let made = driver.create_volume_group_snapshot(&ask::group(name, &of))?;
+            Reply::Group(made.group_snapshot.unwrap())
+        }
+        Call::DeleteGroup { id } => {
+            driver.delete_volume_group_snapshot(&ask::delete_group(id, &[])).map(drop)?;
+            Reply::Nothing
+        }
+        Call::Inline { id, target: at } => {
+            driver.node_publish_volume(&ask::inline(id, &target(*at))).map(drop)?;
+            Reply::Nothing
+        }
+        Call::EndInline { id, target: at } => {
+            driver.node_unpublish_volume(&ask::unpublish(id, &target(*at))).map(drop)?;
+            Reply::Nothing
+        }
+        Call::Modify { id, iops } => {
+            let request = ask::modify(id, "iops", &iops.to_string());
+            driver.controller_modify_volume(&request).map(drop)?;
+            Reply::Nothing
+        }
+        call => panic!("{call:?} is answered elsewhere"),
     })
 }
 
@@ -176,6 +207,10 @@ impl SimNode {
 }
 
 impl Node for SimNode {
+    fn offers_all(&self) -> bool {
+        true
+    }
+
     fn call(&mut self, call: &Call, fault: Fault) -> Outcome {
         match fault {
             Fault::Nothing => Outcome::Told(ask(&self.driver, call)),
@@ -221,12 +256,13 @@ impl Node for SimNode {
     fn look(&mut self, id: &str) -> Seen {
         let device = self.device(id);
         let filesystems = SimFilesystems::new(&self.machine);
-        let Probe::Filesystem(found) = filesystems.probe(&device.device).unwrap() else {
-            panic!("{id} holds no file system");
+        let filesystem = match filesystems.probe(&device.device).unwrap() {
+            Probe::Filesystem(found) => Some(found.uuid.to_string()),
+            _ => None,
         };
         let mut bytes = [0; 8];
         self.machine.open(&device).unwrap().read_at(AT, &mut bytes).unwrap();
-        Seen { filesystem: found.uuid.to_string(), mark: u64::from_le_bytes(bytes) }
+        Seen { filesystem, mark: u64::from_le_bytes(bytes) }
     }
 
     fn write(&mut self, id: &str, mark: u64) {

@@ -91,10 +91,18 @@ impl FreeMap {
                 used: Vec::new(),
             })
             .collect();
-        let keys = group.physical_volumes.iter().map(|pv| pv.key.as_str()).zip(0usize..);
-        let keys: std::collections::HashMap<&str, usize> = keys.collect();
+        let mut keys: Vec<(&str, usize)> =
+            group.physical_volumes.iter().map(|pv| pv.key.as_str()).zip(0..).collect();
+        keys.sort_unstable();
+        // Neighbours in the text lie on the same physical volume more often than not.
+        let mut last: Option<(&str, usize)> = None;
         for area in group.physical_areas() {
-            let pv = keys.get(area.pv).and_then(|index| uses.get_mut(*index)).ok_or_else(|| {
+            let known = last.filter(|(key, _)| *key == area.pv).or_else(|| {
+                let at = keys.binary_search_by_key(&area.pv, |(key, _)| key).ok()?;
+                keys.get(at).copied()
+            });
+            last = known;
+            let pv = known.and_then(|(_, index)| uses.get_mut(index)).ok_or_else(|| {
                 let message = format!("is on {}, which is no physical volume of it", area.pv);
                 Error::new(ErrorKind::Corrupt, Op::PlanChange, Subject::value(area.lv), message)
             })?;

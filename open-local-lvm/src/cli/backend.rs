@@ -1,6 +1,8 @@
 //! The backend `lvm-cli`: pools in volume groups that the lvm2 tools change.
 
 mod making;
+#[cfg(test)]
+mod tests;
 mod unmaking;
 
 use std::sync::Arc;

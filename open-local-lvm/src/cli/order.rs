@@ -26,11 +26,11 @@ pub struct Order {
     arguments: Vec<String>,
     subject: Subject,
     changes: bool,
-    /// What has to be there and lie on the devices that are named.
-    touches: Option<Touched>,
+    /// What has to lie on the devices that are named, or to be one of them.
+    touches: Vec<Touched>,
 }
 
-/// What an order changes that is there already.
+/// What an order changes that is there already: also a device that becomes part of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Touched {
     Group(String),
@@ -40,12 +40,12 @@ pub(super) enum Touched {
 impl Order {
     /// A run that only reads.
     fn reading(command: &'static str, subject: Subject) -> Self {
-        Self { command, arguments: Vec::new(), subject, changes: false, touches: None }
+        Self { command, arguments: Vec::new(), subject, changes: false, touches: Vec::new() }
     }
 
     /// A run that changes something. Questions are answered with no: there is no input.
     fn changing(command: &'static str, subject: Subject) -> Self {
-        Self { command, arguments: Vec::new(), subject, changes: true, touches: None }
+        Self { command, arguments: Vec::new(), subject, changes: true, touches: Vec::new() }
     }
 
     /// A run that changes something of a volume or makes it, in a group that is there.
@@ -53,8 +53,9 @@ impl Order {
         Self::changing(command, about(group, name)).touching(Touched::Group(group.to_owned()))
     }
 
-    fn touching(self, touched: Touched) -> Self {
-        Self { touches: Some(touched), ..self }
+    fn touching(mut self, touched: Touched) -> Self {
+        self.touches.push(touched);
+        self
     }
 
     fn arg(mut self, argument: impl Into<String>) -> Self {
@@ -99,8 +100,8 @@ impl Order {
         self.changes
     }
 
-    pub(super) const fn touches(&self) -> Option<&Touched> {
-        self.touches.as_ref()
+    pub(super) fn touches(&self) -> &[Touched] {
+        &self.touches
     }
 
     /// Everything about a group and what is in it, in one report; about all groups if none is

@@ -179,6 +179,8 @@ pub struct Volume {
     pub metadata_size: Option<Bytes>,
     /// Of a thin pool: whether writes fail at once when it is full.
     pub error_when_full: Option<bool>,
+    /// Whether blocks are zeroed before they are given out.
+    pub zeroes: bool,
     /// How much of its room is taken; for a thin volume, of its size.
     pub data_used: Option<Ratio>,
     /// Of a thin pool: how much of its room for metadata is taken.
@@ -328,6 +330,8 @@ fn volume(row: &Row) -> Result<Volume> {
         tags: words(row, "lv_tags")?,
         // The second letter: w, r, or R for one that is read-only in the kernel alone.
         writable: text(row, "lv_attr")?.chars().nth(1) != Some('r'),
+        // The eighth: z where new blocks are zeroed (lvs(8) of 2.03.16).
+        zeroes: text(row, "lv_attr")?.chars().nth(7) == Some('z'),
         layout: words(row, "lv_layout")?,
         role: words(row, "lv_role")?,
         active: some_flag(row, "lv_active_locally")?,

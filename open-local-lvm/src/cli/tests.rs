@@ -1,6 +1,7 @@
 //! The tools on a runner that answers what the test wrote down.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use open_local_core::host::{Host, Invocation, Output, ProgramRunner, StopAt};
 use open_local_core::sim::{SimFiles, sim_host};
 use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 
-use super::{CliConfig, CliTools, Mapper, Order};
+use super::{CliConfig, CliTools, GroupOptions, Mapper, Order};
 use crate::exec::Settings;
 
 /// Answers in turn, and keeps what was run.
@@ -163,6 +164,29 @@ fn with_a_devices_file_a_group_on_devices_that_were_not_named_is_refused() {
     assert!(error.message().contains("/dev/vdb") && error.remedy().is_some(), "{error}");
     report();
     assert_eq!(other.groups(op).unwrap(), []);
+    // Nor does a device join a group that was not named, whatever the devices file lets in.
+    let (sda, sdb) = (PathBuf::from("/dev/sda"), PathBuf::from("/dev/sdb"));
+    let joining = |with: &[PathBuf]| {
+        [
+            Order::create_group("new", with, &GroupOptions::default()).unwrap(),
+            Order::extend_group("none", with).unwrap(),
+        ]
+    };
+    for order in joining(&[sda.clone(), sdb.clone()]) {
+        script.answer(Ok(output(Some(0), b"{\"report\":[]}", b"")));
+        let error = other.run(op, &order).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused, "{order}: {error}");
+        assert!(error.message().contains("/dev/sdb"), "{error}");
+        script.answers.lock().unwrap().clear();
+    }
+    assert!(script.runs().iter().all(|run| run.arguments[0] == "fullreport"));
+    for order in joining(std::slice::from_ref(&sda)) {
+        if order.command() == "vgextend" {
+            script.answer(Ok(output(Some(0), b"{\"report\":[]}", b"")));
+        }
+        script.answer(Ok(output(Some(0), b"", b"")));
+        other.run(op, &order).unwrap();
+    }
     // Named, alone or among others, it is changed.
     for devices in [&["/dev/vdb"][..], &["/dev/sda", "/dev/vdb"]] {
         for order in orders() {

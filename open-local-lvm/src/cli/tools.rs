@@ -193,7 +193,8 @@ impl CliTools {
         Ok(found)
     }
 
-    /// Refuses an order on what does not lie on the devices that are named.
+    /// Refuses an order on what does not lie on the devices that are named, or that takes another
+    /// device into a group.
     ///
     /// Where lvm2 uses a devices file the tools see what stands in it, whatever is named here, so
     /// that they are asked first where the group lies. Else they are shown nothing else.
@@ -202,16 +203,24 @@ impl CliTools {
     /// `Refused` naming the device; as [`Self::group`]. A group that is not there is none of them:
     /// the tools say so themselves.
     pub fn refuse_others(&self, op: Op, order: &Order) -> Result<()> {
-        match order.touches() {
-            Some(Touched::Group(name)) if self.is_bound() => match self.group(op, name) {
-                Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-                _ => Ok(()),
-            },
-            Some(Touched::Device(path)) if self.is_bound() && !self.is_named(path) => Err(
-                not_named(op, order.subject().clone(), "it is none of the devices that are named"),
-            ),
-            _ => Ok(()),
+        if !self.is_bound() {
+            return Ok(());
         }
+        for touched in order.touches() {
+            match touched {
+                Touched::Group(name) => match self.group(op, name) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                },
+                Touched::Device(path) if !self.is_named(path) => {
+                    let message =
+                        format!("{} is none of the devices that are named", path.display());
+                    return Err(not_named(op, order.subject().clone(), &message));
+                }
+                Touched::Device(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Whether the tools see more than the devices that are named.

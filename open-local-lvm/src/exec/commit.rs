@@ -7,30 +7,29 @@
 //! whole or not at all. There is no flush between the two headers, which are the same sector:
 //! whichever of them a power cut leaves, the text that counts is whole.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use open_local_core::host::Host;
 use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 
 use super::device::Device;
-use super::observe::{Area, AreaState, Member, read_sector};
+use super::observe::{Area, AreaState, Member, Sector, Written};
+use super::pages::{Pages, Spare, ZEROES};
 use crate::format::crc::crc;
 use crate::format::group::Metadata;
-use crate::format::label::SECTOR;
 use crate::format::mda::{MdaHeader, RawLocation};
 
 /// Where texts begin: the 4 KiB that hold a header hold no text then.
 const ALIGNMENT: u64 = 4096;
-
-type Sector = [u8; SECTOR];
 
 /// What is written to one area.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     pub(super) device: usize,
     pub(super) start: u64,
-    /// Where parts of the text go, and which bytes of it.
-    parts: Vec<(u64, std::ops::Range<usize>)>,
+    /// Where parts of the text go, and which bytes of it, with zeroes up to the end of a block.
+    parts: Vec<(u64, Range<usize>)>,
     /// The header that announces the text; none where the header that is there is damaged.
     precommit: Option<Sector>,
     commit: Sector,
@@ -39,11 +38,11 @@ pub(super) struct Target {
 }
 
 /// A commit that is decided: everything that will be written.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Transaction {
     /// What is written, as it reads back.
     pub(super) metadata: Arc<Metadata>,
-    bytes: Vec<u8>,
+    text: Pages,
     pub(super) targets: Vec<Target>,
     /// Areas that can't be read: what is written to one can't be placed beside what it holds.
     passed_over: Vec<Degraded>,
@@ -67,10 +66,13 @@ pub struct Degraded {
 ///
 /// # Errors
 /// `InvalidArgument` if it can't be written or reads back differently.
-pub(super) fn encode(metadata: &Metadata) -> Result<(Vec<u8>, Metadata)> {
-    let mut text = metadata.to_text()?;
-    text.push(0);
-    match Metadata::parse_again(&text, metadata) {
+fn encode(metadata: &Metadata, spare: &Spare) -> Result<(Pages, Metadata)> {
+    let text = Pages::filled(spare.take(), metadata.expected_bytes(), |out| {
+        let mut out = metadata.to_text_onto(out)?;
+        out.push(0);
+        Ok(out)
+    })?;
+    match metadata.read_back() {
         Ok(read) if read == *metadata => return Ok((text, read)),
         _ => {}
     }
@@ -89,10 +91,11 @@ impl Transaction {
         devices: &[Device],
         metadata: &Metadata,
         members: &[&Member],
+        spare: &Spare,
     ) -> Result<Self> {
-        let (bytes, read) = encode(metadata)?;
-        let place = TextPlace { size: bytes_of(&bytes), checksum: crc(&bytes) };
-        read.group.logical_volumes.set_checked(metadata.group.logical_volumes.checked());
+        let (text, read) = encode(metadata, spare)?;
+        let place = TextPlace { size: bytes_of(text.bytes()), checksum: crc(text.bytes()) };
+        read.group.logical_volumes.set_checked_like(&metadata.group.logical_volumes);
         let metadata = Arc::new(read);
         let subject = Subject::value(&metadata.group.name);
         let mut targets = Vec::new();
@@ -100,7 +103,7 @@ impl Transaction {
         for member in members {
             let areas = member.areas.iter().filter(|area| !area.is_ignored());
             for area in areas {
-                if let Some(target) = Target::plan(member.device, area, place)
+                if let Some(target) = Target::plan(devices, member.device, area, place)
                     .map_err(|e| about_device(e, devices, member.device))?
                 {
                     targets.push(target);
@@ -112,7 +115,7 @@ impl Transaction {
             return Err(Error::new(ErrorKind::Refused, Op::PlanChange, subject, message)
                 .with_remedy("add a physical volume with a metadata area"));
         }
-        Ok(Self { metadata, bytes, targets, passed_over, subject })
+        Ok(Self { metadata, text, targets, passed_over, subject })
     }
 
     /// Text on all areas, durable, and announced; the old version still counts.
@@ -166,7 +169,7 @@ impl Transaction {
         for target in &self.targets {
             let device = device(devices, target.device)?;
             for (offset, range) in &target.parts {
-                let part = self.bytes.get(range.clone()).unwrap_or_default();
+                let part = self.text.part(range);
                 host.checkpoints.before(
                     Op::WriteDevice,
                     &device.subject(),
@@ -259,21 +262,24 @@ impl Transaction {
             Error::new(ErrorKind::Io, Op::ReadDevice, device.subject(), message)
                 .with_remedy("do not trust this device; look at the kernel log")
         };
-        if read_sector(device, target.start)? != target.commit {
+        if !device.holds(target.start, &target.commit)? {
             return Err(differs("header of the metadata area"));
         }
         for (offset, range) in &target.parts {
-            let written = self.bytes.get(range.clone()).unwrap_or_default();
-            let length = u64::try_from(written.len()).unwrap_or(u64::MAX);
-            if device.read(*offset, length)? != written {
+            if !device.holds(*offset, self.text.part(range))? {
                 return Err(differs("metadata text"));
             }
         }
         Ok(())
     }
 
+    /// Gives back the memory of the text.
+    pub(super) fn end(self, spare: &Spare) {
+        spare.give(self.text.into_memory());
+    }
+
     /// The headers that were written, by device and area.
-    pub(super) fn headers(&self) -> Vec<(usize, u64, Sector)> {
+    pub(super) fn headers(&self) -> Vec<Written> {
         self.targets.iter().map(|target| (target.device, target.start, target.commit)).collect()
     }
 }
@@ -310,7 +316,12 @@ impl Degraded {
 
 impl Target {
     /// What a commit of this text writes to an area; nothing if it can't be read.
-    fn plan(device: usize, area: &Area, text: TextPlace) -> Result<Option<Self>> {
+    fn plan(
+        devices: &[Device],
+        index: usize,
+        area: &Area,
+        text: TextPlace,
+    ) -> Result<Option<Self>> {
         let blank = MdaHeader::empty(area.start, area.size);
         let (old, announce) = match &area.state {
             AreaState::Good { header, .. } => (*header, true),
@@ -326,7 +337,9 @@ impl Target {
         let new =
             RawLocation { offset: place.first.start, size, checksum, flags: old.committed.flags };
         let none = RawLocation::default();
-        let mut parts = Vec::new();
+        let padding = old.padding(&place, device(devices, index)?.unit());
+        let padding = padding.and_then(|bytes| usize::try_from(bytes).ok());
+        let mut parts: Vec<(u64, Range<usize>)> = Vec::new();
         let mut done = 0usize;
         for part in place.parts() {
             let length = usize::try_from(part.end.saturating_sub(part.start)).unwrap_or(usize::MAX);
@@ -334,8 +347,14 @@ impl Target {
             parts.push((area.start.saturating_add(part.start), done..end));
             done = end;
         }
+        // Else what stands there is read first and written again.
+        if let Some((_, last)) = parts.last_mut()
+            && let Some(padding) = padding.filter(|bytes| *bytes <= ZEROES)
+        {
+            last.end = last.end.saturating_add(padding);
+        }
         Ok(Some(Self {
-            device,
+            device: index,
             start: area.start,
             parts,
             precommit: announce.then(|| MdaHeader { precommitted: new, ..old }.encode()),

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use open_local_core::host::{DeviceAccess, DeviceHandle, Devices, Host, OpenMode, read_small};
 use open_local_core::{DeviceNumber, Error, ErrorKind, Op, Result, Subject};
 
+use super::pages::{Pages, Spare};
+
 /// No device has larger blocks; what says so is not believed.
 const MAX_BLOCK: u64 = 64 << 10;
 /// Most bytes read at once: more than the largest text.
@@ -25,6 +27,8 @@ pub(super) struct Device {
     /// Its physical block, where that is larger than the logical one, and the logical one.
     blocks: [u64; 2],
     handle: Box<dyn DeviceHandle>,
+    /// For what is read to be compared.
+    spare: Spare,
 }
 
 impl Device {
@@ -46,7 +50,9 @@ impl Device {
         let logical = handle.block_size().map_err(about("can't read its block size"))?.get();
         let physical = physical_block(host, number).unwrap_or(logical);
         let blocks = [logical.max(physical), logical];
-        Ok(Self { path: path.to_path_buf(), number, size: AtomicU64::new(size), blocks, handle })
+        let size = AtomicU64::new(size);
+        let spare = Spare::default();
+        Ok(Self { path: path.to_path_buf(), number, size, blocks, handle, spare })
     }
 
     /// Its size in bytes, as of the last look.
@@ -66,7 +72,7 @@ impl Device {
 
     /// Bytes that are written together: the larger of logical and physical block where the device
     /// ends at a multiple of it.
-    fn unit(&self) -> u64 {
+    pub(super) fn unit(&self) -> u64 {
         let size = self.size();
         let fits = |unit: &u64| (512..=MAX_BLOCK).contains(unit) && size.is_multiple_of(*unit);
         self.blocks.into_iter().find(fits).unwrap_or(512)
@@ -84,17 +90,34 @@ impl Device {
 
     /// Reads exactly so many bytes.
     pub(super) fn read(&self, offset: u64, len: u64) -> Result<Vec<u8>> {
-        let end = offset.checked_add(len).filter(|end| *end <= self.size() && len <= MAX_READ);
-        let buffer = end.and_then(|_| usize::try_from(len).ok());
-        let Some(buffer) = buffer else {
-            let message = format!("bytes {offset} and {len} more reach beyond its end");
-            return Err(Error::new(ErrorKind::Corrupt, Op::ReadDevice, self.subject(), message));
-        };
-        let mut buffer = vec![0; buffer];
-        self.handle
-            .read_at(offset, &mut buffer)
-            .map_err(|e| self.failed(Op::ReadDevice, "read", offset, e))?;
+        let mut buffer = vec![0; self.room(offset, len)?];
+        self.read_over(offset, &mut buffer)?;
         Ok(buffer)
+    }
+
+    /// Whether it holds these bytes.
+    pub(super) fn holds(&self, offset: u64, data: &[u8]) -> Result<bool> {
+        let len = self.room(offset, u64::try_from(data.len()).unwrap_or(u64::MAX))?;
+        let mut pages = Pages::blank(self.spare.take(), len);
+        let read = self.read_over(offset, pages.bytes_mut());
+        let same = pages.bytes() == data;
+        self.spare.give(pages.into_memory());
+        read.map(|()| same)
+    }
+
+    /// The length of a range that is on the device.
+    fn room(&self, offset: u64, len: u64) -> Result<usize> {
+        let end = offset.checked_add(len).filter(|end| *end <= self.size() && len <= MAX_READ);
+        end.and_then(|_| usize::try_from(len).ok()).ok_or_else(|| {
+            let message = format!("bytes {offset} and {len} more reach beyond its end");
+            Error::new(ErrorKind::Corrupt, Op::ReadDevice, self.subject(), message)
+        })
+    }
+
+    fn read_over(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        self.handle
+            .read_at(offset, buffer)
+            .map_err(|e| self.failed(Op::ReadDevice, "read", offset, e))
     }
 
     /// Writes bytes and, with the content they have, the rest of the blocks they begin and end
@@ -104,6 +127,9 @@ impl Device {
     pub(super) fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
         let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
         let unit = self.unit();
+        if offset.is_multiple_of(unit) && len.is_multiple_of(unit) {
+            return self.write_blocks(offset, data);
+        }
         let start = offset - offset % unit;
         let end = offset.checked_add(len).and_then(|end| end.checked_next_multiple_of(unit));
         let end = end.ok_or_else(|| {
@@ -115,9 +141,22 @@ impl Device {
         if let Some(target) = target {
             target.copy_from_slice(data);
         }
+        self.write_blocks(start, &blocks)
+    }
+
+    fn write_blocks(&self, offset: u64, blocks: &[u8]) -> Result<()> {
+        let end = u64::try_from(blocks.len()).ok().and_then(|len| offset.checked_add(len));
+        if end.is_none_or(|end| end > self.size()) {
+            return Err(self.beyond(offset, end.unwrap_or(u64::MAX)));
+        }
         self.handle
-            .write_at(start, &blocks)
-            .map_err(|e| self.failed(Op::WriteDevice, "write", start, e))
+            .write_at(offset, blocks)
+            .map_err(|e| self.failed(Op::WriteDevice, "write", offset, e))
+    }
+
+    fn beyond(&self, start: u64, end: u64) -> Error {
+        let message = format!("bytes {start} to {end} reach beyond its end");
+        Error::new(ErrorKind::Corrupt, Op::WriteDevice, self.subject(), message)
     }
 
     /// Makes a range read as zeroes, by the device's own means where it has some.
@@ -149,13 +188,9 @@ impl Device {
         let (Range { start, end }, Range { start: from, end: to }) = (blocks, written);
         let length = end.checked_sub(start).filter(|len| *len <= MAX_READ && end <= self.size());
         let Some(length) = length.and_then(|len| usize::try_from(len).ok()) else {
-            let message = format!("bytes {start} to {end} reach beyond its end");
-            return Err(Error::new(ErrorKind::Corrupt, Op::WriteDevice, self.subject(), message));
+            return Err(self.beyond(start, end));
         };
         let last = end.saturating_sub(unit).max(start);
-        if from == start && to == end {
-            return Ok(vec![0; length]);
-        }
         if last <= start.saturating_add(unit) {
             return self.read(start, end.saturating_sub(start));
         }

@@ -17,6 +17,7 @@ use open_local_core::host::{Host, OpenMode, read_small};
 use open_local_core::{Error, Op, Result, Subject};
 
 use super::Settings;
+use super::pages::{Pages, Spare};
 use super::settings::Archive;
 use crate::format::group::Metadata;
 use crate::format::text::Value;
@@ -64,11 +65,18 @@ pub(super) struct Keeper<'s> {
     host: &'s Host,
     settings: &'s Settings,
     kept: &'s Mutex<Kept>,
+    /// Memory for texts.
+    spare: &'s Spare,
 }
 
 impl<'s> Keeper<'s> {
-    pub(super) const fn new(host: &'s Host, settings: &'s Settings, kept: &'s Mutex<Kept>) -> Self {
-        Self { host, settings, kept }
+    pub(super) const fn new(
+        host: &'s Host,
+        settings: &'s Settings,
+        kept: &'s Mutex<Kept>,
+        spare: &'s Spare,
+    ) -> Self {
+        Self { host, settings, kept, spare }
     }
 
     fn take(&self, name: &str) -> OfGroup {
@@ -118,9 +126,11 @@ impl<'s> Keeper<'s> {
         let step = "archive the old text";
         self.host.checkpoints.before(Op::WriteState, &Subject::path(&path), step)?;
         if !self.archive_backup(name, known.backup, &path) {
-            let text = file_text(old, &format!("Created *before* executing '{what}'"))?;
+            let text = self.text(old, &format!("Created *before* executing '{what}'"))?;
             let made = self.make_folder(&archive.folder);
-            made.and_then(|()| self.replace(&path, &text)).map_err(|e| no_archive(archive, e))?;
+            let made = made.and_then(|()| self.replace(&path, text.bytes()));
+            self.spare.give(text.into_memory());
+            made.map_err(|e| no_archive(archive, e))?;
         } else if self.settings.flush_copies {
             self.host.files.sync_dir(&archive.folder).map_err(|e| no_archive(archive, e))?;
         }
@@ -173,10 +183,12 @@ impl<'s> Keeper<'s> {
                 .with_remedy("the change is done; make room and run vgcfgbackup")
         };
         self.make_folder(folder).map_err(failed)?;
-        let text = file_text(new, &format!("Created *after* executing '{what}'"))?;
+        let text = self.text(new, &format!("Created *after* executing '{what}'"))?;
         let step = "keep the new text";
         self.host.checkpoints.before(Op::WriteState, &Subject::path(&path), step)?;
-        self.replace(&path, &text).map_err(failed)?;
+        let written = self.replace(&path, text.bytes());
+        self.spare.give(text.into_memory());
+        written.map_err(failed)?;
         Ok(FileMark::of(self.host, &path))
     }
 
@@ -195,6 +207,16 @@ impl<'s> Keeper<'s> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The text as it stands in files.
+    fn text(&self, metadata: &Metadata, description: &str) -> Result<Pages> {
+        let mut metadata = metadata.clone();
+        metadata.provenance.description = Some(Value::from(description));
+        // Indented it is longer.
+        let expected = metadata.expected_bytes();
+        let expected = expected.saturating_add(expected / 5);
+        Pages::filled(self.spare.take(), expected, |out| metadata.to_backup_text_onto(out))
     }
 
     fn make_folder(&self, folder: &Path) -> io::Result<()> {
@@ -278,12 +300,6 @@ fn no_archive(archive: &Archive, source: io::Error) -> Error {
     Error::from_io(Op::WriteState, subject, "can't archive the text", source).with_remedy(
         "make room in the folder, or turn archives off: backup { archive = 0 } in lvm.conf",
     )
-}
-
-fn file_text(metadata: &Metadata, description: &str) -> Result<Vec<u8>> {
-    let mut metadata = metadata.clone();
-    metadata.provenance.description = Some(Value::from(description));
-    metadata.to_backup_text()
 }
 
 /// Archives of a group by their number.

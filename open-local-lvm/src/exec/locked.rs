@@ -7,7 +7,7 @@ use open_local_core::{Error, ErrorKind, Op, Result, Subject};
 
 use super::commit::{Degraded, Transaction, unreadable};
 use super::locks::HeldLock;
-use super::observe::{Member, Observed, ObservedGroup};
+use super::observe::{Member, Observed, ObservedGroup, Written};
 use super::session::{GroupView, Session};
 use super::{labels, refusal};
 use crate::format::group::{Metadata, Provenance, VolumeGroup};
@@ -168,7 +168,7 @@ impl<'s> LockedGroup<'s> {
         refusal::refuse_new_words(Some(old), &new)?;
         let members = members_of(&new, &self.observed)?;
         let metadata = self.session.with_provenance(new, what);
-        Transaction::plan(&self.session.devices, &metadata, &members)
+        Transaction::plan(&self.session.devices, &metadata, &members, &self.session.spare)
     }
 
     fn require_same_members(&self, new: &VolumeGroup) -> Result<()> {
@@ -187,10 +187,10 @@ impl<'s> LockedGroup<'s> {
     }
 
     /// The group after a commit of which every area was read back, without reading it again.
-    fn take_over(&mut self, transaction: &Transaction) -> Result<()> {
-        let now = self.observed.with_written(&transaction.metadata, &transaction.headers())?;
-        self.observed = self.session.install(now);
-        self.group = self.observed.group(&transaction.metadata.group.name)?;
+    fn take_over(&mut self, now: &Arc<Metadata>, headers: &[Written]) -> Result<()> {
+        let seen = self.observed.with_written(now, headers)?;
+        self.observed = self.session.install(seen);
+        self.group = self.observed.group(&now.group.name)?;
         Ok(())
     }
 
@@ -214,19 +214,22 @@ impl Prepared<'_, '_> {
     /// # Errors
     /// `Indeterminate` if it is not certain that any metadata area has it.
     pub fn commit(self) -> Result<Committed> {
-        let session = self.locked.session;
-        let degraded = self.transaction.commit(&session.host, &session.devices)?;
-        let metadata = Arc::clone(&self.transaction.metadata);
-        let kept = session.keeper().backup(&metadata, &self.what);
+        let Self { locked, transaction, what } = self;
+        let session = locked.session;
+        let degraded = transaction.commit(&session.host, &session.devices)?;
+        let metadata = Arc::clone(&transaction.metadata);
+        let headers = transaction.headers();
+        transaction.end(&session.spare);
+        let kept = session.keeper().backup(&metadata, &what);
         let backup = match kept {
             Err(cut) if cut.kind() == ErrorKind::Indeterminate => return Err(cut),
             kept => kept.err().map(|error| error.report().to_string()),
         };
         // Labels are written beside a change of which physical volumes there are.
-        if degraded.is_empty() && ids(&metadata.group) == ids(self.locked.group()) {
-            self.locked.take_over(&self.transaction)?;
+        if degraded.is_empty() && ids(&metadata.group) == ids(locked.group()) {
+            locked.take_over(&metadata, &headers)?;
         } else {
-            self.locked.refresh(&metadata.group.name)?;
+            locked.refresh(&metadata.group.name)?;
         }
         Ok(Committed { metadata, changed: true, degraded, backup })
     }

@@ -52,7 +52,7 @@ impl Session {
         let members = free_members(observed, &ids(&new))?;
         let _claims = self.claim_all(&members)?;
         let new = self.with_provenance(new, what);
-        let transaction = Transaction::plan(&self.devices, &new, &members)?;
+        let transaction = Transaction::plan(&self.devices, &new, &members, &self.spare)?;
         let metadata = Arc::clone(&transaction.metadata);
         let void = hints::void(&self.host, &self.settings)?;
         self.keeper().begin(&metadata.group.name);

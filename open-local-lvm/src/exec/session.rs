@@ -12,6 +12,7 @@ use super::keep::{Keeper, Kept};
 use super::locked::LockedGroup;
 use super::locks::{HeldLock, LockMode, Locks};
 use super::observe::{Observed, ObservedGroup};
+use super::pages::Spare;
 use super::{Settings, lock_folder, recover};
 use crate::format::check::Finding;
 use crate::format::group::Metadata;
@@ -36,6 +37,8 @@ pub struct Session {
     pub(super) seam: Arc<dyn Devices>,
     cache: Mutex<Arc<Observed>>,
     kept: Mutex<Kept>,
+    /// For texts.
+    pub(super) spare: Spare,
 }
 
 /// A group as it was at one moment under its lock.
@@ -117,6 +120,7 @@ impl Session {
             seam: devices,
             cache,
             kept: Mutex::default(),
+            spare: Spare::default(),
         })
     }
 
@@ -142,7 +146,7 @@ impl Session {
 
     /// What keeps copies of texts in files. The caller holds the group's lock.
     pub(super) fn keeper(&self) -> Keeper<'_> {
-        Keeper::new(&self.host, &self.settings, &self.kept)
+        Keeper::new(&self.host, &self.settings, &self.kept, &self.spare)
     }
 
     /// The names of the groups on the devices, sorted.

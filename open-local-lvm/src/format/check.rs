@@ -4,6 +4,7 @@
 //! read (missing physical volumes, stale areas) is found by the module `scan`, with the same
 //! [`Finding`].
 
+mod again;
 mod finding;
 mod layout;
 mod objects;
@@ -33,6 +34,10 @@ impl Findings {
         }
     }
 
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn into_vec(self) -> Vec<Finding> {
         self.0
     }
@@ -43,16 +48,30 @@ impl Findings {
 /// A group is written natively only if nothing of severity [`Severity::Refuse`] or
 /// [`Severity::Damage`] is found.
 ///
-/// Asked again of the same group, or of a copy in which nothing was changed, it remembers.
+/// Asked again of the same group, or of a copy in which nothing was changed, it remembers. Of a copy
+/// of a good group in which a few volumes were changed it looks at these only, where that is enough.
 #[must_use]
 pub fn check(group: &VolumeGroup) -> Vec<Finding> {
-    let rest = group.without_volumes();
-    if let Some(known) = group.logical_volumes.checked().filter(|known| known.rest == rest) {
-        return known.findings.clone();
+    let volumes = &group.logical_volumes;
+    let known = volumes.checked().filter(|known| group.is_same_but_for_volumes(&known.rest));
+    if let Some(known) = &known {
+        if volumes.is_list(&known.list) {
+            return known.findings.clone();
+        }
+        if again::is_good(group, known) {
+            let checked = Checked { list: volumes.list(), ..Checked::clone(known) };
+            volumes.set_checked(Some(Arc::new(checked)));
+            return Vec::new();
+        }
     }
     let findings = find(group);
-    let checked = Checked { rest, findings: findings.clone() };
-    group.logical_volumes.set_checked(Some(Arc::new(checked)));
+    let checked = Checked {
+        rest: group.without_volumes(),
+        list: volumes.list(),
+        is_flat: volumes.iter().all(again::is_flat),
+        findings: findings.clone(),
+    };
+    volumes.set_checked(Some(Arc::new(checked)));
     findings
 }
 

@@ -11,6 +11,7 @@ mod logical;
 mod physical;
 mod read;
 mod read_again;
+mod read_back;
 mod read_segment;
 mod segment;
 mod volume_group;

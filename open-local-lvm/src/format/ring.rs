@@ -111,6 +111,23 @@ impl MdaHeader {
         }
         Err(damaged("place of a metadata text", "leaves no room for the next one"))
     }
+
+    /// How many bytes behind a text may be written with it, so that it ends with a block of the
+    /// device: they lie in the area and belong neither to the text that counts nor to itself.
+    ///
+    /// lvm2 fills up its texts with zeroes in the same way, to 512 bytes (2.03.16).
+    pub(crate) fn padding(&self, place: &Placement, block: u64) -> Option<u64> {
+        let end = place.parts().last()?.end;
+        let on_device = self.start.checked_add(end)?;
+        let padding = on_device.checked_next_multiple_of(block)?.checked_sub(on_device)?;
+        let wider = end.checked_add(padding).filter(|end| *end <= self.size)?;
+        let behind = Placement { first: end..wider, wrapped: None };
+        let taken = match self.committed.is_set() {
+            true => behind.overlaps(&self.committed.placement(self.size).ok()?),
+            false => false,
+        };
+        (padding == 0 || !(taken || behind.overlaps(place))).then_some(padding)
+    }
 }
 
 #[cfg(test)]
@@ -133,6 +150,26 @@ mod tests {
         assert_eq!(longest_text(512), 0);
         let error = MdaHeader::empty(4096, DEFAULT).next_placement(521_473, 512).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::OutOfSpace);
+    }
+
+    #[test]
+    fn only_what_is_nobodys_is_written_behind_a_text() {
+        let mut header = MdaHeader::empty(4096, DEFAULT);
+        let padding = |header: &MdaHeader, range: Range<u64>, block| {
+            header.padding(&Placement { first: range, wrapped: None }, block)
+        };
+        assert_eq!(padding(&header, 4096..4196, 512), Some(412));
+        assert_eq!(padding(&header, 4096..4196, 4096), Some(3996));
+        assert_eq!(padding(&header, 4096..8192, 4096), Some(0));
+        // lvm2's text begins with a sector, ours with a block.
+        (header.committed.offset, header.committed.size) = (6144, 100);
+        assert_eq!(padding(&header, 4096..5000, 512), Some(120));
+        assert_eq!(padding(&header, 4096..5000, 4096), None);
+        // Behind the area are extents.
+        let odd = MdaHeader::empty(4096, DEFAULT - 1024);
+        assert_eq!(padding(&odd, 8192..DEFAULT - 1100, 4096), None);
+        let wrapped = Placement { first: 5120..DEFAULT, wrapped: Some(512..4700) };
+        assert_eq!(header.padding(&wrapped, 4096), None);
     }
 
     #[test]

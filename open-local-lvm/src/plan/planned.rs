@@ -23,8 +23,6 @@ pub struct Plan {
     /// What is to be committed: the group with the next sequence number, or the old one if
     /// there is nothing to do.
     pub metadata: Metadata,
-    /// The same as text, without the zero byte that ends it on a device.
-    pub text: Vec<u8>,
     /// What changes, in order; nothing to do if empty.
     pub steps: Vec<Step>,
     /// What the caller should know before it is done.
@@ -44,6 +42,14 @@ impl Plan {
         &self.metadata.group
     }
 
+    /// What is to be committed as text, without the zero byte that ends it on a device.
+    ///
+    /// # Errors
+    /// As [`Metadata::to_text`]; none for a plan that was not changed since it was made.
+    pub fn text(&self) -> Result<Vec<u8>, Error> {
+        self.metadata.to_text()
+    }
+
     pub(super) fn finish(draft: Draft<'_>, before: Option<&Metadata>) -> Result<Self, Error> {
         let Draft { mut group, steps, warnings, context, transactions: _ } = draft;
         let made_for = before.map(|metadata| metadata.group.seqno);
@@ -60,8 +66,8 @@ impl Plan {
             group.seqno = validate::next_seqno(&group)?;
         }
         let metadata = Metadata { group, provenance };
-        let (metadata, text) = validate::text(&metadata)?;
-        Ok(Self { made_for, metadata, text, steps, warnings })
+        let metadata = validate::proven(&metadata)?;
+        Ok(Self { made_for, metadata, steps, warnings })
     }
 }
 

@@ -149,6 +149,27 @@ impl GroupPool {
         answer
     }
 
+    /// The same of the whole pool, where what cut calls left may stay as it is if it can't be
+    /// finished and `may_stay` says so.
+    ///
+    /// # Errors
+    /// As [`Self::change`].
+    pub(super) fn change_despite<T>(
+        &self,
+        op: Op,
+        may_stay: impl FnOnce(&Turn<'_>) -> bool,
+        body: impl FnOnce(&mut Turn<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut turn = self.turn(op, Scope::All)?;
+        let ready = match turn.recover(op) {
+            Err(error) if error.kind() == ErrorKind::Refused && may_stay(&turn) => Ok(()),
+            other => other,
+        };
+        let answer = ready.and_then(|()| body(&mut turn));
+        turn.locked.release();
+        answer
+    }
+
     /// Takes the group for a look that must not change while it is planned from.
     ///
     /// # Errors

@@ -10,10 +10,11 @@ use open_local_core::{
     Sectors,
 };
 
+use super::agreement::{self, FoundGroup, FoundPool, FoundVolume, may_use, same_pool};
 use super::backend::LvmBackend;
 use super::orders::{Mode, Orders};
 use super::registration::{Registration, Stage};
-use super::thin_pool::may_adopt;
+use super::unmaking::Before;
 use super::{sharing, tags};
 use crate::exec::{GroupView, PvOptions, PvView, Session};
 use crate::format::group::{PhysicalVolume, VolumeGroup, Volumes, Words, status};
@@ -64,32 +65,60 @@ impl LvmBackend {
             )
             .with_remedy("name some: --set devices=/dev/sdb,/dev/sdc"));
         }
-        let wanted = match &known {
+        let (wanted, was) = match &known {
             Some(known) => {
-                sharing::on_devices(known, spec, &orders, || self.is_whole(known, &orders))?
+                let whole = || self.is_whole(known, &orders);
+                (sharing::on_devices(known, spec, &orders, whole)?, None)
             }
-            None => self.begin(spec, &orders)?,
+            None => self.begin(spec, &orders).map(|(wanted, was)| (wanted, Some(was)))?,
         };
         if known.as_ref() != Some(&wanted) {
             before("record the pool")?;
             registry.store(op, &wanted)?;
         }
         if wanted.stage == Stage::Ready {
-            let pool = self.pool(&wanted)?;
-            pool.start(Op::OpenPool)?;
-            return Ok(Ensured::Unchanged(pool.info()?));
+            return self.grow_pool(&wanted, spec, &orders);
         }
         if let Err(error) = self.build(&wanted, &orders) {
-            if error.kind() != ErrorKind::Indeterminate && known.is_none() {
-                // Nothing of it is there: nothing shall be known of it.
-                self.registry().forget(op, &spec.id)?;
-            }
-            return Err(error);
+            return Err(match was {
+                Some(was) if error.kind() != ErrorKind::Indeterminate => {
+                    self.give_up(error, &wanted, &was)
+                }
+                // What cut calls left is finished by the same call, or goes with the pool.
+                _ => error,
+            });
         }
         before("record the pool as ready")?;
         let ready = wanted.with_stage(Stage::Ready);
         registry.store(op, &ready)?;
         Ok(Ensured::Created(self.pool(&ready)?.info()?))
+    }
+
+    /// Gives a pool that is there the room for data and metadata that it is asked to have by now.
+    fn grow_pool(
+        &self,
+        known: &Registration,
+        spec: &PoolSpec,
+        orders: &Orders,
+    ) -> Result<Ensured<PoolInfo>> {
+        let op = Op::EnsurePool;
+        let pool = self.pool(known)?;
+        pool.start(Op::OpenPool)?;
+        let view = pool.view(op)?;
+        let found = match &orders.mode {
+            Mode::Thin { pool, .. } => FoundPool::of(&view.metadata.group, pool),
+            Mode::Thick => None,
+        };
+        let growth = agreement::growth(known, orders, found.as_ref())?;
+        if growth.is_none() {
+            return Ok(Ensured::Unchanged(pool.info()?));
+        }
+        // Until it is recorded the same call finds what it grew to and has that to record.
+        pool.extend_thin_pool(growth.data, growth.metadata)?;
+        self.host.checkpoints.before(op, &(&spec.id).into(), "record what the pool grew to")?;
+        let grown = agreement::grown(known, spec);
+        self.registry().store(op, &grown)?;
+        Ok(Ensured::Created(self.pool(&grown)?.info()?))
     }
 
     /// Whether the group of a pool is on the devices that are named now, all of it.
@@ -102,15 +131,18 @@ impl LvmBackend {
         }))
     }
 
-    /// The registration of a new pool, if it may be made where it is asked for.
-    fn begin(&self, spec: &PoolSpec, orders: &Orders) -> Result<Registration> {
+    /// The registration of a new pool, if it may be made where it is asked for, and what is there
+    /// before.
+    fn begin(&self, spec: &PoolSpec, orders: &Orders) -> Result<(Registration, Before)> {
         let session = self.session(&orders.devices)?;
         let mut lasting = spec.clone();
         lasting.parameters.retain(|key, _| key == "devices" || !PASSING.contains(&key.as_str()));
+        let mut was = Before::new(&session.physical_volumes()?);
         let (group, made_group) = if session.groups()?.contains(&orders.group) {
             let view = session.group(&orders.group)?;
-            may_use(spec, orders, &view)?;
+            may_use(spec, orders, &found(orders, &view))?;
             let group = &view.metadata.group;
+            was.see(group, orders);
             let volumes = group.logical_volumes.iter().map(|lv| lv.tags.as_slice());
             let registry = self.registry();
             sharing::refuse_mixed(&registry, spec, orders, group.id, &group.tags, volumes)?;
@@ -118,7 +150,7 @@ impl LvmBackend {
         } else {
             (self.random_id()?, true)
         };
-        Ok(Registration { spec: lasting, group, made_group, stage: Stage::Making })
+        Ok((Registration { spec: lasting, group, made_group, stage: Stage::Making }, was))
     }
 
     fn build(&self, wanted: &Registration, orders: &Orders) -> Result<()> {
@@ -145,8 +177,26 @@ impl LvmBackend {
     }
 }
 
+/// A group that is there, and what has the name of the thin pool in it.
+fn found<'v>(orders: &Orders, view: &'v GroupView) -> FoundGroup<'v> {
+    let group = &view.metadata.group;
+    let volume = match &orders.mode {
+        Mode::Thin { pool, .. } => group
+            .logical(pool)
+            .map(|lv| FoundVolume { tags: &lv.tags, pool: FoundPool::of(group, pool) }),
+        Mode::Thick => None,
+    };
+    let partial = view.devices.iter().any(Option::is_none);
+    let refusal = partial.then(|| {
+        let why = format!("not all devices of the group {} are named", group.name);
+        (why, "name all of them: --set devices=PATH,PATH")
+    });
+    let extent = group.extent_size.to_bytes().unwrap_or(Bytes::ZERO);
+    FoundGroup { name: &group.name, tags: &group.tags, extent, refusal, volume }
+}
+
 /// The tags a group of ours has.
-fn group_tags(wanted: &Registration, orders: &Orders) -> Vec<String> {
+pub(super) fn group_tags(wanted: &Registration, orders: &Orders) -> Vec<String> {
     let mut tags = vec![GROUP.to_owned()];
     if wanted.made_group {
         tags.push(MADE.to_owned());
@@ -159,6 +209,9 @@ fn group_tags(wanted: &Registration, orders: &Orders) -> Vec<String> {
 
 fn mark_group(session: &Session, wanted: &Registration, orders: &Orders) -> Result<()> {
     let done = session.change(&orders.group, "mark as ours", |old| {
+        if orders.mode == Mode::Thick {
+            agreement::no_others(&wanted.spec.id, marked_for(&old.tags))?;
+        }
         let mut new = old.clone();
         for tag in group_tags(wanted, orders) {
             if !new.tags.contains(&tag) {
@@ -258,85 +311,4 @@ fn new_group(wanted: &Registration, orders: &Orders, views: &[PvView]) -> Result
         historical_volumes: Vec::new(),
         unknown: Vec::new(),
     })
-}
-
-/// Whether a group that is there may be used for a new pool.
-fn may_use(spec: &PoolSpec, orders: &Orders, view: &GroupView) -> Result<()> {
-    let refuse = |why: String, remedy: &str| {
-        Err(Error::new(ErrorKind::Refused, Op::EnsurePool, &spec.id, why).with_remedy(remedy))
-    };
-    let group = &view.metadata.group;
-    let name = &group.name;
-    if !orders.adopt && !group.tags.iter().any(|tag| tag == GROUP) {
-        return refuse(
-            format!("there is a group {name} that was not made here"),
-            "if it is to be used: --set adopt=yes; else choose another one: --set group=NAME",
-        );
-    }
-    if view.devices.iter().any(Option::is_none) {
-        return refuse(
-            format!("not all devices of the group {name} are named"),
-            "name all of them: --set devices=PATH,PATH",
-        );
-    }
-    let of = match &orders.mode {
-        Mode::Thick => marked_for(&group.tags),
-        Mode::Thin { pool, .. } => group.logical(pool).and_then(|lv| marked_for(&lv.tags)),
-    };
-    match of.filter(|other| *other != spec.id.as_str()) {
-        Some(other) => refuse(
-            format!("it is that of pool {other} already"),
-            "choose another group, or another thin pool: --set thin-pool=NAME",
-        ),
-        None => may_begin_in(spec, orders, group),
-    }
-}
-
-/// Whether the name of the thin pool is free, or is that of one that may be adopted: found out
-/// before anything is marked.
-fn may_begin_in(spec: &PoolSpec, orders: &Orders, group: &VolumeGroup) -> Result<()> {
-    let Mode::Thin { pool, .. } = &orders.mode else {
-        return Ok(());
-    };
-    match group.logical(pool) {
-        Some(lv) if marked_for(&lv.tags) != Some(spec.id.as_str()) => {
-            may_adopt(Op::EnsurePool, &spec.id, orders, group)
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Compares a specification with the pool that is there.
-pub(crate) fn same_pool(known: &Registration, spec: &PoolSpec) -> Result<()> {
-    let op = Op::EnsurePool;
-    let conflict = |field: &str, has: String, wanted: String| {
-        let why = format!("its {field} is {has}, not {wanted}");
-        Err(Error::new(ErrorKind::Conflict, op, &spec.id, why)
-            .with_remedy("choose another name, or ask for what exists"))
-    };
-    if known.stage == Stage::Removing {
-        return Err(Error::new(ErrorKind::Busy, op, &spec.id, "its removal was cut")
-            .with_remedy("repeat the call that removes it"));
-    }
-    let has = &known.spec;
-    let text = |size: Option<Bytes>| size.map_or_else(|| "all".to_owned(), |size| size.to_string());
-    if has.capacity != spec.capacity {
-        return conflict("capacity", text(has.capacity), text(spec.capacity));
-    }
-    if has.reserve != spec.reserve {
-        return conflict("reserve", has.reserve.to_string(), spec.reserve.to_string());
-    }
-    if has.overcommit != spec.overcommit {
-        let (has, wanted) = (has.overcommit.to_string(), spec.overcommit.to_string());
-        return conflict("overcommit ratio", has, wanted);
-    }
-    let keys = has.parameters.keys().chain(spec.parameters.keys());
-    for key in keys.filter(|key| !PASSING.contains(&key.as_str())) {
-        let (own, other) = (has.parameters.get(key), spec.parameters.get(key));
-        if own != other {
-            let text = |value: Option<&String>| value.map_or("unset".to_owned(), Clone::clone);
-            return conflict(key, text(own), text(other));
-        }
-    }
-    Ok(())
 }

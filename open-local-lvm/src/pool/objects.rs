@@ -146,10 +146,25 @@ pub(super) fn ours(group: &VolumeGroup, orders: &Orders) -> BTreeSet<LvmId> {
 /// # Errors
 /// `Conflict` if two say they are it, whatever their names: nobody knows which is meant.
 pub(super) fn only<'o>(op: Op, objects: &'o [Object], key: &Source) -> Result<Option<&'o Object>> {
-    let mut of_it = objects.iter().filter(|object| object.key().as_ref() == Some(key));
+    only_of(op, objects, key, Object::key, |object| &object.name)
+}
+
+/// The same of the objects of either engine.
+///
+/// # Errors
+/// As [`only`].
+pub(crate) fn only_of<'o, T>(
+    op: Op,
+    objects: &'o [T],
+    key: &Source,
+    key_of: impl Fn(&T) -> Option<Source>,
+    name: impl Fn(&T) -> &str,
+) -> Result<Option<&'o T>> {
+    let mut of_it = objects.iter().filter(|object| key_of(object).as_ref() == Some(key));
     match (of_it.next(), of_it.next()) {
         (Some(one), Some(two)) => {
-            let why = format!("the tags of {} and of {} both say they are it", one.name, two.name);
+            let (one, two) = (name(one), name(two));
+            let why = format!("the tags of {one} and of {two} both say they are it");
             let remedy = "take the tag of its id from the one that is not: lvchange --deltag";
             Err(Error::new(ErrorKind::Conflict, op, key, why).with_remedy(remedy))
         }

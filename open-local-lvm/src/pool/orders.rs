@@ -48,8 +48,9 @@ pub(crate) enum Mode {
         data: Option<Bytes>,
         /// Room for metadata; by lvm2's rules unless given.
         metadata: Option<Bytes>,
-        /// What happens to writes when the room is gone.
-        when_full: FullPolicy,
+        /// What happens to writes when the room is gone; they fail unless given, and a pool that is
+        /// there stays as it is.
+        when_full: Option<FullPolicy>,
     },
 }
 
@@ -190,10 +191,10 @@ impl<'a> Reader<'a> {
             let why = "is no multiple of 64KiB up to 1GiB";
             return Err(self.refuse("chunk", why, "write one, such as 64KiB or 512KiB"));
         }
-        let when_full = match self.choice("when-full", &["error", "queue"])? {
-            Some("queue") => FullPolicy::Queue,
+        let when_full = self.choice("when-full", &["error", "queue"])?.map(|word| match word {
+            "queue" => FullPolicy::Queue,
             _ => FullPolicy::Error,
-        };
+        });
         let (data, metadata) = (self.size("data-size")?, self.size("metadata-size")?);
         Ok(Mode::Thin { pool, chunk, data, metadata, when_full })
     }
@@ -217,7 +218,7 @@ mod tests {
         let thin = read(&[("mode", "thin"), ("chunk", "128KiB"), ("when-full", "queue")]).unwrap();
         let Mode::Thin { pool, chunk, when_full, .. } = thin.mode else { panic!("thick") };
         assert_eq!(pool, "pool");
-        assert_eq!((chunk, when_full), (Some(Bytes::new(128 << 10)), FullPolicy::Queue));
+        assert_eq!((chunk, when_full), (Some(Bytes::new(128 << 10)), Some(FullPolicy::Queue)));
     }
 
     #[test]

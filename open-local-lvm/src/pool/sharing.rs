@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use open_local_core::{Error, ErrorKind, Op, PoolSpec, Result};
 
-use super::making::{marked_for, pool_mark};
+use super::making::{GROUP, MADE, marked_for, pool_mark};
 use super::orders::{Mode, Orders};
 use super::registration::{Registration, Registry, Stage};
 use super::tags;
@@ -28,6 +28,15 @@ pub(crate) fn is_shared(
     let of_it =
         |other: &Result<Registration>| other.as_ref().map_or(true, |other| other.group == group);
     Ok(all.iter().any(|(id, other)| id != own && of_it(other)))
+}
+
+/// The marks that a group loses with a pool: the pool's own, and with the last pool of a group that
+/// others made ours as well.
+pub(crate) fn marks_to_take(known: &Registration, tags: &[String], shared: bool) -> Vec<String> {
+    let mark = pool_mark(&known.spec.id);
+    let last = !shared && !tags.iter().any(|tag| tag == MADE);
+    let gone = |tag: &&String| **tag == mark || last && *tag == GROUP;
+    tags.iter().filter(gone).cloned().collect()
 }
 
 /// The error of a pool whose group is not on its devices: what it holds may be somewhere else.

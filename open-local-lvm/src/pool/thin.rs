@@ -5,6 +5,7 @@ use open_local_core::{
     ThinProvisioning, ThinUsage,
 };
 
+use super::agreement::policy_word;
 use super::group::{GroupPool, Scope, Turn, View};
 use super::live::Live;
 use super::objects::{Object, thin_of};
@@ -128,14 +129,7 @@ impl GroupPool {
             ("thin-pool", pool.clone()),
             ("overcommit-in-force", policy.overcommit.to_string()),
             ("stops-at", policy.stop_at.to_string()),
-            (
-                "when-full",
-                match policy.when_full {
-                    FullPolicy::Queue => "queue",
-                    _ => "error",
-                }
-                .to_owned(),
-            ),
+            ("when-full", policy_word(policy.when_full).to_owned()),
         ];
         if let Some(segment) = pool_segment(group, pool) {
             details

@@ -1,11 +1,12 @@
 //! The thin pool of a pool: made, made larger, removed.
 
-use open_local_core::{Bytes, Error, ErrorKind, FullPolicy, Op, PoolId, Result, ThinPolicy};
+use open_local_core::{Bytes, Error, ErrorKind, FullPolicy, Op, Result, ThinPolicy};
 
+use super::agreement::{FoundPool, may_adopt, no_others};
 use super::group::{GroupPool, Scope, Turn};
 use super::live::{POOL_COVER, THIN_POOL};
-use super::making::{ADOPTED, pool_mark};
-use super::orders::{Mode, Orders};
+use super::making::{ADOPTED, marked_for, pool_mark};
+use super::orders::Mode;
 use super::planner::{self, Draft, pool_segment};
 use super::steps::{Step, Work};
 use super::tags::is_ours;
@@ -32,7 +33,9 @@ impl GroupPool {
                 if lv.tags.contains(&pool_mark(self.id())) {
                     return Ok(None);
                 }
-                may_adopt(op, self.id(), &self.orders, turn.group())?;
+                no_others(self.id(), marked_for(&lv.tags))?;
+                let (group, found) = (turn.group(), FoundPool::of(turn.group(), pool));
+                may_adopt(self.id(), &self.orders, &group.name, found.as_ref())?;
                 return self.mark_thin_pool(turn, op, pool).map(Some);
             }
             self.new_thin_pool(turn, op).map(Some)
@@ -64,7 +67,7 @@ impl GroupPool {
         new.stripes = self.orders.stripes;
         new.stripe_size = self.orders.stripe_size.filter(|_| self.orders.stripes > 1);
         (new.chunk, new.metadata) = (*chunk, *metadata);
-        new.error_when_full = *when_full == FullPolicy::Error;
+        new.error_when_full = *when_full != Some(FullPolicy::Queue);
         new.auto_activation = false;
         new.tags = vec![pool_mark(self.id())];
         new.tags.extend(policy_tags(&ThinPolicy::default().with_overcommit(self.spec.overcommit)));
@@ -116,7 +119,33 @@ impl GroupPool {
     /// # Errors
     /// As [`crate::plan::plan`]; `Busy` if it has volumes that are not ours, or is open.
     pub(super) fn remove_thin_pool(&self, op: Op) -> Result<()> {
-        self.run(op, Scope::All, |turn| self.thin_pool_removal(turn, op)).map(drop)
+        self.change_despite(op, |turn| self.is_adopted(turn), |turn| self.let_go(turn, op))
+    }
+
+    /// The same of one whose making failed, as far as it got: nothing of it is finished first.
+    ///
+    /// # Errors
+    /// Those of [`Self::remove_thin_pool`].
+    pub(super) fn give_up_thin_pool(&self, op: Op) -> Result<()> {
+        let mut turn = self.turn(op, Scope::All)?;
+        let answer = self.let_go(&mut turn, op);
+        turn.locked.release();
+        answer
+    }
+
+    fn let_go(&self, turn: &mut Turn<'_>, op: Op) -> Result<()> {
+        match self.thin_pool_removal(turn, op)? {
+            Some(work) => turn.carry_out(&work),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether others made the thin pool. Such a one is let go of in whatever state it is.
+    fn is_adopted(&self, turn: &Turn<'_>) -> bool {
+        let Mode::Thin { pool, .. } = &self.orders.mode else {
+            return false;
+        };
+        turn.group().logical(pool).is_some_and(|lv| lv.tags.iter().any(|tag| tag == ADOPTED))
     }
 
     /// Whether it could be removed now: asked before anything is recorded of a removal.
@@ -126,9 +155,11 @@ impl GroupPool {
     pub(super) fn may_remove_thin_pool(&self, op: Op) -> Result<()> {
         match self.orders.mode {
             Mode::Thick => Ok(()),
-            Mode::Thin { .. } => {
-                self.change(op, Scope::All, |turn| self.thin_pool_removal(turn, op).map(drop))
-            }
+            Mode::Thin { .. } => self.change_despite(
+                op,
+                |turn| self.is_adopted(turn),
+                |turn| self.thin_pool_removal(turn, op).map(drop),
+            ),
         }
     }
 
@@ -199,72 +230,41 @@ impl GroupPool {
     ) -> Result<bool> {
         let op = Op::EnsurePool;
         let pool = self.pool_name(op)?;
-        self.run(op, Scope::All, |turn| {
-            let facts = self.facts();
-            let before = turn.locked.view().metadata;
-            let segment = pool_segment(turn.group(), pool).ok_or_else(|| {
-                Error::new(ErrorKind::NotFound, op, self.id(), "its thin pool is not in the group")
-                    .with_remedy("look at the group: open-local lvm report")
-            })?;
-            let size = |name: &str| {
-                turn.group().logical(name).and_then(|lv| turn.group().size_of(lv.extents()?))
-            };
-            let mut draft = Draft::new(op, self.id(), &facts, &before);
-            let mut operations = Vec::new();
-            if let Some(to) = data.filter(|to| size(&segment.data) < Some(*to)) {
-                operations.push(Operation::Extend(Growth::new(pool, Size::AtLeast(to))));
-            }
-            if let Some(to) = metadata.filter(|to| size(&segment.metadata) < Some(*to)) {
-                operations
-                    .push(Operation::ExtendPoolMetadata(Growth::new(pool, Size::AtLeast(to))));
-            }
-            if operations.is_empty() {
-                return Ok(None);
-            }
-            turn.writable(pool)?;
-            draft.apply(&operations)?;
-            draft.commit("extend thin pool");
-            draft.push(Step::ReloadPool { pool: pool.to_owned() });
-            Ok(Some(draft.finish()))
-        })
+        self.run(op, Scope::All, |turn| self.growth(turn, pool, data, metadata))
     }
-}
 
-/// Whether a volume of the group that somebody else made can be the thin pool of a pool.
-///
-/// # Errors
-/// `Conflict` if it is something else, or was not ordered, or differs from what is asked for;
-/// `Refused` if volumes of it would show what others left.
-pub(super) fn may_adopt(op: Op, id: &PoolId, orders: &Orders, group: &VolumeGroup) -> Result<()> {
-    let Mode::Thin { pool, chunk, .. } = &orders.mode else {
-        return Ok(());
-    };
-    let refuse =
-        |kind, why: String, remedy: String| Err(Error::new(kind, op, id, why).with_remedy(remedy));
-    let Some(segment) = pool_segment(group, pool) else {
-        let why = format!("the group has a volume {pool} that is no thin pool");
-        let remedy = "choose another name: --set thin-pool=NAME".to_owned();
-        return refuse(ErrorKind::Conflict, why, remedy);
-    };
-    if !orders.adopt {
-        let why = format!("the group has a thin pool {pool} that is not this pool's");
-        let remedy = "choose another name: --set thin-pool=NAME, or --set adopt=yes".to_owned();
-        return refuse(ErrorKind::Conflict, why, remedy);
-    }
-    if !segment.zero_new_blocks {
-        let why = format!(
-            "the thin pool {pool} does not zero new blocks: a new volume would show what others \
-             left"
-        );
-        let remedy = format!("lvchange --zero y {}/{pool}, then repeat the call", group.name);
-        return refuse(ErrorKind::Refused, why, remedy);
-    }
-    let has = segment.chunk_size.to_bytes().unwrap_or(Bytes::ZERO);
-    match chunk.filter(|chunk| *chunk != has) {
-        Some(chunk) => {
-            let why = format!("the chunk of the thin pool {pool} is {has}, not {chunk}");
-            refuse(ErrorKind::Conflict, why, "leave the parameter chunk out".to_owned())
+    fn growth(
+        &self,
+        turn: &Turn<'_>,
+        pool: &str,
+        data: Option<Bytes>,
+        metadata: Option<Bytes>,
+    ) -> Result<Option<Work>> {
+        let op = Op::EnsurePool;
+        let facts = self.facts();
+        let before = turn.locked.view().metadata;
+        let segment = pool_segment(turn.group(), pool).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, op, self.id(), "its thin pool is not in the group")
+                .with_remedy("look at the group: open-local lvm report")
+        })?;
+        let size = |name: &str| {
+            turn.group().logical(name).and_then(|lv| turn.group().size_of(lv.extents()?))
+        };
+        let mut draft = Draft::new(op, self.id(), &facts, &before);
+        let mut operations = Vec::new();
+        if let Some(to) = data.filter(|to| size(&segment.data) < Some(*to)) {
+            operations.push(Operation::Extend(Growth::new(pool, Size::AtLeast(to))));
         }
-        None => Ok(()),
+        if let Some(to) = metadata.filter(|to| size(&segment.metadata) < Some(*to)) {
+            operations.push(Operation::ExtendPoolMetadata(Growth::new(pool, Size::AtLeast(to))));
+        }
+        if operations.is_empty() {
+            return Ok(None);
+        }
+        turn.writable(pool)?;
+        draft.apply(&operations)?;
+        draft.commit("extend thin pool");
+        draft.push(Step::ReloadPool { pool: pool.to_owned() });
+        Ok(Some(draft.finish()))
     }
 }

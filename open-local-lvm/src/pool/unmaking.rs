@@ -1,4 +1,4 @@
-//! Removing a pool that holds nothing any more.
+//! Removing a pool that holds nothing any more, and one whose making failed.
 
 use std::path::PathBuf;
 
@@ -6,12 +6,13 @@ use open_local_core::{Error, ErrorKind, Op, Pool, PoolId, PoolInfo, Removed, Res
 
 use super::backend::{LvmBackend, nothing};
 use super::group::GroupPool;
-use super::making::{GROUP, MADE, pool_mark};
+use super::making::{ADOPTED, group_tags, pool_mark};
 use super::objects::objects;
-use super::orders::Orders;
+use super::orders::{Mode, Orders};
 use super::registration::{Registration, Registry, Stage};
 use super::{planner, sharing};
-use crate::exec::Session;
+use crate::exec::{PvView, Session};
+use crate::format::group::VolumeGroup;
 
 impl LvmBackend {
     pub(super) fn unmake_pool(&self, id: &PoolId) -> Result<Removed<PoolInfo>> {
@@ -44,7 +45,7 @@ impl LvmBackend {
             return Err(sharing::lost(&registry, &known, group));
         }
         if known.stage == Stage::Removing && known.made_group {
-            free_devices(&pool.session, &known, group)?;
+            free_devices(&pool.session, &known, group, &[])?;
         }
         before("forget the pool")?;
         registry.forget(op, id)?;
@@ -66,12 +67,96 @@ fn leave_group(
     if known.made_group && !shared && group.group.logical_volumes.is_empty() {
         return session.remove_group(name, "remove the group of a pool").map(drop);
     }
-    let mark = pool_mark(&known.spec.id);
     let done = session.change(name, "unmark", |old| {
         let mut new = old.clone();
-        new.tags.retain(|tag| *tag != mark);
-        if !shared && !new.tags.iter().any(|tag| tag == MADE) {
-            new.tags.retain(|tag| tag != GROUP);
+        let gone = sharing::marks_to_take(known, &new.tags, shared);
+        new.tags.retain(|tag| !gone.contains(tag));
+        Ok(new)
+    });
+    done.map(drop)
+}
+
+/// What was there before a pool was made: what a making that fails goes back to.
+#[derive(Debug)]
+pub(super) struct Before {
+    /// Devices that were physical volumes.
+    physical: Vec<PathBuf>,
+    /// The tags of its group, where there was one.
+    group: Option<Vec<String>>,
+    /// The tags of its thin pool, where there was one.
+    pool: Option<Vec<String>>,
+}
+
+impl Before {
+    pub(super) fn new(physical: &[PvView]) -> Self {
+        let physical = physical.iter().map(|view| view.path.clone()).collect();
+        Self { physical, group: None, pool: None }
+    }
+
+    /// Notes a group that is there.
+    pub(super) fn see(&mut self, group: &VolumeGroup, orders: &Orders) {
+        self.group = Some(group.tags.clone());
+        if let Mode::Thin { pool, .. } = &orders.mode {
+            self.pool = group.logical(pool).map(|lv| lv.tags.clone());
+        }
+    }
+}
+
+impl LvmBackend {
+    /// Takes back what a making that failed has made and marked, and forgets the pool. Where that
+    /// fails too the pool stays known: the same call goes on, and a removal takes the rest away.
+    pub(super) fn give_up(&self, error: Error, wanted: &Registration, was: &Before) -> Error {
+        let (op, id) = (Op::EnsurePool, &wanted.spec.id);
+        let undone = self.take_back(wanted, was).and_then(|()| {
+            self.host.checkpoints.before(op, &id.into(), "forget the pool")?;
+            self.registry().forget(op, id)
+        });
+        match undone {
+            Ok(()) => error,
+            Err(undo) => error
+                .with_failed_rollback(undo)
+                .with_remedy("repeat the call once the cause is gone, or remove the pool"),
+        }
+    }
+
+    fn take_back(&self, wanted: &Registration, was: &Before) -> Result<()> {
+        let orders = Orders::read(&wanted.spec)?;
+        let session = self.session(&orders.devices)?;
+        let name = &orders.group;
+        let there = session.groups()?.contains(name);
+        if there && session.group(name)?.metadata.group.id == wanted.group {
+            if was.pool.is_none() {
+                self.pool(wanted)?.give_up_thin_pool(Op::EnsurePool)?;
+            }
+            match &was.group {
+                Some(tags) => unmark(&session, wanted, &orders, tags, was.pool.as_deref())?,
+                None => leave_group(&session, &self.registry(), wanted, name)?,
+            }
+        }
+        match was.group {
+            Some(_) => Ok(()),
+            None => free_devices(&session, wanted, name, &was.physical),
+        }
+    }
+}
+
+/// Takes the marks off a group, and off a thin pool in it, that a making has put there.
+fn unmark(
+    session: &Session,
+    wanted: &Registration,
+    orders: &Orders,
+    group: &[String],
+    pool: Option<&[String]>,
+) -> Result<()> {
+    let done = session.change(&orders.group, "unmark", |old| {
+        let mut new = old.clone();
+        let ours = group_tags(wanted, orders);
+        new.tags.retain(|tag| group.contains(tag) || !ours.contains(tag));
+        if let (Mode::Thin { pool: name, .. }, Some(pool)) = (&orders.mode, pool)
+            && let Some(lv) = new.logical_mut(name)
+        {
+            let ours = [pool_mark(&wanted.spec.id), ADOPTED.to_owned()];
+            lv.tags.retain(|tag| pool.contains(tag) || !ours.contains(tag));
         }
         Ok(new)
     });
@@ -79,13 +164,20 @@ fn leave_group(
 }
 
 /// Makes the devices of a group that was removed blank again, where they are in no other group.
-fn free_devices(session: &Session, known: &Registration, group: &str) -> Result<()> {
+/// Those that were physical volumes before are left as they were.
+fn free_devices(
+    session: &Session,
+    known: &Registration,
+    group: &str,
+    before: &[PathBuf],
+) -> Result<()> {
     if session.groups()?.contains(&group.to_owned()) {
         return Ok(());
     }
     let devices = Orders::read(&known.spec)?.devices;
     for view in session.physical_volumes()? {
-        if view.group.is_none() && devices.contains(&view.path) {
+        let ours = devices.contains(&view.path) && !before.contains(&view.path);
+        if view.group.is_none() && ours {
             session.remove_pv(&view.path)?;
         }
     }

@@ -187,6 +187,9 @@ impl Pool for GroupPool {
             ("extent-size", extent.to_string()),
             ("device-mapper", if self.activator.is_some() { "yes" } else { "no" }.to_owned()),
         ];
+        if self.orders.mode == Mode::Thick {
+            details.push(("erase", if self.orders.erase { "zero" } else { "none" }.to_owned()));
+        }
         details.extend(self.pool_details(&view));
         if let Some(message) = self.activator.as_ref().and_then(Activator::udev_message) {
             details.push(("udev", message));

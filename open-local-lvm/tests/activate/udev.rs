@@ -1,6 +1,9 @@
 //! With a udev that answers, one that is dead, and one that is not waited for.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use open_local_lvm::activate::UdevMode;
+use open_local_lvm::dm::DeviceMapper;
 use open_local_lvm::dm::sim::SimUdev;
 
 use super::lab::{ALL, Lab, PATIENCE, goals};
@@ -66,4 +69,27 @@ fn the_test_at_the_start_turns_a_dead_udev_off_and_leaves_nothing() {
         assert_eq!(activator.udev_mode() == PATIENCE, works);
         assert_eq!((lab.names(), lab.dm.cookies(), lab.dev()), (vec![], 0, vec![]));
     }
+}
+
+#[test]
+fn the_test_at_the_start_takes_no_device_of_another_process_away() {
+    let lab = lab(SimUdev::Answers, PATIENCE);
+    let now = lab.host.clock.now().duration_since(UNIX_EPOCH).unwrap();
+    let old = now.saturating_sub(Duration::from_secs(3601)).as_secs();
+    let of = |seconds: u64, word: &str| format!("{word}-udev-test-{seconds}-00000000000000ff");
+    let make = |seconds: u64, uuid: &str| {
+        lab.dm.create(&of(seconds, "open-local"), uuid).unwrap();
+        of(seconds, "open-local")
+    };
+    let other = make(now.as_secs(), &of(now.as_secs(), "OPENLOCAL"));
+    let left = make(old, &of(old, "OPENLOCAL"));
+    // It has the name and is none of ours; and one of an earlier version.
+    let foreign = make(old - 1, "SOMEBODYS");
+    lab.dm.create("open-local-udev-test", "OPENLOCAL-udev-test").unwrap();
+    assert_eq!(lab.activator().test_udev(Duration::from_secs(2)).unwrap(), None);
+    let names = lab.names();
+    for name in [&other, &foreign, "open-local-udev-test"] {
+        assert!(names.iter().any(|has| has == name), "{name} is gone: {names:?}");
+    }
+    assert!(!names.contains(&left) && names.len() == 3, "{names:?}");
 }

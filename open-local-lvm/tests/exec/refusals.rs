@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use open_local_core::host::Files;
+use open_local_core::host::{DeviceAccess, Devices, Files};
 use open_local_core::{Error, ErrorKind};
 use open_local_lvm::exec::{Session, Settings};
 use open_local_lvm::format::group::{Area, SegmentKind, VolumeGroup};
@@ -220,4 +220,40 @@ fn garbage_is_no_physical_volume() {
     let session = lab.session();
     let error = session.create_pv(Path::new("/dev/small"), &pv_options(0)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn a_device_that_somebody_uses_joins_no_group() {
+    let lab = Lab::blank(2);
+    lab.make_pvs();
+    let session = lab.session();
+    let view = session.physical_volumes().unwrap();
+    let claim = || lab.disks.open(&path(1), DeviceAccess::Claim).unwrap();
+    // Another program has it, then another device is made of it.
+    let folder = format!("/sys/dev/block/{}/holders", claim().number().unwrap());
+    let refused = |why: &str| {
+        lab.disks.record();
+        let error = session.create_group(&group(&view, 0), "create").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy, "{why}: {error}");
+        assert!(lab.disks.log().is_empty(), "{why}");
+        error.report().to_string()
+    };
+    let held = claim();
+    refused("claimed");
+    drop(held);
+    lab.files.add_folder(format!("{folder}/dm-7")).unwrap();
+    assert!(refused("held").contains("dm-7"));
+    // Nor does it join one that is there.
+    session.create_group(&group(&view[..1], 0), "create").unwrap();
+    let join = || session.change_members(NAME, "extend", |_| Ok(group(&view, 0)));
+    lab.disks.record();
+    assert_eq!(join().unwrap_err().kind(), ErrorKind::Busy);
+    assert!(lab.disks.log().is_empty());
+    lab.files.remove_dir(Path::new(&format!("{folder}/dm-7"))).unwrap();
+    let held = claim();
+    lab.disks.record();
+    assert_eq!(join().unwrap_err().kind(), ErrorKind::Busy);
+    assert!(lab.disks.log().is_empty());
+    drop(held);
+    join().unwrap();
 }

@@ -24,10 +24,10 @@ fn open(lab: &Lab) -> Arc<dyn Pool> {
 
 /// A group with a thin pool and a thin volume, in the words of lvm2 2.03.16
 /// (`lvcreate -T -L 4m --poolmetadatasize 2m -V 1m vg/pool`).
-const TEXT: &str = include_str!("../fixtures/lvm2-pool.vg");
+pub(crate) const TEXT: &str = include_str!("../fixtures/lvm2-pool.vg");
 
 /// A disk with that group, which no program of ours has seen.
-fn foreign(text: &str) -> Lab {
+pub(crate) fn foreign(text: &str) -> Lab {
     let lab = Lab::new(&[64]);
     let host = lab.host(Arc::new(Unchecked));
     let disks = Arc::new(lab.disks.clone());
@@ -47,7 +47,7 @@ fn foreign(text: &str) -> Lab {
     lab
 }
 
-fn order() -> PoolSpec {
+pub(crate) fn order() -> PoolSpec {
     Lab::spec(&["sda"]).with_parameter("mode", "thin").with_parameter("adopt", "yes")
 }
 
@@ -281,4 +281,36 @@ fn what_was_on_the_disk_before_is_zeroed_at_the_ends_or_all_of_it() {
         assert_eq!(bytes[1 << 20] == 7, !whole, "{zero}");
         assert_eq!(bytes.len(), 8 << 20);
     }
+}
+
+#[test]
+fn zeroing_that_was_cut_begins_anew_and_nothing_of_before_is_seen() {
+    let start = Lab::new(&[64]);
+    let spec = Lab::spec(&["sda"]).with_parameter("zero", "all");
+    let _ = start.live(Arc::new(Unchecked)).ensure_pool(&spec).unwrap();
+    let disk = start.disks.of_kernel();
+    let access = DeviceAccess::Direct(OpenMode::ReadWrite);
+    let io = disk.open("/dev/sda".as_ref(), access).unwrap();
+    io.write_at(17 << 20, &vec![7; 40 << 20]).unwrap();
+    io.flush().unwrap();
+    drop(io);
+    let volume = VolumeSpec::new(vol("new"), mib(12));
+    let mut cuts = 0;
+    for call in 1..60 {
+        let lab = start.fork(call);
+        let pool = open(&lab);
+        lab.files.kill_at(call);
+        let answer = pool.ensure_volume(&volume).map(drop);
+        if !lab.files.is_killed() {
+            answer.unwrap();
+            break;
+        }
+        lab.files.revive();
+        cuts += 1;
+        // Nothing of it is there until all of it is zeroed: the same call zeroes all of it.
+        let _ = open(&lab).ensure_volume(&volume).unwrap();
+        assert!(read(&lab, open(&lab).as_ref(), "new").iter().all(|byte| *byte == 0), "{call}");
+        assert!(lab.leaks().is_empty(), "{call}: {:?}", lab.leaks());
+    }
+    assert!((3..60).contains(&cuts), "{cuts} cuts");
 }

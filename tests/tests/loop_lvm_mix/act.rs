@@ -37,7 +37,22 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const COUNT: usize = Self::Leave as usize + 1;
+    pub(crate) const ALL: [Self; 14] = [
+        Self::CreateLinear,
+        Self::CreateStriped,
+        Self::Extend,
+        Self::Reduce,
+        Self::Remove,
+        Self::Rename,
+        Self::Tag,
+        Self::Untag,
+        Self::SetWritable,
+        Self::TagGroup,
+        Self::SetAllocatable,
+        Self::RenameGroup,
+        Self::Join,
+        Self::Leave,
+    ];
 }
 
 impl Act {

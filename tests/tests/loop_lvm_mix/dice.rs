@@ -12,7 +12,12 @@ pub(crate) fn setting(name: &str) -> Option<u64> {
 pub(crate) struct Dice(u64);
 
 impl Dice {
+    /// A seed for a run that was not told one: from the system, but on CI, where what fails is to
+    /// be the change and not the day, always the same. A soak looks further.
     pub(crate) fn new_seed() -> u64 {
+        if std::env::var_os("CI").is_some() {
+            return 1;
+        }
         let mut bytes = [0; 8];
         SystemEntropy.fill(&mut bytes).unwrap();
         u64::from_le_bytes(bytes)

@@ -7,7 +7,7 @@ use open_local_lvm::format::group::{LogicalVolume, VolumeGroup};
 use open_local_tests::LvmTools;
 
 use crate::GROUP;
-use crate::act::Act;
+use crate::act::{Act, Kind};
 use crate::dice::Dice;
 use crate::reports::scan;
 use crate::sides::{Native, Outcome, physical_on};
@@ -16,6 +16,8 @@ use crate::sides::{Native, Outcome, physical_on};
 const NAMES: u64 = 16;
 /// Most extents an operation asks for; all devices together have some 330.
 const MAX_EXTENTS: u64 = 24;
+/// Draws of an operation among which one of a certain kind is looked for.
+const DRAWS: u64 = 100;
 
 /// A volume as it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +132,19 @@ impl Judge {
                 Act::Leave { device: empty.filter(|_| !dice.once_in(4)).unwrap_or(any) }
             }
         }
+    }
+
+    /// Something of one of these kinds that can be done now, or what leads there.
+    pub(crate) fn act_towards(&mut self, kinds: &[Kind], dice: &mut Dice) -> Act {
+        let drawn: Vec<Act> = (0..DRAWS)
+            .map(|_| self.next_act(dice))
+            .filter(|act| self.verdict(act) != Some(false))
+            .collect();
+        let of = |kinds: &[Kind]| drawn.iter().find(|act| kinds.contains(&act.kind())).cloned();
+        // A device joins when one is out, and leaves when nothing is on it.
+        let moves = kinds.contains(&Kind::Join) || kinds.contains(&Kind::Leave);
+        let leave = || of(&[Kind::Leave]).or_else(|| of(&[Kind::Remove])).filter(|_| moves);
+        of(kinds).or_else(leave).unwrap_or_else(|| self.next_act(dice))
     }
 
     /// Devices that are in the group.

@@ -65,9 +65,9 @@ impl Report {
         self.failures.push(failure);
     }
 
-    /// Says more about the last failed test.
-    pub(super) fn explain(&mut self, why: &str) {
-        if let Some(failure) = self.failures.last_mut() {
+    /// Says more about a failed test.
+    pub(super) fn explain(&mut self, name: &str, why: &str) {
+        if let Some(failure) = self.failures.iter_mut().find(|failure| failure.name == name) {
             failure.why.push('\n');
             failure.why.push_str(why);
         }
@@ -183,7 +183,7 @@ mod tests {
             output: "left: 1\nfailures:\ntest result: FAILED. 0 passed; 1 failed".to_owned(),
             kernel_log: "[ 2.0] nvme: gone".to_owned(),
         });
-        report.explain("and the guest ended");
+        report.explain("guest_a::two", "and the guest ended");
         let counts = report.finish();
         let text = fs::read_to_string(&path).unwrap();
         fs::remove_file(&path).unwrap();

@@ -1,15 +1,16 @@
 //! `cargo xtask vm test`, and the same as a step of `cargo xtask test`.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use super::agent;
+use super::boots::{Boot, Outside, Test, planned, print_plan};
 use super::host::{Choice, Host};
-use super::machine::{self, Outcome, Shape, Watcher, Wish};
+use super::lanes::{self, Work, lock};
+use super::machine::{self, Outcome, Watcher, Wish};
 use super::protocol::{Ending, Item, Job, Message};
 use super::report::{Failure, Report, verdict};
-use super::targets::{self, Target};
 use crate::cargo_output::{Counts, tail};
 use crate::process::{Call, Ended, Watch};
 use crate::workspace::Workspace;
@@ -37,39 +38,6 @@ pub(crate) struct TestArgs {
     /// Lists what this machine lacks for a guest and installs it (Debian, as root).
     #[arg(long)]
     install: bool,
-}
-
-/// A test and the program it is in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Test {
-    target: String,
-    name: String,
-    program: PathBuf,
-    /// That of its package.
-    folder: PathBuf,
-    seconds: u64,
-}
-
-/// Tests that share a start of the guest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Boot {
-    shape: Shape,
-    tests: Vec<Test>,
-}
-
-/// A program whose tests run on the host and start guests themselves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Outside {
-    target: String,
-    folder: PathBuf,
-    program: PathBuf,
-    tests: Vec<String>,
-}
-
-impl Test {
-    fn full_name(&self) -> String {
-        format!("{}::{}", self.target, self.name)
-    }
 }
 
 pub(super) fn test(args: &TestArgs) -> Result<u8> {
@@ -113,92 +81,15 @@ fn run(
     }
     let host = Host::ready(workspace, accel)?;
     report.line(&format!("guest: {}", host.versions.line()));
-    for boot in &boots {
-        in_guest(&host, boot, &mut report)?;
-    }
-    for program in &outside {
-        on_host(&host, program, &mut report)?;
-    }
-    Ok(report.finish())
+    let report = Mutex::new(report);
+    lanes::run(lanes::in_order(boots, outside), |work| match work {
+        Work::Guest(boot) => in_guest(&host, boot, &report),
+        Work::Host(program) => on_host(&host, program, &report),
+    })?;
+    Ok(report.into_inner().unwrap_or_else(PoisonError::into_inner).finish())
 }
 
-/// Builds the tests and says what will run.
-fn planned(workspace: &Workspace, filter: Option<&str>) -> Result<(Vec<Boot>, Vec<Outside>)> {
-    let targets = targets::all(workspace)?;
-    if targets.is_empty() {
-        return Ok((Vec::new(), Vec::new()));
-    }
-    let programs = targets::build(workspace, &targets)?;
-    let mut names = BTreeMap::new();
-    for (target, program) in &programs {
-        names.insert(target.clone(), targets::list(program)?);
-    }
-    Ok(plan(&targets, &programs, &names, filter))
-}
-
-/// Targets that ask for the same guest share it.
-fn plan(
-    targets: &[Target],
-    programs: &BTreeMap<String, PathBuf>,
-    names: &BTreeMap<String, Vec<String>>,
-    filter: Option<&str>,
-) -> (Vec<Boot>, Vec<Outside>) {
-    let mut boots: Vec<Boot> = Vec::new();
-    let mut outside = Vec::new();
-    for target in targets {
-        let Some(program) = programs.get(&target.name) else {
-            continue;
-        };
-        let test = |name: &String| Test {
-            target: target.name.clone(),
-            name: name.clone(),
-            program: program.clone(),
-            folder: target.folder.clone(),
-            seconds: target.seconds,
-        };
-        let named = |test: &Test| filter.is_none_or(|part| test.full_name().contains(part));
-        let tests = names.get(&target.name).into_iter().flatten().map(test).filter(named);
-        let tests: Vec<Test> = tests.collect();
-        if tests.is_empty() {
-            continue;
-        }
-        if target.outside {
-            let tests = tests.into_iter().map(|test| test.name).collect();
-            outside.push(Outside {
-                target: target.name.clone(),
-                folder: target.folder.clone(),
-                program: program.clone(),
-                tests,
-            });
-            continue;
-        }
-        match boots.iter_mut().find(|boot| boot.shape == target.shape) {
-            Some(boot) => boot.tests.extend(tests),
-            None => boots.push(Boot { shape: target.shape.clone(), tests }),
-        }
-    }
-    (boots, outside)
-}
-
-fn print_plan(boots: &[Boot], outside: &[Outside]) {
-    for (number, boot) in boots.iter().enumerate() {
-        let disks = boot.shape.disks.iter().map(|disk| format!(", disk {}", disk.name));
-        let udev = if boot.shape.udev { "with udev" } else { "without udev" };
-        let number = number.saturating_add(1);
-        println!("guest {number}, {udev}{}:", disks.collect::<String>());
-        for test in &boot.tests {
-            println!("    {}", test.full_name());
-        }
-    }
-    for program in outside {
-        println!("on the host:");
-        for test in &program.tests {
-            println!("    {}::{test}", program.target);
-        }
-    }
-}
-
-fn in_guest(host: &Host, boot: &Boot, report: &mut Report) -> Result<()> {
+fn in_guest(host: &Host, boot: &Boot, report: &Mutex<Report>) -> Result<()> {
     let environment = environment();
     let more = environment.iter().any(|(name, _)| name.starts_with(SETTINGS));
     let item = |(number, test): (usize, &Test)| {
@@ -217,30 +108,30 @@ fn in_guest(host: &Host, boot: &Boot, report: &mut Report) -> Result<()> {
         items: boot.tests.iter().enumerate().map(item).collect(),
         ..Job::default()
     };
-    let before = report.counts().failed;
-    let mut progress = Progress { boot, report, running: None, clock: Watch::start(), ended: 0 };
+    let clock = Watch::start();
+    let mut progress = Progress { boot, report, running: None, clock, ended: 0, failed: None };
     let outcome = machine::run(host, &boot.shape, job, false, &mut progress)?;
-    let (running, ended) = (progress.running, progress.ended);
+    let Progress { running, ended, mut failed, .. } = progress;
+    let mut report = lock(report);
     for (number, test) in boot.tests.iter().enumerate().skip(ended) {
-        let why =
-            if running == Some(number) { "the guest ended during it" } else { "it did not run" };
-        report.failed(failure(test, number, why, &outcome.folder.share()));
+        let mut failure = failure(test, number, "it did not run", &outcome.folder.share());
         if running == Some(number) {
-            report.explain(&guest_failed(&outcome));
+            failure.why = format!("the guest ended during it\n{}", guest_failed(&outcome));
         }
+        failed = Some(failure.name.clone());
+        report.failed(failure);
     }
     if outcome.complaints.is_empty() || running.is_some() {
         return Ok(());
     }
-    if report.counts().failed > before {
-        report.explain(&guest_failed(&outcome));
-    } else {
-        report.failed(Failure {
+    match failed {
+        Some(name) => report.explain(&name, &guest_failed(&outcome)),
+        None => report.failed(Failure {
             name: "guest".to_owned(),
             why: guest_failed(&outcome),
             output: String::new(),
             kernel_log: String::new(),
-        });
+        }),
     }
     Ok(())
 }
@@ -282,12 +173,14 @@ fn text(path: &Path) -> String {
 /// Reports each test as it ends.
 struct Progress<'a> {
     boot: &'a Boot,
-    report: &'a mut Report,
+    report: &'a Mutex<Report>,
     running: Option<usize>,
     /// Since the test that runs has begun.
     clock: Watch,
     /// Tests end in their order.
     ended: usize,
+    /// The last that failed.
+    failed: Option<String>,
 }
 
 impl Watcher for Progress<'_> {
@@ -319,14 +212,17 @@ impl Progress<'_> {
     fn judge(&mut self, test: &Test, number: usize, ending: Ending, share: &Path) {
         let failure = failure(test, number, "", share);
         match verdict(ending, &failure.output, &failure.kernel_log) {
-            Ok(()) => self.report.passed(&failure.name, self.clock.elapsed()),
-            Err(why) => self.report.failed(Failure { why, ..failure }),
+            Ok(()) => lock(self.report).passed(&failure.name, self.clock.elapsed()),
+            Err(why) => {
+                self.failed = Some(failure.name.clone());
+                lock(self.report).failed(Failure { why, ..failure });
+            }
         }
     }
 }
 
 /// Runs a program's tests here, one after the other; it starts guests through us.
-fn on_host(host: &Host, outside: &Outside, report: &mut Report) -> Result<()> {
+fn on_host(host: &Host, outside: &Outside, report: &Mutex<Report>) -> Result<()> {
     for (number, test) in outside.tests.iter().enumerate() {
         let log = host.runs.join(format!("{}-{}", outside.target, output_name(number)));
         let _ = fs::remove_file(&log);
@@ -342,64 +238,11 @@ fn on_host(host: &Host, outside: &Outside, report: &mut Report) -> Result<()> {
             Ended::Well => verdict(Ending::Exit(0), &output, ""),
             Ended::Badly(how) => Err(how),
         };
+        let kernel_log = String::new();
         match judged {
-            Ok(()) => report.passed(&name, watch.elapsed()),
-            Err(why) => report.failed(Failure { name, why, output, kernel_log: String::new() }),
+            Ok(()) => lock(report).passed(&name, watch.elapsed()),
+            Err(why) => lock(report).failed(Failure { name, why, output, kernel_log }),
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn target(name: &str, disk: Option<&str>, outside: bool) -> Target {
-        Target {
-            folder: "/w/p".into(),
-            name: name.to_owned(),
-            shape: Shape {
-                disks: disk.into_iter().map(|text| text.parse().unwrap()).collect(),
-                udev: false,
-                memory: 512,
-                processors: 1,
-            },
-            seconds: 9,
-            outside,
-        }
-    }
-
-    fn planned(filter: Option<&str>) -> (Vec<Boot>, Vec<Outside>) {
-        let targets = [
-            target("guest_a", None, false),
-            target("guest_b", Some("nvme"), false),
-            target("guest_c", None, false),
-            target("power", None, true),
-        ];
-        let programs = targets.iter().map(|t| (t.name.clone(), PathBuf::from("/t"))).collect();
-        let tests = |t: &Target| (t.name.clone(), vec!["one".to_owned(), "two".to_owned()]);
-        plan(&targets, &programs, &targets.iter().map(tests).collect(), filter)
-    }
-
-    #[test]
-    fn targets_with_the_same_needs_share_a_guest() {
-        let (boots, outside) = planned(None);
-        let names = |boot: &Boot| boot.tests.iter().map(Test::full_name).collect::<Vec<_>>();
-        assert_eq!(boots.len(), 2);
-        assert_eq!(
-            names(&boots[0]),
-            ["guest_a::one", "guest_a::two", "guest_c::one", "guest_c::two"]
-        );
-        assert_eq!(names(&boots[1]), ["guest_b::one", "guest_b::two"]);
-        assert_eq!(outside[0].tests, ["one", "two"]);
-    }
-
-    #[test]
-    fn a_filter_leaves_guests_without_tests_out() {
-        let (boots, outside) = planned(Some("guest_b::t"));
-        assert_eq!((boots.len(), outside.len()), (1, 0));
-        assert_eq!(boots[0].tests[0].full_name(), "guest_b::two");
-        let (boots, outside) = planned(Some("nothing"));
-        assert!(boots.is_empty() && outside.is_empty());
-    }
 }

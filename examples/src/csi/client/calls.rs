@@ -31,6 +31,17 @@ pub struct Told {
     pub publish_context: Vec<(String, String)>,
 }
 
+/// How a volume is used, with all that is handed to the calls that show it.
+#[derive(Debug, Clone, Args)]
+pub struct Handed {
+    #[command(flatten)]
+    pub(super) way: Use,
+    #[command(flatten)]
+    pub(super) told: Told,
+    #[command(flatten)]
+    pub(super) secrets: Secrets,
+}
+
 /// Arguments of `create`.
 #[derive(Debug, Clone, Args)]
 pub struct Create {
@@ -104,11 +115,7 @@ pub struct Stage {
     #[arg(long, value_name = "PATH")]
     pub staging: String,
     #[command(flatten)]
-    pub(super) way: Use,
-    #[command(flatten)]
-    pub(super) told: Told,
-    #[command(flatten)]
-    pub(super) secrets: Secrets,
+    pub(super) handed: Handed,
 }
 
 /// Arguments of `publish`.
@@ -126,11 +133,7 @@ pub struct Publish {
     #[arg(long)]
     pub read_only: bool,
     #[command(flatten)]
-    pub(super) way: Use,
-    #[command(flatten)]
-    pub(super) told: Told,
-    #[command(flatten)]
-    pub(super) secrets: Secrets,
+    pub(super) handed: Handed,
 }
 
 /// Arguments of `controller-publish`.
@@ -145,11 +148,7 @@ pub struct Attach {
     #[arg(long)]
     pub read_only: bool,
     #[command(flatten)]
-    pub(super) way: Use,
-    #[command(flatten)]
-    pub(super) told: Told,
-    #[command(flatten)]
-    pub(super) secrets: Secrets,
+    pub(super) handed: Handed,
 }
 
 /// A call.

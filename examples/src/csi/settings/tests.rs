@@ -75,6 +75,22 @@ fn a_topology_that_the_node_denies_is_refused_naming_both() {
     assert!(said.contains("host-a") && said.contains("host-b"), "{said}");
 }
 
+proptest::proptest! {
+    #[test]
+    fn any_texts_are_settings_or_an_error_that_says_what_to_write(
+        texts in proptest::collection::vec((0..OPTIONS.len(), "[ -~]{0,24}"), 0..6),
+    ) {
+        let mut layer = layer(&[("node-id", "n")]);
+        for (at, text) in texts {
+            layer.add(OPTIONS[at].0, text, Source::Flag);
+        }
+        if let Err(error) = Settings::read(&layer) {
+            proptest::prop_assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+            proptest::prop_assert!(error.remedy().is_some());
+        }
+    }
+}
+
 #[test]
 fn both_names_of_the_driver_are_served() {
     use open_local_csi::service::LEGACY_DRIVER_NAME;

@@ -110,16 +110,21 @@ struct Site {
 
 impl Site {
     async fn start() -> Self {
+        Self::start_as("bad", Duration::from_secs(30)).await
+    }
+
+    /// With a name for the pool that hangs: its threads are counted by it.
+    async fn start_as(bad: &str, grace: Duration) -> Self {
         let machine = Machine::new(3);
         let backend = SimBackend::new(&machine);
         let valve = Valve::new();
-        let entries = ["bad", "good"].map(|name| {
+        let entries = [bad, "good"].map(|name| {
             let id = PoolId::new(name).unwrap();
             backend.ensure_pool(&PoolSpec::new(id.clone())).unwrap().get();
             let pool = backend.open_pool(&id).unwrap();
-            let pool = match name {
-                "bad" => Arc::new(Stuck(pool, valve.clone())),
-                _ => pool,
+            let pool = match name == bad {
+                true => Arc::new(Stuck(pool, valve.clone())),
+                false => pool,
             };
             PoolEntry::new(id, "sim", pool)
         });
@@ -132,6 +137,7 @@ impl Site {
         let running = start_with(driver, |options| {
             options.workers = 8;
             options.longest_answer = Duration::from_secs(4);
+            options.grace = grace;
         });
         Self { running: running.await, valve }
     }
@@ -284,6 +290,31 @@ async fn a_pool_that_hangs_keeps_nobody_else_away() {
         }
     }
     site.running.end().await;
+}
+
+/// Connections and the calls behind them have one grace, not one each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_waits_for_what_hangs_once() {
+    const GRACE: Duration = Duration::from_millis(400);
+    let Site { running, valve } = Site::start_as("stuck", GRACE).await;
+    let mut controller = ControllerClient::new(running.channel().await);
+    valve.set(Hangs::Changes);
+    let call = tokio::spawn(async move { controller.create_volume(create_in("b", "stuck")).await });
+    while !running.seen.begun() {
+        tokio::task::yield_now().await;
+    }
+    running.stop.send(()).unwrap();
+    let twice = async {
+        tokio::time::sleep(GRACE).await;
+        tokio::time::sleep(GRACE * 9 / 10).await;
+    };
+    tokio::select! {
+        served = running.task => served.unwrap().unwrap(),
+        () = twice => panic!("it waits for a second grace"),
+    }
+    valve.set(Hangs::Nothing);
+    let _ = call.await.unwrap();
+    std::fs::remove_dir_all(&running.folder).unwrap();
 }
 
 /// A copy takes longer than anybody waits: it goes on, is not begun twice, and is found done.

@@ -69,13 +69,13 @@ impl Driver {
         }
     }
 
-    /// What is wrong with a volume, its limits included.
+    /// What is wrong with a volume, its records and limits on this node included.
     pub(in crate::service) fn volume_condition(
         &self,
         volume: &VolumeInfo,
     ) -> proto::VolumeCondition {
         let known = condition(&volume.health, &volume.phase);
-        match self.throttle_condition(volume.id.as_str()) {
+        match self.node_condition(volume.id.as_str()) {
             Some(why) if !known.abnormal => proto::VolumeCondition { abnormal: true, message: why },
             _ => known,
         }

@@ -33,7 +33,7 @@ impl Driver {
     /// # Errors
     /// `INVALID_ARGUMENT`; `ALREADY_EXISTS` if the name stands for another volume;
     /// `RESOURCE_EXHAUSTED` if there is no room here or the volume must be elsewhere; `NOT_FOUND`
-    /// for a missing source; `OUT_OF_RANGE` for a copy smaller than its source; `UNAVAILABLE` if a
+    /// for a missing source, `INVALID_ARGUMENT` for one that has no copies; `OUT_OF_RANGE` for a copy smaller than its source; `UNAVAILABLE` if a
     /// pool that may hold the volume already can't be read.
     pub fn create_volume(&self, request: &CreateVolumeRequest) -> Answer<CreateVolumeResponse> {
         self.on_node(RPC)?;
@@ -232,6 +232,8 @@ impl Driver {
             }
             VolumeOrigin::Volume(handle) => {
                 let found = self.existing(handle)?;
+                self.refuse_inline(&found.entry, &found.object)
+                    .map_err(|status| Status::invalid("volume_content_source", status.message()))?;
                 let source = VolumeSource::Volume(found.object.id.clone());
                 Ok(Origin { entry: found.entry, source, size: found.object.size })
             }

@@ -3,7 +3,6 @@
 use open_local_core::{AttachmentKind, Bytes};
 
 use super::answers::number;
-use super::volumes::refuse_inline;
 use crate::errors::{Answer, Code, Status};
 use crate::proto::{ControllerExpandVolumeRequest, ControllerExpandVolumeResponse};
 use crate::request::{Capability, ExpandVolume, Size};
@@ -64,7 +63,7 @@ impl Driver {
         if !wanted.named || volume.size >= wanted.required {
             return Ok(volume.size);
         }
-        refuse_inline(volume)?;
+        self.refuse_inline(entry, volume)?;
         let grown = entry.pool.grow_volume(&volume.id, wanted.required);
         let grown = grown.map_err(|e| Status::of(rpc, &e))?.into_inner();
         tracing::info!(volume = %volume.id, size = %grown.size, "grown");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use open_local_core::{GroupSnapshotInfo, GroupSnapshotSpec, Phase, Tags, VolumeId};
 
 use super::answers::{snapshot_of, timestamp};
-use super::volumes::refuse_inline;
+use super::snapshots::require_room;
 use crate::errors::{Answer, Code, Status};
 use crate::names::{NAME_TAG, member_of_group};
 use crate::proto::group_controller_service_capability::{Rpc as Word, Type, rpc};
@@ -83,7 +83,7 @@ impl Driver {
         let made = made.map_err(|e| {
             let volumes: Vec<VolumeId> =
                 spec.members.iter().map(|(_, volume)| volume.clone()).collect();
-            self.not_still(rpc, &volumes, &e)
+            self.refused_snapshot(rpc, &entry, &volumes, &request.class, &e)
         })?;
         tracing::info!(group = %id, pool = %entry.name, "group snapshot made");
         let group_snapshot = Some(message(&made.into_inner()));
@@ -93,10 +93,10 @@ impl Driver {
     /// The one pool of all volumes of a group, and their ids.
     fn members(&self, request: &CreateGroup) -> Answer<(PoolEntry, Vec<VolumeId>)> {
         let mut pool: Option<PoolEntry> = None;
-        let mut ids = Vec::new();
+        let (mut ids, mut sizes) = (Vec::new(), Vec::new());
         for volume in &request.volumes {
             let found = self.existing(volume)?;
-            refuse_inline(&found.object)?;
+            self.refuse_inline(&found.entry, &found.object)?;
             if let Some(first) = pool.as_ref().filter(|first| first.name != found.entry.name) {
                 let message = format!(
                     "the volumes are in pools {} and {}; a group is of one pool",
@@ -105,20 +105,23 @@ impl Driver {
                 return Err(Status::new(Code::FailedPrecondition, message));
             }
             ids.push(found.object.id);
+            sizes.push(found.object.size);
             pool = Some(found.entry);
         }
         let pool = pool.ok_or_else(|| Status::invalid("source_volume_ids", "is missing"))?;
+        require_room(Rpc::CreateVolumeGroupSnapshot, &pool, &request.class, &sizes)?;
         Ok((pool, ids))
     }
 
     /// Removes a group snapshot with its snapshots.
     ///
     /// # Idempotency
-    /// A group that no pool has is gone, if every pool could be read.
+    /// A group that no pool has is gone, if every pool could be read that this node has served.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` if the snapshots named are not those of the group;
-    /// `FAILED_PRECONDITION` while one is in use; `UNAVAILABLE` if a pool can't be read.
+    /// `FAILED_PRECONDITION` while one is in use; `UNAVAILABLE` if a pool can't be read, or one
+    /// that was served is not served now.
     pub fn delete_volume_group_snapshot(
         &self,
         request: &DeleteVolumeGroupSnapshotRequest,
@@ -140,7 +143,9 @@ impl Driver {
             let removed = groups.remove_group_snapshot(id);
             let _ = removed.map_err(|e| Status::of(rpc, &e))?;
             tracing::info!(group = %id, pool = %found.entry.name, "group snapshot removed");
+            return Ok(DeleteVolumeGroupSnapshotResponse {});
         }
+        self.refuse_unserved(rpc, &format!("group snapshot {id}"))?;
         Ok(DeleteVolumeGroupSnapshotResponse {})
     }
 

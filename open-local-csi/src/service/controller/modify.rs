@@ -1,6 +1,5 @@
 //! Limits that change.
 
-use super::volumes::refuse_inline;
 use crate::errors::{Answer, Status};
 use crate::proto::{ControllerModifyVolumeRequest, ControllerModifyVolumeResponse};
 use crate::request::ModifyVolume;
@@ -28,7 +27,7 @@ impl Driver {
         }
         let _turn = self.inflight.begin_volume(&request.volume.text)?;
         let found = self.existing(&request.volume)?;
-        refuse_inline(&found.object)?;
+        self.refuse_inline(&found.entry, &found.object)?;
         let (volume, limits) = (found.object.id.as_str(), &request.to.limits.io);
         self.records.set_limits(volume, limits).map_err(|e| Status::of(rpc, &e))?;
         self.throttle_modified(volume, limits)?;

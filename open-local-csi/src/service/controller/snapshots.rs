@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::slice;
 
 use open_local_core::{
-    Error, ErrorKind, Phase, SnapshotInfo, SnapshotSpec, Subject, Tags, VolumeId,
+    Bytes, Error, ErrorKind, Phase, SnapshotInfo, SnapshotSpec, Subject, Tags, VolumeId,
 };
 
 use super::answers::{snapshot_message, snapshot_of};
-use super::volumes::refuse_inline;
 use crate::errors::{Answer, Code, Status};
 use crate::names::{NAME_TAG, SnapshotHandle};
+use crate::parameters::SnapshotClass;
 use crate::proto::list_snapshots_response::Entry;
 use crate::proto::{
     CreateSnapshotRequest, CreateSnapshotResponse, DeleteSnapshotRequest, DeleteSnapshotResponse,
@@ -51,7 +51,8 @@ impl Driver {
             }
             None => {
                 let volume = self.existing(&request.volume)?;
-                refuse_inline(&volume.object)?;
+                self.refuse_inline(&volume.entry, &volume.object)?;
+                require_room(rpc, &volume.entry, &request.class, &[volume.object.size])?;
                 let spec = specification(&request, &volume.entry, &volume.object.id);
                 (volume.entry, spec)
             }
@@ -61,14 +62,35 @@ impl Driver {
             return Err(Status::new(Code::FailedPrecondition, message));
         };
         let made = snapshots.ensure_snapshot(&spec);
-        let made = made.map_err(|e| self.not_still(rpc, slice::from_ref(&spec.volume), &e))?;
+        let made = made.map_err(|e| {
+            let volumes = slice::from_ref(&spec.volume);
+            self.refused_snapshot(rpc, &entry, volumes, &request.class, &e)
+        })?;
         tracing::info!(snapshot = %id, volume = %spec.volume, pool = %entry.name, "snapshot made");
         Ok(CreateSnapshotResponse { snapshot: Some(snapshot_of(&made.into_inner())) })
     }
 
     /// What a pool's refusal of a snapshot is answered with: that a device nobody here has mounted
-    /// can't be held still is so however often it is tried.
-    pub(super) fn not_still(&self, rpc: Rpc, volumes: &[VolumeId], error: &Error) -> Status {
+    /// can't be held still is so however often it is tried, and a key of the class that the
+    /// backend does not know is named as the class has it.
+    pub(super) fn refused_snapshot(
+        &self,
+        rpc: Rpc,
+        entry: &PoolEntry,
+        volumes: &[VolumeId],
+        class: &SnapshotClass,
+        error: &Error,
+    ) -> Status {
+        let kind = matches!(error.kind(), ErrorKind::InvalidArgument | ErrorKind::Unsupported);
+        if !class.freeze && kind && error.message().contains("freeze") {
+            let what = format!(
+                "have csi.aliyun.com/freeze = false, and pools of backend {} make no snapshot \
+                 without holding a mounted file system still; leave the key out ({})",
+                entry.backend,
+                error.report()
+            );
+            return Status::invalid("parameters", what);
+        }
         let whole = |volume: &&VolumeId| {
             let staged = self.records.staged(volume.as_str()).ok().flatten();
             staged.is_some_and(|staged| staged.is_whole())
@@ -76,9 +98,9 @@ impl Driver {
         match volumes.iter().find(whole).filter(|_| error.kind() == ErrorKind::Busy) {
             Some(volume) => {
                 let message = format!(
-                    "volume {volume} is staged as a device, and csi.aliyun.com/freeze asks for a \
-                     file system that is held still: unstage it, or set the key to false where the \
-                     pool allows it ({})",
+                    "volume {volume} is staged as a device, and pool {} copies only what a file \
+                     system holds still: unstage it first ({})",
+                    entry.name,
                     error.report()
                 );
                 Status::new(Code::FailedPrecondition, message)
@@ -90,10 +112,11 @@ impl Driver {
     /// Removes a snapshot. Volumes made from it stay.
     ///
     /// # Idempotency
-    /// A snapshot that no pool has is gone, if every pool could be read.
+    /// A snapshot that no pool has is gone, if every pool could be read that this node has served.
     ///
     /// # Errors
-    /// `FAILED_PRECONDITION` while it is in use, `UNAVAILABLE` if a pool can't be read.
+    /// `FAILED_PRECONDITION` while it is in use, `UNAVAILABLE` if a pool can't be read, or one that
+    /// was served is not served now.
     pub fn delete_snapshot(
         &self,
         request: &DeleteSnapshotRequest,
@@ -110,7 +133,9 @@ impl Driver {
             let removed = snapshots.remove_snapshot(&id);
             let _ = removed.map_err(|e| Status::of(rpc, &e))?;
             tracing::info!(snapshot = %id, pool = %found.entry.name, "snapshot removed");
+            return Ok(DeleteSnapshotResponse {});
         }
+        self.refuse_unserved(rpc, &format!("snapshot {id}"))?;
         Ok(DeleteSnapshotResponse {})
     }
 
@@ -180,6 +205,33 @@ impl Driver {
         }
         Ok(all)
     }
+}
+
+/// Refuses snapshots for whose changes a pool has less room than their class asks for.
+///
+/// # Errors
+/// `RESOURCE_EXHAUSTED`.
+pub(super) fn require_room(
+    rpc: Rpc,
+    entry: &PoolEntry,
+    class: &SnapshotClass,
+    volumes: &[Bytes],
+) -> Answer<()> {
+    let Some(initial) = class.initial_size else {
+        return Ok(());
+    };
+    let each = volumes.iter().map(|size| initial.min(*size));
+    let wanted = each.fold(Bytes::ZERO, Bytes::saturating_add);
+    let info = entry.pool.info().map_err(|e| Status::of(rpc, &e))?;
+    let left = info.capacity.available;
+    if left < wanted {
+        let message = format!(
+            "pool {} has {left} left, and csi.aliyun.com/snapshot-initial-size asks for {wanted}",
+            entry.name
+        );
+        return Err(Status::new(Code::ResourceExhausted, message));
+    }
+    Ok(())
 }
 
 /// Refuses another snapshot of the same name, naming what differs.

@@ -18,18 +18,17 @@ use crate::proto::{
 };
 use crate::request::{Capability, DeleteVolume, GetVolume, Page, ValidateCapabilities};
 use crate::rpc::Rpc;
-use crate::service::node::INLINE_TAG;
 use crate::service::{Driver, Found, PoolEntry};
 
 impl Driver {
     /// Removes a volume and its content.
     ///
     /// # Idempotency
-    /// A volume that no pool has is gone, if every pool could be read.
+    /// A volume that no pool has is gone, if every pool could be read that this node has served.
     ///
     /// # Errors
     /// `FAILED_PRECONDITION` while it is staged, or has snapshots that can't be without it;
-    /// `UNAVAILABLE` if a pool can't be read.
+    /// `UNAVAILABLE` if a pool can't be read, or one that was served is not served now.
     pub fn delete_volume(&self, request: &DeleteVolumeRequest) -> Answer<DeleteVolumeResponse> {
         let rpc = Rpc::DeleteVolume;
         self.on_node(rpc)?;
@@ -39,7 +38,7 @@ impl Driver {
         };
         let _turn = self.inflight.begin_volume(id.as_str())?;
         if let Some(found) = self.pools.volume(&id)? {
-            refuse_inline(&found.object)?;
+            self.refuse_inline(&found.entry, &found.object)?;
             self.refuse_published(id.as_str())?;
             if let Some(attachment) = &found.object.attachment {
                 self.refuse_exposed(rpc, id.as_str(), attachment, Code::FailedPrecondition)?;
@@ -47,9 +46,14 @@ impl Driver {
             let removed = found.entry.pool.remove_volume(&id);
             let _ = removed.map_err(|e| Status::of(rpc, &e))?;
             tracing::info!(volume = %id, pool = %found.entry.name, "removed");
-        } else if let Some(pool) = self.recorded_pool(rpc, id.as_str())? {
-            self.require_served(id.as_str(), &pool)?;
+        } else {
+            if let Some(pool) = self.recorded_pool(rpc, id.as_str())? {
+                self.require_served(id.as_str(), &pool)?;
+            }
+            self.refuse_unserved(rpc, &format!("volume {id}"))?;
         }
+        // A stage that failed leaves its record: a later volume of the name may be staged elsewhere.
+        self.records.unstage(id.as_str()).map_err(|e| Status::of(rpc, &e))?;
         self.records.forget_limits(id.as_str()).map_err(|e| Status::of(rpc, &e))?;
         Ok(DeleteVolumeResponse {})
     }
@@ -60,8 +64,8 @@ impl Driver {
         if let Some(staged) = self.records.staged(volume).map_err(unread)? {
             return Ok(Some(staged.pool));
         }
-        let published = self.records.all_published().map_err(unread)?;
-        Ok(published.into_iter().find(|one| one.volume == volume).and_then(|one| one.pool))
+        let published = self.records.published_of(volume).map_err(unread)?;
+        Ok(published.into_iter().next().and_then(|one| one.pool))
     }
 
     /// A device node that is bound for a pod keeps nothing busy, so it is asked for by record.
@@ -189,19 +193,25 @@ impl Driver {
             Status::not_found(format!("there is no volume {shown} on node {node}"))
         })
     }
-}
 
-/// Refuses what is asked of a volume that belongs to one pod.
-///
-/// # Errors
-/// `FAILED_PRECONDITION`.
-pub(in crate::service) fn refuse_inline(volume: &VolumeInfo) -> Answer<()> {
-    if !volume.tags.contains_key(INLINE_TAG) {
-        return Ok(());
+    /// Refuses what is asked of a volume that belongs to one pod.
+    ///
+    /// # Errors
+    /// `FAILED_PRECONDITION`.
+    pub(in crate::service) fn refuse_inline(
+        &self,
+        entry: &PoolEntry,
+        volume: &VolumeInfo,
+    ) -> Answer<()> {
+        if !self.is_inline(entry, volume) {
+            return Ok(());
+        }
+        let message = format!(
+            "volume {} is the inline volume of a pod: it is as the pod says, and goes with it",
+            volume.id
+        );
+        Err(Status::new(Code::FailedPrecondition, message))
     }
-    let message =
-        format!("volume {} is the inline volume of a pod: it is as the pod says", volume.id);
-    Err(Status::new(Code::FailedPrecondition, message))
 }
 
 /// The volumes of a pool that are not on their way out.

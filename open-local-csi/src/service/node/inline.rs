@@ -20,7 +20,7 @@ const RPC: Rpc = Rpc::NodePublishVolume;
 const UNPUBLISH: Rpc = Rpc::NodeUnpublishVolume;
 
 /// The tag of a volume that lives as long as its pod.
-pub(in crate::service) const INLINE_TAG: &str = "csi.inline";
+const INLINE_TAG: &str = "csi.inline";
 
 impl Driver {
     /// Makes, formats and mounts the volume of one pod. Its record is there before it is, and says
@@ -118,7 +118,7 @@ impl Driver {
     ) -> Answer<()> {
         let volume = &found.object;
         let named = volume.tags.get(NAME_TAG).is_none_or(|name| *name == wanted.name);
-        if named && found.entry.name == entry.name && self.is_inline(found) {
+        if named && found.entry.name == entry.name && self.is_inline(&found.entry, volume) {
             return Ok(());
         }
         let message = format!(
@@ -130,12 +130,12 @@ impl Driver {
 
     /// Whether a volume was made as an inline one: our tags say so of what we made, and the
     /// original's record of what the original made.
-    fn is_inline(&self, found: &Found<VolumeInfo>) -> bool {
-        let tags = &found.object.tags;
+    pub(in crate::service) fn is_inline(&self, entry: &PoolEntry, volume: &VolumeInfo) -> bool {
+        let tags = &volume.tags;
         if tags.contains_key(INLINE_TAG) || tags.contains_key(UUID_TAG) {
             return tags.contains_key(INLINE_TAG);
         }
-        self.is_originals(&found.object.id, &found.entry.name)
+        self.is_originals(&volume.id, &entry.name)
     }
 
     fn make_inline(
@@ -220,7 +220,7 @@ impl Driver {
             return Ok(false);
         }
         let found = self.inline_volume(record.as_ref().map(|one| &one.pool), &id)?;
-        let ours = found.filter(|found| self.is_inline(found));
+        let ours = found.filter(|found| self.is_inline(&found.entry, &found.object));
         if ours.is_none() && record.is_none() && published.is_none() {
             // The original's record speaks of a volume that we have made, or that is not there.
             return Ok(false);

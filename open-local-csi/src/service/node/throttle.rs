@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use open_local_core::throttle::{CgroupTarget, IoLimits, IoThrottle, Support};
 use open_local_core::{DeviceNumber, ErrorKind};
@@ -15,7 +15,7 @@ use super::pod_cgroup;
 use crate::errors::{Answer, Code, Status};
 use crate::request::Publish;
 use crate::rpc::Rpc;
-use crate::service::{Driver, Published};
+use crate::service::{Driver, Published, Unread};
 
 const RPC: Rpc = Rpc::NodePublishVolume;
 
@@ -31,13 +31,25 @@ pub enum ThrottleOutcome {
     Missing(String),
 }
 
-/// Why limits are not in force, by target.
+/// What is wrong with volumes that only this node knows.
 #[derive(Debug, Clone, Default)]
-pub(in crate::service) struct Conditions(Arc<Mutex<BTreeMap<PathBuf, (String, String)>>>);
+pub(in crate::service) struct Conditions(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Why limits are not in force, by target.
+    missing: BTreeMap<PathBuf, (String, String)>,
+    /// Records of published targets that can't be read.
+    unread: Vec<Unread>,
+}
 
 impl Conditions {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn set(&self, record: &Published, outcome: &ThrottleOutcome) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = &mut self.lock().missing;
         match outcome {
             ThrottleOutcome::Missing(why) => {
                 let _ = all.insert(record.target.clone(), (record.volume.clone(), why.clone()));
@@ -48,9 +60,28 @@ impl Conditions {
         }
     }
 
+    /// Keeps which records can't be read, and says so once of each.
+    fn set_unread(&self, unread: Vec<Unread>) {
+        let mut known = self.lock();
+        let said = |new: &Unread| {
+            known.unread.iter().any(|old| old.error.subject() == new.error.subject())
+        };
+        for one in unread.iter().filter(|one| !said(one)) {
+            tracing::warn!(
+                error = %one.error.report(),
+                "the record of a published target can't be read; its volume and target wait for it"
+            );
+        }
+        known.unread = unread;
+    }
+
     fn of(&self, volume: &str) -> Option<String> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.values().find(|(named, _)| named == volume).map(|(_, why)| why.clone())
+        let known = self.lock();
+        let unread = known.unread.iter().find(|one| one.may_be_of(volume));
+        unread.map(|one| one.error.report().to_string()).or_else(|| {
+            let missing = known.missing.values().find(|(named, _)| named == volume);
+            missing.map(|(_, why)| why.clone())
+        })
     }
 }
 
@@ -192,27 +223,26 @@ impl Driver {
         }
     }
 
-    /// Why limits of this volume are not in force, if they are not.
-    pub(in crate::service) fn throttle_condition(&self, volume: &str) -> Option<String> {
+    /// Why a record of this volume can't be read, or its limits are not in force, if that is so.
+    pub(in crate::service) fn node_condition(&self, volume: &str) -> Option<String> {
         self.conditions.of(volume)
     }
 
-    /// Brings limits to cgroups that have appeared since, also to those that were made anew. To be
-    /// called every few seconds.
+    /// Brings limits to cgroups that have appeared since, also to those that were made anew, and
+    /// finds records that can't be read: each is logged once, and is a condition of its volume. To
+    /// be called every few seconds.
     ///
     /// # Errors
     /// As the kernel gives them; the others are tried all the same.
     pub fn reconcile_limits(&self) -> Answer<()> {
+        let (records, unread) =
+            self.records.readable_published().map_err(|e| Status::of(RPC, &e))?;
+        self.conditions.set_unread(unread);
         let Some(throttle) = &self.throttle else {
             return Ok(());
         };
         let wishes = throttle.reconcile().map(|_| ()).map_err(|e| Status::of(RPC, &e));
         let mut failed = Ok(());
-        let (records, unread) =
-            self.records.readable_published().map_err(|e| Status::of(RPC, &e))?;
-        for error in unread {
-            tracing::warn!(error = %error.report(), "limits of a target are not brought to its pod");
-        }
         for mut record in records.into_iter().filter(|record| !record.limits.is_none()) {
             // Somebody changes this volume: its turn comes the next time.
             let Ok(_turn) = self.inflight.begin_volume(&record.volume) else {

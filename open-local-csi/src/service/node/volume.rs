@@ -126,15 +126,14 @@ impl Driver {
     /// a virtual machine.
     ///
     /// # Errors
-    /// `UNAVAILABLE` if a record can't be read: it may be one of this volume.
+    /// `UNAVAILABLE` if a record can't be read that is one of this volume, or may be.
     pub(in crate::service) fn live_targets(
         &self,
         rpc: Rpc,
         volume: &str,
     ) -> Answer<Vec<Published>> {
-        let all = self.records.all_published();
-        let mut all = all.map_err(|e| Status::of(rpc, &e).with_code(Code::Unavailable))?;
-        all.retain(|published| published.volume == volume);
+        let all = self.records.published_of(volume);
+        let all = all.map_err(|e| Status::of(rpc, &e).with_code(Code::Unavailable))?;
         let mut live = Vec::new();
         for published in all {
             let direct = published.as_what == crate::service::PublishedAs::Direct;

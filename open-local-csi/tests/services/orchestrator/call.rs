@@ -3,7 +3,7 @@
 use std::fmt;
 
 use open_local_csi::Code;
-use open_local_csi::proto::{Snapshot, Volume};
+use open_local_csi::proto::{Snapshot, Volume, VolumeGroupSnapshot};
 
 /// Where the content of a volume comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(crate) enum Call {
     },
     Stage {
         volume: Volume,
+        /// As a device, and not as a file system.
+        block: bool,
     },
     Unstage {
         id: String,
@@ -32,6 +34,9 @@ pub(crate) enum Call {
     Publish {
         volume: Volume,
         target: u64,
+        block: bool,
+        /// Whether no other target may be.
+        single: bool,
     },
     Unpublish {
         id: String,
@@ -53,6 +58,27 @@ pub(crate) enum Call {
     DeleteSnapshot {
         id: String,
     },
+    /// A snapshot of several volumes at one moment.
+    Group {
+        name: String,
+        of: Vec<String>,
+    },
+    DeleteGroup {
+        id: String,
+    },
+    /// A volume that is made for a pod, at a target.
+    Inline {
+        id: String,
+        target: u64,
+    },
+    EndInline {
+        id: String,
+        target: u64,
+    },
+    Modify {
+        id: String,
+        iops: u64,
+    },
     Volumes,
     Snapshots,
     /// A request that can't be right, of several.
@@ -69,10 +95,13 @@ impl fmt::Debug for Call {
         match self {
             Self::Create { name, mib, from } => write!(f, "create {name} of {mib} from {from:?}"),
             Self::Delete { id } => write!(f, "delete {id}"),
-            Self::Stage { volume } => write!(f, "stage {}", volume.volume_id),
+            Self::Stage { volume, block } => {
+                write!(f, "stage {}{}", volume.volume_id, if *block { " as a device" } else { "" })
+            }
             Self::Unstage { id } => write!(f, "unstage {id}"),
-            Self::Publish { volume, target } => {
-                write!(f, "publish {} at {target}", volume.volume_id)
+            Self::Publish { volume, target, block, single } => {
+                let id = &volume.volume_id;
+                write!(f, "publish {id} at {target}, device {block}, alone {single}")
             }
             Self::Unpublish { id, target } => write!(f, "unpublish {id} at {target}"),
             Self::Expand { id, mib } => write!(f, "expand {id} to {mib}"),
@@ -81,6 +110,11 @@ impl fmt::Debug for Call {
             }
             Self::Snapshot { name, of } => write!(f, "snapshot {name} of {of}"),
             Self::DeleteSnapshot { id } => write!(f, "delete snapshot {id}"),
+            Self::Group { name, of } => write!(f, "group {name} of {of:?}"),
+            Self::DeleteGroup { id } => write!(f, "delete group {id}"),
+            Self::Inline { id, target } => write!(f, "inline {id} at {target}"),
+            Self::EndInline { id, target } => write!(f, "end inline {id} at {target}"),
+            Self::Modify { id, iops } => write!(f, "limit {id} to {iops}"),
             Self::Volumes => f.write_str("list volumes"),
             Self::Snapshots => f.write_str("list snapshots"),
             Self::Nonsense { which } => write!(f, "nonsense {which}"),
@@ -94,6 +128,7 @@ pub(crate) enum Reply {
     Nothing,
     Volume(Volume),
     Snapshot(Snapshot),
+    Group(VolumeGroupSnapshot),
     Size(i64),
     /// Ids and sizes, in bytes.
     Volumes(Vec<(String, i64)>),

@@ -16,8 +16,12 @@ impl Dice {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    /// A seed from the system, for a run that was not told one.
+    /// A seed for a run that was not told one: from the system, but on CI, where what fails is to
+    /// be the change and not the day, always the same. A soak looks further.
     pub(crate) fn new_seed() -> u64 {
+        if std::env::var_os("CI").is_some() {
+            return 1;
+        }
         use open_local_core::host::{Entropy, SystemEntropy};
         let mut bytes = [0; 4];
         SystemEntropy.fill(&mut bytes).unwrap();

@@ -12,6 +12,9 @@ use super::{Call, Dice, Fault, Model, NONSENSE, Node, Origin, Outcome};
 const VOLUMES: u64 = 4;
 const SNAPSHOTS: u64 = 3;
 const TARGETS: u64 = 4;
+/// Inline volumes, and the targets that only they have.
+const INLINE: u64 = 2;
+const GROUPS: u64 = 2;
 /// A call that is answered with `ABORTED` is repeated at most so often.
 const REPEATS: u32 = 200;
 
@@ -143,9 +146,10 @@ impl<'a> History<'a> {
             };
         }
         for _ in 0..8 {
-            let call = match self.dice.once_in(8) {
-                true => self.dice.pick(&self.past).unwrap_or(Call::Volumes),
-                false => self.any(),
+            let call = match self.dice.below(8) {
+                0 => self.dice.pick(&self.past).unwrap_or(Call::Volumes),
+                1 if self.node.offers_all() => self.other(),
+                _ => self.any(),
             };
             if self.model.decides(&call) {
                 return call;
@@ -177,9 +181,13 @@ impl<'a> History<'a> {
             0..=6 => Call::Create { name: any, mib, from: self.source() },
             _ if there.is_empty() => Call::Create { name: any, mib, from: None },
             7..=8 => Call::Delete { id },
-            9..=14 => Call::Stage { volume },
+            9..=14 => Call::Stage { volume, block: self.one_of(5) },
             15..=16 => Call::Unstage { id },
-            17..=22 => Call::Publish { volume, target },
+            17..=22 => {
+                let staged = self.model.volume(&id).and_then(|known| known.staged);
+                let block = staged.unwrap_or_default() != self.one_of(12);
+                Call::Publish { volume, target, block, single: self.one_of(4) }
+            }
             23..=26 => {
                 let held = self.model.targets.get(&target).cloned();
                 let id = held.filter(|_| target != 0).unwrap_or(id);
@@ -195,8 +203,42 @@ impl<'a> History<'a> {
         }
     }
 
+    /// Once in so many times, of a node that has more than mounted volumes.
+    fn one_of(&mut self, times: u64) -> bool {
+        self.node.offers_all() && self.dice.once_in(times)
+    }
+
+    /// What not every node is asked for.
+    fn other(&mut self) -> Call {
+        let inline = self.dice.below(INLINE);
+        let id = format!("i{inline}");
+        let target = TARGETS + self.dice.below(INLINE);
+        let target = self.model.others.target(&id).filter(|_| inline == 0).unwrap_or(target);
+        let volume = format!("v{}", self.dice.below(VOLUMES));
+        let group = format!("g{}", self.dice.below(GROUPS));
+        match self.dice.below(12) {
+            0..=2 => Call::Inline { id, target },
+            3 => Call::EndInline { id, target },
+            4 => Call::Delete { id },
+            5 => Call::Snapshot { name: format!("s{}", self.dice.below(SNAPSHOTS)), of: id },
+            6..=8 => {
+                let there: Vec<String> =
+                    self.there().into_iter().map(|one| one.volume_id).take(3).collect();
+                let of = if there.len() < 2 || self.dice.once_in(6) {
+                    vec![volume, "v-none".to_owned()]
+                } else {
+                    there
+                };
+                Call::Group { name: group, of }
+            }
+            9 => Call::DeleteGroup { id: group },
+            _ => Call::Modify { id: volume, iops: 100 * (1 + self.dice.below(3)) },
+        }
+    }
+
     fn source(&mut self) -> Option<Origin> {
-        match self.dice.below(4) {
+        match self.dice.below(if self.node.offers_all() { 5 } else { 4 }) {
+            4 => Some(Origin::Volume(format!("i{}", self.dice.below(INLINE)))),
             0 => Some(Origin::Snapshot(format!("s{}", self.dice.below(SNAPSHOTS)))),
             1 => Some(Origin::Volume(format!("v{}", self.dice.below(VOLUMES)))),
             _ => None,
@@ -247,13 +289,13 @@ impl<'a> History<'a> {
         self.past.push(call.clone());
         self.tally.calls += 1;
         *self.tally.kinds.entry(kind(call)).or_default() += 1;
-        let known_to_abort = matches!(call, Call::Unstage { .. });
+        let held = self.model.is_held(call);
         let mut outcome = self.node.call(call, fault);
         for _ in 0..REPEATS {
             // A call that nobody waits for any more may still be under way.
             let aborted = matches!(&outcome, Outcome::Told(Err((code, _)))
                 if *code == open_local_csi::Code::Aborted);
-            if !aborted || known_to_abort {
+            if !aborted || held {
                 break;
             }
             SystemClock.sleep(Duration::from_millis(5));
@@ -277,6 +319,12 @@ impl<'a> History<'a> {
         self.log.push(format!("{call:?} ({fault:?}): {shown}"));
         let verdict = self.model.judge(call, &outcome);
         self.hold(verdict);
+        // Its file system is known from the first time it is there: a second one would be another.
+        if let (Call::Stage { volume, .. }, Outcome::Told(Ok(_))) = (call, &outcome)
+            && self.model.shown().contains(&volume.volume_id)
+        {
+            self.look(&volume.volume_id);
+        }
     }
 
     /// Every call whose outcome is not known is made again.
@@ -303,8 +351,8 @@ impl<'a> History<'a> {
             }
         }
         for volume in self.there() {
-            self.make(&Call::Stage { volume: volume.clone() }, Fault::Nothing);
-            self.look(&volume.volume_id);
+            let block = self.model.way_to_stage(&volume.volume_id);
+            self.make(&Call::Stage { volume, block }, Fault::Nothing);
         }
     }
 
@@ -314,7 +362,11 @@ impl<'a> History<'a> {
         for call in self.past.clone() {
             let asks = matches!(
                 call,
-                Call::Create { .. } | Call::Snapshot { .. } | Call::Stage { .. } | Call::Volumes
+                Call::Create { .. }
+                    | Call::Snapshot { .. }
+                    | Call::Group { .. }
+                    | Call::Stage { .. }
+                    | Call::Volumes
             );
             // Only what changes nothing any more.
             let there = match &call {
@@ -322,7 +374,8 @@ impl<'a> History<'a> {
                 Call::Snapshot { name, .. } => {
                     self.model.snapshots.get(name).is_some_and(|slot| slot.there.is_some())
                 }
-                _ => true,
+                Call::Group { name, .. } => self.model.others.group(name).is_some(),
+                call => self.model.decides(call),
             };
             if asks && there && self.dice.once_in(3) {
                 self.make(&call, Fault::Nothing);
@@ -339,6 +392,13 @@ impl<'a> History<'a> {
         self.log.push("tear down".to_owned());
         for (target, id) in self.model.targets.clone() {
             self.make(&Call::Unpublish { id, target }, Fault::Nothing);
+        }
+        for (id, slot) in self.model.others.inline.clone() {
+            let target = slot.there.unwrap_or(TARGETS);
+            self.make(&Call::EndInline { id, target }, Fault::Nothing);
+        }
+        for id in self.model.others.groups.clone().into_keys() {
+            self.make(&Call::DeleteGroup { id }, Fault::Nothing);
         }
         for volume in self.there() {
             let id = volume.volume_id;
@@ -361,13 +421,21 @@ fn kind(call: &Call) -> &'static str {
         Call::Create { from: None, .. } => "create",
         Call::Create { .. } => "copy",
         Call::Delete { .. } => "delete",
+        Call::Stage { block: true, .. } => "stage a device",
         Call::Stage { .. } => "stage",
         Call::Unstage { .. } => "unstage",
+        Call::Publish { block: true, .. } => "publish a device",
+        Call::Publish { single: true, .. } => "publish alone",
         Call::Publish { .. } => "publish",
         Call::Unpublish { .. } => "unpublish",
         Call::Expand { .. } | Call::ExpandOnNode { .. } => "expand",
         Call::Snapshot { .. } => "snapshot",
         Call::DeleteSnapshot { .. } => "delete snapshot",
+        Call::Group { .. } => "group",
+        Call::DeleteGroup { .. } => "delete group",
+        Call::Inline { .. } => "inline",
+        Call::EndInline { .. } => "end inline",
+        Call::Modify { .. } => "limit",
         Call::Volumes | Call::Snapshots => "list",
         Call::Nonsense { .. } => "nonsense",
     }

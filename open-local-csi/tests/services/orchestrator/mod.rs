@@ -8,9 +8,11 @@
 //! with a look for what is left.
 
 mod call;
+mod content;
 mod dice;
 mod history;
 mod model;
+mod others;
 
 pub(crate) use call::{Call, Fault, NONSENSE, Origin, Outcome, Reply};
 pub(crate) use dice::{Dice, setting};
@@ -20,14 +22,16 @@ pub(crate) use model::Model;
 /// What a volume shows where it is staged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// The UUID of its file system.
-    pub(crate) filesystem: String,
+    /// The UUID of its file system; none on a device that holds none.
+    pub(crate) filesystem: Option<String>,
     /// What was written last; 0 is nothing.
     pub(crate) mark: u64,
 }
 
 /// A plugin, and the machine under it.
 pub(crate) trait Node {
+    /// Whether devices, groups, inline volumes and limits are asked for too.
+    fn offers_all(&self) -> bool;
     /// Makes a call, with something going wrong.
     fn call(&mut self, call: &Call, fault: Fault) -> Outcome;
     /// The plugin ends and starts again.

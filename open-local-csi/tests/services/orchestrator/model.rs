@@ -1,12 +1,14 @@
 //! What must be true, by what was answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use open_local_csi::Code;
 use open_local_csi::context::VOLUME_UUID;
 use open_local_csi::proto::Volume;
 
-use super::{Call, Origin, Outcome, Reply, Seen};
+use super::content::Content;
+use super::others::Others;
+use super::{Call, Origin, Outcome, Reply};
 use crate::ask::MIB;
 
 /// More than any pool has, in MiB.
@@ -19,9 +21,9 @@ pub(crate) struct Known {
     pub(crate) mib: i64,
     requested: i64,
     from: Option<Origin>,
-    pub(crate) staged: bool,
-    pub(crate) mark: u64,
-    pub(crate) filesystem: Option<String>,
+    /// Whether it is staged, and if it is, whether as a device.
+    pub(crate) staged: Option<bool>,
+    pub(crate) content: Content,
 }
 
 /// A snapshot that was answered for.
@@ -29,7 +31,7 @@ pub(crate) struct Known {
 pub(crate) struct Taken {
     pub(crate) of: String,
     mib: i64,
-    mark: u64,
+    content: Content,
     message: open_local_csi::proto::Snapshot,
 }
 
@@ -53,9 +55,12 @@ pub(crate) struct Model {
     pub(crate) snapshots: BTreeMap<String, Slot<Taken>>,
     /// Which volume is published where.
     pub(crate) targets: BTreeMap<u64, String>,
+    /// Targets beside which no other of the volume may be.
+    pub(super) singles: BTreeSet<u64>,
+    pub(crate) others: Others,
 }
 
-type Verdict = Result<(), String>;
+pub(crate) type Verdict = Result<(), String>;
 
 fn mib(bytes: i64) -> i64 {
     bytes / MIB
@@ -74,7 +79,7 @@ impl Model {
     pub(crate) fn pending(&self) -> Vec<Call> {
         let volumes = self.volumes.values().filter_map(|slot| slot.pending.clone());
         let snapshots = self.snapshots.values().filter_map(|slot| slot.pending.clone());
-        volumes.chain(snapshots).collect()
+        volumes.chain(snapshots).chain(self.others.pending()).collect()
     }
 
     /// Whether something is being made from a volume or snapshot, or may be.
@@ -82,6 +87,7 @@ impl Model {
         self.pending().iter().any(|call| match call {
             Call::Create { from: Some(Origin::Volume(of) | Origin::Snapshot(of)), .. } => of == id,
             Call::Snapshot { of, .. } => of == id,
+            Call::Group { of, .. } => of.iter().any(|one| one == id),
             _ => false,
         })
     }
@@ -105,7 +111,7 @@ impl Model {
             Call::Create { name, from, .. } => {
                 settled(name)
                     && match from {
-                        Some(Origin::Volume(id)) => settled(id),
+                        Some(Origin::Volume(id)) => settled(id) && self.others.settled(id),
                         Some(Origin::Snapshot(id)) => taken(id),
                         None => true,
                     }
@@ -113,23 +119,27 @@ impl Model {
             Call::Delete { id } => {
                 let given_up = self.volumes.get(id).and_then(|slot| slot.pending.as_ref());
                 let given_up = matches!(given_up, Some(Call::Create { .. }));
-                (settled(id) || given_up) && !self.is_source(id)
+                (settled(id) || given_up) && !self.is_source(id) && self.others.settled(id)
             }
-            Call::Stage { volume } => settled(&volume.volume_id),
+            Call::Stage { volume, block } => {
+                let id = &volume.volume_id;
+                let changes = self.is_source(id) && self.changes_content(id, *block);
+                settled(id) && self.decides_stage(id, *block) && !changes
+            }
             Call::Unstage { id } => {
                 let given_up = self.volumes.get(id).and_then(|slot| slot.pending.as_ref());
                 let alone = !self.targets.values().any(|held| held == id);
                 let given_up = matches!(given_up, Some(Call::Stage { .. })) && alone;
                 settled(id) || given_up || self.publishing(id).is_some()
             }
-            Call::Publish { volume, target } => settled(&volume.volume_id) && free(target),
+            Call::Publish { volume, target, .. } => settled(&volume.volume_id) && free(target),
             Call::Unpublish { id, target } => settled(id) && free(target),
             // A source that has grown no longer fits the copy that was asked for.
             Call::Expand { id, .. } => settled(id) && !self.is_source(id),
             Call::ExpandOnNode { id, target, .. } => {
                 settled(id) && free(target) && !self.is_source(id)
             }
-            Call::Snapshot { name, of } => taken(name) && settled(of),
+            Call::Snapshot { name, of } => taken(name) && settled(of) && self.others.settled(of),
             Call::DeleteSnapshot { id } => {
                 let given_up = self.snapshots.get(id).and_then(|slot| slot.pending.as_ref());
                 let given_up = matches!(given_up, Some(Call::Snapshot { .. }));
@@ -137,6 +147,7 @@ impl Model {
             }
             Call::Volumes | Call::Snapshots => self.pending().is_empty(),
             Call::Nonsense { .. } => true,
+            other => self.decides_other(other),
         }
     }
 
@@ -148,12 +159,21 @@ impl Model {
         }
     }
 
+    /// Whether the call is to unstage a volume that is published, or may be: asking again is no
+    /// way to have it done.
+    pub(crate) fn is_held(&self, call: &Call) -> bool {
+        let Call::Unstage { id } = call else {
+            return false;
+        };
+        self.publishing(id).is_some() || self.targets.values().any(|held| held == id)
+    }
+
     /// A volume that may be published is not unstaged, or was not published.
     fn judge_unstage(&mut self, id: &str, target: u64, outcome: &Outcome) -> Verdict {
         match outcome {
             Outcome::Told(Err((Code::Aborted, _))) => Ok(()),
             Outcome::Told(Ok(_)) if !self.targets.values().any(|held| held == id) => {
-                self.staged(id, false)?;
+                self.staged(id, None)?;
                 // What a cut call left at the target is cleaned up.
                 let slot = self.volumes.entry(id.to_owned()).or_default();
                 slot.pending = Some(Call::Unpublish { id: id.to_owned(), target });
@@ -176,7 +196,10 @@ impl Model {
         };
         match (self.wanted(call), answer) {
             (None, Ok(reply)) => self.done(call, reply),
-            (Some(codes), Err((code, _))) if codes.contains(code) => Ok(()),
+            (Some(codes), Err((code, _))) if codes.contains(code) => {
+                self.refused_stage(call, *code);
+                Ok(())
+            }
             (Some(codes), Ok(_))
                 if tolerates(call) && codes.contains(&Code::FailedPrecondition) =>
             {
@@ -200,26 +223,15 @@ impl Model {
                 None => self.refused(*mib, from.as_ref()),
             },
             Call::Delete { id } => {
-                let used = self.volume(id).is_some_and(|known| known.staged);
+                let used = self.volume(id).is_some_and(|known| known.staged.is_some());
+                let used = used || self.others.target(id).is_some();
                 used.then(|| vec![Code::FailedPrecondition])
             }
-            Call::Stage { volume } => self.absent_or_other(volume),
-            Call::Publish { volume, target } => {
-                let held = self.targets.get(target);
-                let staged = self.volume(&volume.volume_id).is_some_and(|known| known.staged);
-                match self.absent_or_other(volume) {
-                    Some(codes) => Some(codes),
-                    None if !staged => Some(vec![Code::FailedPrecondition]),
-                    None if held.is_some_and(|id| *id != volume.volume_id) => {
-                        Some(vec![Code::AlreadyExists])
-                    }
-                    None => None,
-                }
+            Call::Stage { volume, block } => self.refused_stage_of(volume, *block),
+            Call::Publish { volume, target, block, single } => {
+                self.refused_publish_of(volume, *target, *block, *single)
             }
-            Call::Unstage { id } => {
-                let used = self.targets.values().any(|held| held == id);
-                used.then(|| vec![Code::Aborted])
-            }
+            Call::Unstage { .. } => self.is_held(call).then(|| vec![Code::Aborted]),
             Call::Unpublish { id, target } => {
                 let other = self.targets.get(target).is_some_and(|held| held != id);
                 other.then(|| vec![Code::FailedPrecondition])
@@ -235,17 +247,26 @@ impl Model {
             Call::Snapshot { name, of } => match (self.snapshot(name), self.volume(of)) {
                 _ if pending => None,
                 (Some(taken), _) => (taken.of != *of).then(|| vec![Code::AlreadyExists]),
+                (None, _) if self.others.target(of).is_some() => {
+                    Some(vec![Code::FailedPrecondition])
+                }
                 (None, None) => Some(vec![Code::NotFound]),
                 (None, Some(_)) => None,
             },
             Call::DeleteSnapshot { .. } | Call::Volumes | Call::Snapshots => None,
             Call::Nonsense { .. } => Some(vec![Code::InvalidArgument]),
+            _ if pending => None,
+            other => self.wanted_other(other),
         }
     }
 
     /// Why a new volume is refused.
     fn refused(&self, mib: i64, from: Option<&Origin>) -> Option<Vec<Code>> {
         let source = match from {
+            // The volume of a pod has no copies.
+            Some(Origin::Volume(id)) if self.others.target(id).is_some() => {
+                return Some(vec![Code::InvalidArgument]);
+            }
             None => None,
             Some(Origin::Volume(id)) => Some(self.volume(id).map(|known| known.mib)),
             Some(Origin::Snapshot(id)) => Some(self.snapshot(id).map(|taken| taken.mib)),
@@ -258,7 +279,7 @@ impl Model {
         }
     }
 
-    fn absent_or_other(&self, volume: &Volume) -> Option<Vec<Code>> {
+    pub(super) fn absent_or_other(&self, volume: &Volume) -> Option<Vec<Code>> {
         let known = self.volume(&volume.volume_id);
         let Some(known) = known else {
             return Some(vec![Code::NotFound]);
@@ -271,7 +292,8 @@ impl Model {
 
     /// The outcome is not known: only of what could have changed something.
     fn lost(&mut self, call: &Call) {
-        if self.wanted(call).is_some() {
+        if let Some(codes) = self.wanted(call) {
+            codes.iter().for_each(|code| self.refused_stage(call, *code));
             return;
         }
         let nothing = match call {
@@ -280,9 +302,12 @@ impl Model {
                 let slot = self.volumes.get(id);
                 slot.is_none_or(|slot| slot.there.is_none() && slot.pending.is_none())
             }
-            Call::Stage { volume } => self.volume(&volume.volume_id).is_some_and(|v| v.staged),
-            Call::Publish { volume, target } => {
+            Call::Stage { volume, .. } => {
+                self.volume(&volume.volume_id).is_some_and(|v| v.staged.is_some())
+            }
+            Call::Publish { volume, target, single, .. } => {
                 self.targets.get(target) == Some(&volume.volume_id)
+                    && self.singles.contains(target) == *single
                     && !self.pending().iter().any(
                         |one| matches!(one, Call::Unpublish { id, .. } if *id == volume.volume_id),
                     )
@@ -298,8 +323,9 @@ impl Model {
                 let slot = self.snapshots.get(id);
                 slot.is_none_or(|slot| slot.there.is_none() && slot.pending.is_none())
             }
-            Call::Volumes | Call::Snapshots | Call::Nonsense { .. } => true,
+            _ => true,
         };
+        self.lost_other(call);
         if nothing {
             return;
         }
@@ -315,11 +341,11 @@ impl Model {
             | Call::ExpandOnNode { id, .. } => {
                 self.volumes.entry(id.clone()).or_default().pending = Some(call.clone());
             }
-            Call::Stage { volume } | Call::Publish { volume, .. } => {
+            Call::Stage { volume, .. } | Call::Publish { volume, .. } => {
                 let slot = self.volumes.entry(volume.volume_id.clone()).or_default();
                 slot.pending = Some(call.clone());
             }
-            Call::Volumes | Call::Snapshots | Call::Nonsense { .. } => {}
+            _ => {}
         }
     }
 
@@ -332,17 +358,25 @@ impl Model {
                 *self.volumes.entry(id.clone()).or_default() = Slot::default();
                 Ok(())
             }
-            (Call::Stage { volume }, _) => self.staged(&volume.volume_id, true),
-            (Call::Unstage { id }, _) => self.staged(id, false),
-            (Call::Publish { volume, target }, _) => {
+            (Call::Stage { volume, block }, _) => self.staged(&volume.volume_id, Some(*block)),
+            (Call::Unstage { id }, _) => {
+                self.give_up_stage(id);
+                self.staged(id, None)
+            }
+            (Call::Publish { volume, target, single, .. }, _) => {
                 self.settle(&volume.volume_id);
                 let _ = self.targets.insert(*target, volume.volume_id.clone());
+                let _ = match single {
+                    true => self.singles.insert(*target),
+                    false => self.singles.remove(target),
+                };
                 Ok(())
             }
             (Call::Unpublish { id, target }, _) => {
                 self.settle(id);
                 if self.targets.get(target) == Some(id) {
                     let _ = self.targets.remove(target);
+                    let _ = self.singles.remove(target);
                 }
                 Ok(())
             }
@@ -356,6 +390,21 @@ impl Model {
                 *self.snapshots.entry(id.clone()).or_default() = Slot::default();
                 Ok(())
             }
+            (Call::Group { name, of }, Reply::Group(group)) => self.grouped(name, of, group),
+            (Call::DeleteGroup { id }, _) => {
+                let _ = self.others.groups.remove(id);
+                Ok(())
+            }
+            (Call::Inline { id, target }, _) => {
+                let slot = Slot { there: Some(*target), pending: None };
+                let _ = self.others.inline.insert(id.clone(), slot);
+                Ok(())
+            }
+            (Call::EndInline { id, .. }, _) => {
+                let _ = self.others.inline.remove(id);
+                Ok(())
+            }
+            (Call::Modify { .. }, _) => Ok(()),
             (Call::Volumes, Reply::Volumes(all)) => self.listed(all),
             (Call::Snapshots, Reply::Snapshots(all)) => self.listed_snapshots(all),
             (call, reply) => Err(format!("{call:?} answered {reply:?}")),
@@ -368,10 +417,13 @@ impl Model {
         }
     }
 
-    fn staged(&mut self, id: &str, staged: bool) -> Verdict {
+    fn staged(&mut self, id: &str, staged: Option<bool>) -> Verdict {
         self.settle(id);
-        if let Some(known) = self.volumes.get_mut(id).and_then(|slot| slot.there.as_mut()) {
+        if let Some(known) = self.known_mut(id) {
             known.staged = staged;
+            if let Some(block) = staged {
+                known.content.staged(block);
+            }
         }
         Ok(())
     }
@@ -396,22 +448,20 @@ impl Model {
         if volume.volume_id != name || mib(volume.capacity_bytes) < asked {
             return Err(format!("answered {volume:?}"));
         }
-        let (mark, filesystem) = match from {
-            None => (0, None),
-            Some(Origin::Volume(id)) => {
-                let known = self.volume(id);
-                known.map_or((0, None), |known| (known.mark, None))
-            }
-            Some(Origin::Snapshot(id)) => (self.snapshot(id).map_or(0, |taken| taken.mark), None),
+        // A copy is as the original was, its file system's UUID and its right to be formatted too.
+        let content = match from {
+            None => None,
+            Some(Origin::Volume(id)) => self.volume(id).map(|known| &known.content),
+            Some(Origin::Snapshot(id)) => self.snapshot(id).map(|taken| &taken.content),
         };
+        let content = content.cloned().unwrap_or_default();
         let known = Known {
             volume: volume.clone(),
             mib: mib(volume.capacity_bytes),
             requested: asked,
             from: from.cloned(),
-            staged: false,
-            mark,
-            filesystem,
+            staged: None,
+            content,
         };
         let slot = Slot { there: Some(known), pending: None };
         let _ = self.volumes.insert(name.to_owned(), slot);
@@ -446,11 +496,11 @@ impl Model {
         if !message.ready_to_use || message.source_volume_id != of {
             return Err(format!("answered {message:?}"));
         }
-        let mark = self.volume(of).map_or(0, |known| known.mark);
+        let content = self.volume(of).map(|known| known.content.clone()).unwrap_or_default();
         let taken = Taken {
             of: of.to_owned(),
             mib: mib(message.size_bytes),
-            mark,
+            content,
             message: message.clone(),
         };
         let slot = Slot { there: Some(taken), pending: None };
@@ -460,8 +510,9 @@ impl Model {
 
     fn listed(&self, all: &[(String, i64)]) -> Verdict {
         let known = self.volumes.values().filter_map(|slot| slot.there.as_ref());
-        let wanted: Vec<(String, i64)> =
-            known.map(|known| (known.volume.volume_id.clone(), known.mib)).collect();
+        let known = known.map(|known| (known.volume.volume_id.clone(), known.mib));
+        let mut wanted: Vec<(String, i64)> = known.chain(self.others.volumes()).collect();
+        wanted.sort();
         let there: Vec<(String, i64)> =
             all.iter().map(|(id, bytes)| (id.clone(), mib(*bytes))).collect();
         match wanted == there {
@@ -472,9 +523,10 @@ impl Model {
 
     fn listed_snapshots(&self, all: &[(String, String)]) -> Verdict {
         let known = self.snapshots.iter();
-        let wanted: Vec<(String, String)> = known
-            .filter_map(|(id, slot)| Some((id.clone(), slot.there.as_ref()?.of.clone())))
-            .collect();
+        let known =
+            known.filter_map(|(id, slot)| Some((id.clone(), slot.there.as_ref()?.of.clone())));
+        let mut wanted: Vec<(String, String)> = known.chain(self.others.snapshots()).collect();
+        wanted.sort();
         match wanted == all {
             true => Ok(()),
             false => Err(format!("wanted {wanted:?}, there are {all:?}")),
@@ -484,9 +536,12 @@ impl Model {
     /// The machine started again: nothing is staged or published any more.
     pub(crate) fn rebooted(&mut self) {
         self.targets.clear();
+        self.singles.clear();
+        let all: Vec<String> = self.volumes.keys().cloned().collect();
+        all.iter().for_each(|id| self.give_up_stage(id));
         for slot in self.volumes.values_mut() {
             if let Some(known) = &mut slot.there {
-                known.staged = false;
+                known.staged = None;
             }
             let of_life = matches!(
                 slot.pending,
@@ -504,37 +559,6 @@ impl Model {
             if let Some(Call::ExpandOnNode { id, mib, .. }) = &slot.pending {
                 slot.pending = Some(Call::Expand { id: id.clone(), mib: *mib });
             }
-        }
-    }
-
-    /// Volumes that are staged, and known to be.
-    pub(crate) fn shown(&self) -> Vec<String> {
-        let all = self.volumes.iter();
-        let shown = all.filter(|(_, slot)| {
-            slot.pending.is_none() && slot.there.as_ref().is_some_and(|known| known.staged)
-        });
-        shown.map(|(id, _)| id.clone()).collect()
-    }
-
-    /// Holds what a staged volume shows against what was written, and against its first file
-    /// system.
-    pub(crate) fn seen(&mut self, id: &str, seen: &Seen) -> Verdict {
-        let Some(known) = self.volumes.get_mut(id).and_then(|slot| slot.there.as_mut()) else {
-            return Err(format!("{id} is not there"));
-        };
-        if known.mark != seen.mark {
-            return Err(format!("{id} holds {}, and {} was written", seen.mark, known.mark));
-        }
-        let first = known.filesystem.get_or_insert_with(|| seen.filesystem.clone());
-        match *first == seen.filesystem {
-            true => Ok(()),
-            false => Err(format!("{id} was formatted again: {first}, {}", seen.filesystem)),
-        }
-    }
-
-    pub(crate) fn wrote(&mut self, id: &str, mark: u64) {
-        if let Some(known) = self.volumes.get_mut(id).and_then(|slot| slot.there.as_mut()) {
-            known.mark = mark;
         }
     }
 }

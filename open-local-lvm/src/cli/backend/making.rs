@@ -5,16 +5,20 @@
 //! cut call is finished by the same call.
 
 use open_local_core::{
-    Ensured, Error, ErrorKind, FullPolicy, Op, Pool, PoolInfo, PoolSpec, Result, ThinPolicy,
+    Bytes, Ensured, Error, ErrorKind, FullPolicy, Op, Pool, PoolInfo, PoolSpec, Result, ThinPolicy,
 };
 
 use super::CliBackend;
+use super::unmaking::Before;
 use crate::cli::pool::{Seen, policy_tags};
 use crate::cli::report::{Group, Volume};
 use crate::cli::{CliTools, GroupOptions, NewPool, Order};
 use crate::format::id::LvmId;
 use crate::plan::{Size, TagChange};
-use crate::pool::making::{GROUP, MADE, PASSING, marked_for, pool_mark, same_pool};
+use crate::pool::agreement::{
+    self, FoundGroup, FoundPool, FoundVolume, may_adopt, may_use, no_others, same_pool,
+};
+use crate::pool::making::{ADOPTED, GROUP, MADE, PASSING, marked_for, pool_mark};
 use crate::pool::orders::{Mode, Orders};
 use crate::pool::registration::{Registration, Stage};
 use crate::pool::sharing;
@@ -39,31 +43,28 @@ impl CliBackend {
             )
             .with_remedy("name some: --set devices=/dev/sdb,/dev/sdc"));
         }
-        let wanted = match &known {
+        let (wanted, was) = match &known {
             Some(known) if known.stage == Stage::Ready => {
-                sharing::on_devices(known, spec, &orders, || self.is_whole(known, &orders))?
+                let whole = || self.is_whole(known, &orders);
+                (sharing::on_devices(known, spec, &orders, whole)?, None)
             }
-            Some(known) => renamed(known, spec),
-            None => self.begin(spec, &orders)?,
+            Some(known) => (renamed(known, spec), None),
+            None => self.begin(spec, &orders).map(|(wanted, was)| (wanted, Some(was)))?,
         };
         if known.as_ref() != Some(&wanted) {
             before("record the pool")?;
             registry.store(op, &wanted)?;
         }
         if wanted.stage == Stage::Ready {
-            let pool = self.pool(&wanted)?;
-            pool.start(op)?;
-            return Ok(Ensured::Unchanged(pool.info()?));
+            return self.grow_pool(&wanted, spec, &orders);
         }
-        let group = match self.build(&wanted, &orders) {
-            Ok(group) => group,
-            Err(error) => {
-                if error.kind() != ErrorKind::Indeterminate && known.is_none() {
-                    // The tools make a group or leave nothing.
-                    registry.forget(op, &spec.id)?;
-                }
-                return Err(error);
+        let group = match (self.build(&wanted, &orders), was) {
+            (Ok(group), _) => group,
+            (Err(error), Some(was)) if error.kind() != ErrorKind::Indeterminate => {
+                return Err(self.give_up(error, &wanted, &was));
             }
+            // What cut calls left is finished by the same call, or goes with the pool.
+            (Err(error), _) => return Err(error),
         };
         before("record the pool as ready")?;
         let ready = Registration { group, ..wanted.with_stage(Stage::Ready) };
@@ -71,6 +72,31 @@ impl CliBackend {
         let pool = self.pool(&ready)?;
         pool.start(op)?;
         Ok(Ensured::Created(pool.info()?))
+    }
+
+    /// Gives a pool that is there the room for data and metadata that it is asked to have by now.
+    fn grow_pool(
+        &self,
+        known: &Registration,
+        spec: &PoolSpec,
+        orders: &Orders,
+    ) -> Result<Ensured<PoolInfo>> {
+        let op = Op::EnsurePool;
+        let pool = self.pool(known)?;
+        pool.start(op)?;
+        let seen = pool.look(op)?;
+        let volume = pool.thin_pool().and_then(|name| seen.group.volume(name));
+        let found = volume.and_then(found_pool);
+        let growth = agreement::growth(known, orders, found.as_ref())?;
+        if growth.is_none() {
+            return Ok(Ensured::Unchanged(pool.info()?));
+        }
+        // Until it is recorded the same call finds what it grew to and has that to record.
+        pool.extend_thin_pool(growth)?;
+        self.host.checkpoints.before(op, &(&spec.id).into(), "record what the pool grew to")?;
+        let grown = agreement::grown(known, spec);
+        self.registry().store(op, &grown)?;
+        Ok(Ensured::Created(self.pool(&grown)?.info()?))
     }
 
     fn refuse_what_cannot_be(&self, spec: &PoolSpec, orders: &Orders) -> Result<()> {
@@ -93,14 +119,15 @@ impl CliBackend {
         Ok(())
     }
 
-    /// The registration of a new pool, if it may be made where it is asked for.
-    fn begin(&self, spec: &PoolSpec, orders: &Orders) -> Result<Registration> {
+    /// The registration of a new pool, if it may be made where it is asked for, and what is there
+    /// before.
+    fn begin(&self, spec: &PoolSpec, orders: &Orders) -> Result<(Registration, Before)> {
         let mut lasting = spec.clone();
         lasting.parameters.retain(|key, _| key == "devices" || !PASSING.contains(&key.as_str()));
         let there = there(&self.tools(orders)?, orders)?;
         let (group, made_group) = match &there {
             Some(group) => {
-                may_use(spec, orders, group)?;
+                may_use(spec, orders, &found(orders, group))?;
                 let volumes = group.volumes.iter().map(|volume| volume.tags.as_slice());
                 let registry = self.registry();
                 sharing::refuse_mixed(&registry, spec, orders, group.id, &group.tags, volumes)?;
@@ -109,7 +136,8 @@ impl CliBackend {
             // The tools choose the UUID of a group: until then there is none.
             None => (self.nobody()?, true),
         };
-        Ok(Registration { spec: lasting, group, made_group, stage: Stage::Making })
+        let was = Before::new(there.as_ref(), orders);
+        Ok((Registration { spec: lasting, group, made_group, stage: Stage::Making }, was))
     }
 
     /// Whether the group of a pool is on the devices that are named now, all of it.
@@ -134,6 +162,9 @@ impl CliBackend {
         match there(&tools, orders)? {
             // Ours, whether a cut call made it or it is taken over.
             Some(group) if group.id == wanted.group || is_being_made(&group, wanted) => {
+                if orders.mode == Mode::Thick {
+                    no_others(id, marked_for(&group.tags))?;
+                }
                 let add: Vec<String> =
                     tags.into_iter().filter(|tag| !group.tags.contains(tag)).collect();
                 if !add.is_empty() {
@@ -177,13 +208,13 @@ fn renamed(known: &Registration, spec: &PoolSpec) -> Registration {
     wanted
 }
 
-fn is_being_made(group: &Group, wanted: &Registration) -> bool {
+pub(super) fn is_being_made(group: &Group, wanted: &Registration) -> bool {
     wanted.made_group && marked_for(&group.tags) == Some(wanted.spec.id.as_str())
 }
 
 /// The tags a group of ours has. While it is made a thin pool's has the mark as well, by which a
 /// repeated call knows it.
-fn group_tags(wanted: &Registration, orders: &Orders) -> Vec<String> {
+pub(super) fn group_tags(wanted: &Registration, orders: &Orders) -> Vec<String> {
     let mut tags = vec![GROUP.to_owned()];
     if wanted.made_group {
         tags.push(MADE.to_owned());
@@ -202,17 +233,18 @@ fn make_thin_pool(tools: &CliTools, wanted: &Registration, orders: &Orders) -> R
     let (op, id, group) = (Op::EnsurePool, &wanted.spec.id, &orders.group);
     let mark = pool_mark(id);
     let seen = tools.group(op, group)?;
-    let is_ours = |volume: &Volume| volume.is_thin_pool() && volume.tags.contains(&mark);
-    match seen.volume(pool) {
-        Some(volume) if is_ours(volume) => {}
-        Some(volume) if orders.adopt && volume.is_thin_pool() => {
-            let change = TagChange { add: vec![mark.clone()], remove: Vec::new() };
-            tools.run(op, &Order::tag_volume(group, pool, &change)?)?;
+    let is_marked = |volume: &Volume, tag: &str| volume.tags.iter().any(|has| has == tag);
+    let adopted = match seen.volume(pool) {
+        Some(volume) if volume.is_thin_pool() && is_marked(volume, &mark) => {
+            is_marked(volume, ADOPTED)
         }
-        Some(_) => {
-            let why = format!("the group has a volume {pool} that is not this pool's");
-            return Err(Error::new(ErrorKind::Conflict, op, id, why)
-                .with_remedy("choose another name: --set thin-pool=NAME, or --set adopt=yes"));
+        Some(volume) => {
+            no_others(id, marked_for(&volume.tags))?;
+            may_adopt(id, orders, group, found_pool(volume).as_ref())?;
+            let add = vec![mark.clone(), ADOPTED.to_owned()];
+            let change = TagChange { add, remove: Vec::new() };
+            tools.run(op, &Order::tag_volume(group, pool, &change)?)?;
+            true
         }
         None => {
             let mut new = NewPool::new(pool, data.map(Size::AtLeast));
@@ -221,12 +253,13 @@ fn make_thin_pool(tools: &CliTools, wanted: &Registration, orders: &Orders) -> R
             let policy = ThinPolicy::default().with_overcommit(wanted.spec.overcommit);
             new.tags.extend(policy_tags(&policy));
             tools.run(op, &Order::create_pool(group, &new)?)?;
+            false
         }
-    }
-    // Not taken when a pool is made (2.03.16). The mark that is taken off last says that a cut call
-    // has to come by here again.
-    if seen.tags.contains(&mark) || seen.volume(pool).is_none() {
-        let error = *when_full == FullPolicy::Error;
+    };
+    // Not taken when a pool is made (2.03.16); a cut call comes by here again. What others made
+    // stays as it is.
+    if !adopted {
+        let error = *when_full != Some(FullPolicy::Queue);
         tools.run(op, &Order::set_error_when_full(group, pool, error)?)?;
         tools.run(op, &Order::set_autoactivation(group, pool, false)?)?;
     }
@@ -237,35 +270,34 @@ fn make_thin_pool(tools: &CliTools, wanted: &Registration, orders: &Orders) -> R
     Ok(())
 }
 
-/// Whether a group that is there may be used for a new pool.
-fn may_use(spec: &PoolSpec, orders: &Orders, group: &Group) -> Result<()> {
-    let refuse = |why: String, remedy: &str| {
-        Err(Error::new(ErrorKind::Refused, Op::EnsurePool, &spec.id, why).with_remedy(remedy))
+/// A group that is there, and what has the name of the thin pool in it.
+fn found<'g>(orders: &Orders, group: &'g Group) -> FoundGroup<'g> {
+    let volume = match &orders.mode {
+        Mode::Thin { pool, .. } => group
+            .volume(pool)
+            .map(|volume| FoundVolume { tags: &volume.tags, pool: found_pool(volume) }),
+        Mode::Thick => None,
     };
-    let name = &group.name;
-    if !orders.adopt && !group.tags.iter().any(|tag| tag == GROUP) {
-        return refuse(
-            format!("there is a group {name} that was not made here"),
-            "if it is to be used: --set adopt=yes; else choose another one: --set group=NAME",
-        );
-    }
-    if let Some(why) = &group.refusal {
-        return refuse(
-            format!("lvm2 does not change the group {name}: {why}"),
-            "name all of its devices: --set devices=PATH,PATH",
-        );
-    }
-    let of = match &orders.mode {
-        Mode::Thick => marked_for(&group.tags),
-        Mode::Thin { pool, .. } => group.volume(pool).and_then(|volume| marked_for(&volume.tags)),
-    };
-    match of.filter(|other| *other != spec.id.as_str()) {
-        Some(other) => refuse(
-            format!("it is that of pool {other} already"),
-            "choose another group, or another thin pool: --set thin-pool=NAME",
-        ),
-        None => Ok(()),
-    }
+    let refusal = group.refusal.as_ref().map(|why| {
+        let why = format!("lvm2 does not change the group {}: {why}", group.name);
+        (why, "name all of its devices: --set devices=PATH,PATH")
+    });
+    let (name, tags, extent) = (&group.name, &group.tags, group.extent_size);
+    FoundGroup { name, tags, extent, refusal, volume }
+}
+
+/// What a thin pool is like; `None` for a volume that is something else.
+pub(super) fn found_pool(volume: &Volume) -> Option<FoundPool> {
+    volume.is_thin_pool().then(|| FoundPool {
+        chunk: volume.segments.first().map_or(Bytes::ZERO, |segment| segment.chunk_size),
+        data: volume.size,
+        metadata: volume.metadata_size.unwrap_or(Bytes::ZERO),
+        zeroes: volume.zeroes,
+        when_full: match volume.error_when_full {
+            Some(true) => FullPolicy::Error,
+            _ => FullPolicy::Queue,
+        },
+    })
 }
 
 /// What a pool holds, in names: objects of ours.

@@ -80,6 +80,15 @@ impl Order {
         Ok(order.touching(Touched::Group(name.to_owned())))
     }
 
+    /// The same with devices that join a group.
+    fn joined_by(mut self, paths: &[PathBuf]) -> Result<Self> {
+        let names = devices(paths)?;
+        for path in paths {
+            self = self.touching(Touched::Device(path.clone()));
+        }
+        Ok(self.args(names))
+    }
+
     fn on_device(command: &'static str, path: &Path) -> Result<(Self, String)> {
         let order = Self::changing(command, Subject::device(path));
         Ok((order.touching(Touched::Device(path.to_path_buf())), device(path)?))
@@ -96,7 +105,7 @@ impl Order {
             .args(["-s", &bytes(options.extent_size)])
             .args(["--metadatasize", &bytes(options.metadata_size)])
             .args(add_tags(&options.tags)?);
-        Ok(order.arg(name).args(devices(on)?))
+        order.arg(name).joined_by(on)
     }
 
     /// Adds devices to a group.
@@ -104,7 +113,7 @@ impl Order {
     /// # Errors
     /// As [`Self::create_group`].
     pub fn extend_group(name: &str, with: &[PathBuf]) -> Result<Self> {
-        Ok(Self::on_group("vgextend", name)?.arg(name).args(devices(with)?))
+        Self::on_group("vgextend", name)?.arg(name).joined_by(with)
     }
 
     /// Takes devices out of a group; they stay physical volumes.

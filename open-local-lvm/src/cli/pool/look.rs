@@ -14,7 +14,7 @@ use crate::cli::report::{Group, Volume};
 use crate::exec::active_volumes;
 use crate::format::id::LvmId;
 use crate::pool::names;
-use crate::pool::objects::erasing_id;
+use crate::pool::objects::{erasing_id, only_of};
 use crate::pool::planner::{absent, busy};
 use crate::pool::room::Room;
 use crate::pool::tags::{Kind, Label, State};
@@ -159,9 +159,10 @@ impl Seen {
     /// The object a caller means.
     ///
     /// # Errors
-    /// `Conflict` if the name it would have belongs to something that is not of this pool.
+    /// `Conflict` if two volumes say they are it, or if the name it would have belongs to something
+    /// that is not of this pool.
     pub(super) fn find(&self, op: Op, key: &Source) -> Result<Option<&Object>> {
-        let found = self.objects.iter().find(|object| object.key().as_ref() == Some(key));
+        let found = self.see(op, key)?;
         let name = self.name_of(key);
         if found.is_some() || self.group.volume(&name).is_none() {
             return Ok(found);
@@ -176,8 +177,11 @@ impl Seen {
     }
 
     /// The same, where what is not ours is as if it were not there.
-    pub(super) fn see(&self, key: &Source) -> Option<&Object> {
-        self.find(Op::PlanChange, key).ok().flatten()
+    ///
+    /// # Errors
+    /// `Conflict` if two volumes say they are it.
+    pub(super) fn see(&self, op: Op, key: &Source) -> Result<Option<&Object>> {
+        only_of(op, &self.objects, key, Object::key, |object| &object.name)
     }
 
     /// The name an object has, or would have, in the group.
@@ -193,7 +197,7 @@ impl Seen {
     /// # Errors
     /// `NotFound`; `Busy` while it is being made.
     pub(super) fn usable(&self, op: Op, key: &Source) -> Result<&Object> {
-        let object = self.see(key).ok_or_else(|| absent(op, key))?;
+        let object = self.see(op, key)?.ok_or_else(|| absent(op, key))?;
         match object.label.state {
             State::Ready => Ok(object),
             _ => Err(busy(op, key, "it is still being made", "repeat the call that makes it")),

@@ -41,7 +41,7 @@ impl Snapshots for CliPool {
     fn snapshot(&self, id: &SnapshotId) -> Result<SnapshotInfo> {
         let op = Op::InspectSnapshot;
         let seen = self.look(op)?;
-        let found = seen.see(&Source::Snapshot(id.clone()));
+        let found = seen.see(op, &Source::Snapshot(id.clone()))?;
         found.and_then(|object| self.snapshot_info(object)).ok_or_else(|| {
             let why = format!("there is no such snapshot in pool {}", self.id());
             Error::new(ErrorKind::NotFound, op, id, why)
@@ -65,8 +65,9 @@ impl Snapshots for CliPool {
     }
 
     fn remove_snapshot(&self, id: &SnapshotId) -> Result<Removed<SnapshotInfo>> {
-        let (seen, made) = self.change(Op::RemoveSnapshot, &Change::RemoveSnapshot(id.clone()))?;
-        let last = seen.see(&Source::Snapshot(id.clone())).filter(|_| made);
+        let op = Op::RemoveSnapshot;
+        let (seen, made) = self.change(op, &Change::RemoveSnapshot(id.clone()))?;
+        let last = seen.see(op, &Source::Snapshot(id.clone()))?.filter(|_| made);
         let last = last.and_then(|object| self.snapshot_info(object));
         Ok(last.map_or(Removed::WasAbsent, Removed::Removed))
     }

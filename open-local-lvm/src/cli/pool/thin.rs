@@ -1,14 +1,15 @@
 //! The trait [`ThinProvisioning`] by the tools.
 
 use open_local_core::{
-    Error, ErrorKind, FullPolicy, Op, Ratio, Result, ThinPolicy, ThinProvisioning, ThinUsage,
+    Bytes, Error, ErrorKind, FullPolicy, Op, Ratio, Result, ThinPolicy, ThinProvisioning, ThinUsage,
 };
 
 use super::CliPool;
 use super::execute::{Step, Work};
 use super::room::{is_policy, policy, policy_tags, thin_pool, usage};
 use crate::cli::Order;
-use crate::plan::TagChange;
+use crate::plan::{Growth, Size, TagChange};
+use crate::pool::agreement::Growth as Room;
 
 impl ThinProvisioning for CliPool {
     fn thin_usage(&self) -> Result<ThinUsage> {
@@ -48,6 +49,31 @@ impl ThinProvisioning for CliPool {
             if !add.is_empty() || !remove.is_empty() {
                 let change = TagChange { add, remove };
                 steps.push(Step::Run(Order::tag_volume(group, &pool.name, &change)?));
+            }
+            Ok((!steps.is_empty()).then(|| Work::new(op, self.id(), steps)))
+        })
+        .map(drop)
+    }
+}
+
+impl CliPool {
+    /// Gives a thin pool room for data, for metadata, or both: at least so much.
+    ///
+    /// # Errors
+    /// `NotFound` where it is not in the group; those of the tools.
+    pub(in crate::cli) fn extend_thin_pool(&self, to: Room) -> Result<()> {
+        let op = Op::EnsurePool;
+        self.run(op, |seen| {
+            let (pool, group) = (thin_pool(self, &seen.group)?, &seen.group.name);
+            let mut steps = Vec::new();
+            // First: more data may need it.
+            let has = pool.metadata_size.unwrap_or(Bytes::ZERO);
+            if let Some(to) = to.metadata.filter(|to| *to > has) {
+                steps.push(Step::Run(Order::extend_pool_metadata(group, &pool.name, to)?));
+            }
+            if let Some(to) = to.data.filter(|to| *to > pool.size) {
+                let growth = Growth::new(&pool.name, Size::AtLeast(to));
+                steps.push(Step::Run(Order::extend_volume(group, &growth, &[])?));
             }
             Ok((!steps.is_empty()).then(|| Work::new(op, self.id(), steps)))
         })

@@ -39,7 +39,7 @@ impl FormatTokens for CliPool {
     fn format_token(&self, volume: &VolumeId) -> Result<FormatToken> {
         let op = Op::FormatToken;
         let seen = self.look(op)?;
-        let found = seen.see(&Source::Volume(volume.clone())).map(Object::token);
+        let found = seen.see(op, &Source::Volume(volume.clone()))?.map(Object::token);
         found.ok_or_else(|| {
             let why = format!("there is no such volume in pool {}", self.id());
             Error::new(ErrorKind::NotFound, op, volume, why)

@@ -127,7 +127,7 @@ impl CliPool {
 
     fn attached(&self, op: Op, key: &Source) -> Result<Attachment> {
         let seen = self.look(op)?;
-        seen.see(key).and_then(|object| object.attachment(key)).ok_or_else(|| {
+        seen.see(op, key)?.and_then(|object| object.attachment(key)).ok_or_else(|| {
             Error::new(ErrorKind::Indeterminate, op, key, "its device vanished at once")
                 .with_remedy("somebody else deactivates volumes here; try again")
         })
@@ -164,6 +164,9 @@ impl Pool for CliPool {
             ("extent-size", group.extent_size.to_string()),
             ("device-mapper", mapper.to_owned()),
         ];
+        if self.thin_pool().is_none() {
+            details.push(("erase", if self.orders.erase { "zero" } else { "none" }.to_owned()));
+        }
         let own = match self.thin_pool() {
             Some(pool) => group.volume(pool).map(|volume| volume.id),
             None => Some(group.id),
@@ -183,7 +186,7 @@ impl Pool for CliPool {
     fn volume(&self, id: &VolumeId) -> Result<VolumeInfo> {
         let op = Op::InspectVolume;
         let seen = self.look(op)?;
-        let found = seen.see(&Source::Volume(id.clone()));
+        let found = seen.see(op, &Source::Volume(id.clone()))?;
         found.and_then(|object| self.volume_info(object)).ok_or_else(|| self.absent(op, id))
     }
 
@@ -215,14 +218,17 @@ impl Pool for CliPool {
     }
 
     fn unpublish(&self, source: &Source) -> Result<Removed<Attachment>> {
-        let (seen, made) = self.change(Op::Unpublish, &Change::Unpublish(source.clone()))?;
-        let was = seen.see(source).filter(|_| made).and_then(|object| object.attachment(source));
+        let op = Op::Unpublish;
+        let (seen, made) = self.change(op, &Change::Unpublish(source.clone()))?;
+        let was =
+            seen.see(op, source)?.filter(|_| made).and_then(|object| object.attachment(source));
         Ok(was.map_or(Removed::WasAbsent, Removed::Removed))
     }
 
     fn remove_volume(&self, id: &VolumeId) -> Result<Removed<VolumeInfo>> {
-        let (seen, made) = self.change(Op::RemoveVolume, &Change::RemoveVolume(id.clone()))?;
-        let last = seen.see(&Source::Volume(id.clone())).filter(|_| made);
+        let op = Op::RemoveVolume;
+        let (seen, made) = self.change(op, &Change::RemoveVolume(id.clone()))?;
+        let last = seen.see(op, &Source::Volume(id.clone()))?.filter(|_| made);
         let last = last.and_then(|object| self.volume_info(object));
         Ok(last.map_or(Removed::WasAbsent, Removed::Removed))
     }

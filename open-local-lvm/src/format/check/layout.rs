@@ -11,13 +11,16 @@ pub(super) fn check(group: &VolumeGroup, findings: &mut Findings) {
     for pv in &group.physical_volumes {
         device_size(group, pv, findings);
     }
-    for lv in &group.logical_volumes {
-        order(lv, findings);
-        for (number, segment) in (1..).zip(&lv.segments) {
-            stripes(segment, &|| Object::Segment(lv.name.clone(), number), findings);
-        }
-    }
+    group.logical_volumes.iter().for_each(|lv| volume(lv, findings));
     areas(group, findings);
+}
+
+/// The segments of one volume, but not where they lie.
+pub(super) fn volume(lv: &LogicalVolume, findings: &mut Findings) {
+    order(lv, findings);
+    for (number, segment) in (1..).zip(&lv.segments) {
+        stripes(segment, &|| Object::Segment(lv.name.clone(), number), findings);
+    }
 }
 
 fn device_size(group: &VolumeGroup, pv: &PhysicalVolume, findings: &mut Findings) {

@@ -4,7 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::{FindingKind, Findings, Object};
-use crate::format::group::VolumeGroup;
+use crate::format::group::{LogicalVolume, VolumeGroup};
 use crate::format::id::LvmId;
 use crate::format::names::{check_name, check_tag, reserved_part};
 
@@ -27,15 +27,18 @@ pub(super) fn check(group: &VolumeGroup, findings: &mut Findings) {
     for pv in &group.physical_volumes {
         tags(&pv.tags, &|| Object::Physical(pv.key.clone()), findings);
     }
-    for lv in &group.logical_volumes {
-        let object = || Object::Logical(lv.name.clone());
-        name(&lv.name, &object, findings);
-        tags(&lv.tags, &object, findings);
-        let link = lv.segments.first().is_some_and(|s| s.segment_type.name == "snapshot");
-        if let Some(part) = reserved_part(&lv.name).filter(|_| lv.is_visible() && !link) {
-            let message = format!("is visible, but LVM keeps names with {part} for itself");
-            findings.add(FindingKind::ReservedName, object(), message);
-        }
+    group.logical_volumes.iter().for_each(|lv| volume(lv, findings));
+}
+
+/// Name and tags of one volume.
+pub(super) fn volume(lv: &LogicalVolume, findings: &mut Findings) {
+    let object = || Object::Logical(lv.name.clone());
+    name(&lv.name, &object, findings);
+    tags(&lv.tags, &object, findings);
+    let link = lv.segments.first().is_some_and(|s| s.segment_type.name == "snapshot");
+    if let Some(part) = reserved_part(&lv.name).filter(|_| lv.is_visible() && !link) {
+        let message = format!("is visible, but LVM keeps names with {part} for itself");
+        findings.add(FindingKind::ReservedName, object(), message);
     }
 }
 

@@ -215,3 +215,124 @@ proptest! {
         prop_assert!(check(&group).len() <= MAX_FINDINGS);
     }
 }
+
+/// Volumes on physical volumes only, side by side with gaps.
+fn flat_group() -> VolumeGroup {
+    let mut group = Metadata::parse(GROUP.as_bytes()).unwrap().group;
+    let linear = group.logical("lin").unwrap().clone();
+    group.logical_volumes.retain(|lv| lv.name == "str");
+    for number in 0..6u64 {
+        let mut lv = linear.clone();
+        lv.name = format!("v{number}");
+        lv.id = crate::format::id::LvmId::from_random([u8::try_from(number).unwrap(); 32]);
+        lv.segments.truncate(1);
+        place(&mut lv, 0, 60 + number * 10, 5);
+        group.logical_volumes.push(lv);
+    }
+    group
+}
+
+fn place(lv: &mut LogicalVolume, pv: usize, start: u64, count: u64) {
+    use crate::format::group::{Area, SegmentKind};
+    let Some(segment) = lv.segments.first_mut() else { return };
+    segment.extent_count = open_local_core::Extents::new(count);
+    if let SegmentKind::Striped(striped) = &mut segment.kind {
+        let start = open_local_core::Extents::new(start);
+        striped.areas = vec![Area::Physical { pv: format!("pv{pv}"), start }];
+    }
+}
+
+/// One change of a group: what, to which volume, and with which number.
+fn change(group: &mut VolumeGroup, what: u8, at: usize, number: u64) {
+    use open_local_core::Extents;
+    let other = group.logical_volumes.first().cloned();
+    let end = group.logical_volumes.len();
+    let lv = group.logical_volumes.get(at).cloned();
+    let (Some(mut lv), Some(other)) = (lv, other) else { return };
+    match what {
+        0 => drop(group.logical_volumes.remove(at)),
+        1 => {
+            lv.name = format!("n{number}");
+            lv.id = crate::format::id::LvmId::from_random([u8::try_from(number).unwrap(); 32]);
+            place(&mut lv, 0, number, 3);
+            group.logical_volumes.insert(at + 1, lv);
+        }
+        2 => group.max_lv = u32::try_from(number % 3 * 4).unwrap(),
+        3 => group.physical_volumes[0].pe_count = Extents::new(255 - number % 2 * 200),
+        4 => group.logical_volumes[at] = LogicalVolume { segments: other.segments, ..lv },
+        _ => {
+            let lv = &mut group.logical_volumes[at];
+            match what {
+                5 => lv.tags.push("good".to_owned()),
+                6 => lv.tags.push("not good".to_owned()),
+                7 => place(lv, usize::from(number > 100), number * 2, number % 9),
+                8 => lv.name = format!("v{}", number % 7),
+                9 => lv.id = other.id,
+                10 => lv.status.remove("VISIBLE"),
+                11 => lv.name = format!("l{number}_pmspare"),
+                12 => lv.status.add("LOCKED"),
+                _ => {
+                    let twin = lv.clone();
+                    group.logical_volumes.insert(end, twin);
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(768))]
+
+    /// Whatever was changed, and whatever is remembered of before.
+    #[test]
+    fn what_is_remembered_never_changes_the_answer(
+        flat in any::<bool>(),
+        steps in proptest::collection::vec(
+            (0u8..14, any::<prop::sample::Index>(), 0u64..128, any::<bool>()), 1..8,
+        ),
+    ) {
+        let mut group = match flat {
+            true => flat_group(),
+            false => Metadata::parse(GROUP.as_bytes()).unwrap().group,
+        };
+        prop_assert_eq!(check(&group), []);
+        let mut good = group.clone();
+        for (what, index, number, look) in steps {
+            let count = group.logical_volumes.len().max(1);
+            change(&mut group, what, index.index(count), number);
+            if look {
+                prop_assert_eq!(check(&group), find(&group));
+                // Goes on from a good one more often than not.
+                if check(&group).is_empty() {
+                    good = group.clone();
+                } else if number % 3 > 0 {
+                    group = good.clone();
+                }
+            }
+        }
+        prop_assert_eq!(check(&group), find(&group));
+    }
+}
+
+#[test]
+fn a_change_of_a_good_group_is_judged_without_the_others() {
+    let mut group = flat_group();
+    assert_eq!(check(&group), []);
+    let judged = |group: &VolumeGroup| {
+        let known = group.logical_volumes.checked().unwrap();
+        again::is_good(group, &known)
+    };
+    for (what, at, number) in [(1, 2, 120), (5, 1, 0), (0, 3, 0), (8, 2, 6)] {
+        let before = group.clone();
+        change(&mut group, what, at, number);
+        assert_ne!(group, before);
+        assert!(judged(&group), "{what}");
+        assert_eq!(check(&group), []);
+    }
+    // What is in the way is found all the same.
+    for (what, at, number) in [(7, 2, 40), (6, 2, 0), (9, 2, 0), (8, 3, 0)] {
+        let mut bad = group.clone();
+        change(&mut bad, what, at, number);
+        assert!(!judged(&bad), "{what}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Status words, flags and types.
 
 use super::{FindingKind, Findings, Object};
-use crate::format::group::{Segment, VolumeGroup, Words, flag, status};
+use crate::format::group::{LogicalVolume, Segment, VolumeGroup, Words, flag, status};
 
 /// Flags lvm2 2.03.16 knows; it ignores others.
 const FLAGS: [&str; 6] = [
@@ -70,16 +70,19 @@ pub(super) fn check(group: &VolumeGroup, findings: &mut Findings) {
             findings.add(FindingKind::MissingPhysical, object(), message);
         }
     }
-    for lv in &group.logical_volumes {
-        let object = || Object::Logical(lv.name.clone());
-        unknown(&lv.status, &status::OF_LOGICAL, &object, findings);
-        flags(&lv.flags, &object, findings);
-        if lv.status.has(status::PVMOVE) || lv.status.has(status::LOCKED) {
-            findings.add(FindingKind::Converting, object(), "is being moved or converted");
-        }
-        for (number, segment) in (1..).zip(&lv.segments) {
-            segment_type(segment, &|| Object::Segment(lv.name.clone(), number), findings);
-        }
+    group.logical_volumes.iter().for_each(|lv| volume(lv, findings));
+}
+
+/// Those of one volume.
+pub(super) fn volume(lv: &LogicalVolume, findings: &mut Findings) {
+    let object = || Object::Logical(lv.name.clone());
+    unknown(&lv.status, &status::OF_LOGICAL, &object, findings);
+    flags(&lv.flags, &object, findings);
+    if lv.status.has(status::PVMOVE) || lv.status.has(status::LOCKED) {
+        findings.add(FindingKind::Converting, object(), "is being moved or converted");
+    }
+    for (number, segment) in (1..).zip(&lv.segments) {
+        segment_type(segment, &|| Object::Segment(lv.name.clone(), number), findings);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which extents of which physical volume a group uses, and for what.
 
+use std::cell::LazyCell;
 use std::collections::HashSet;
 
 use open_local_core::Extents;
@@ -33,7 +34,9 @@ impl VolumeGroup {
     #[must_use]
     pub fn physical_areas<'a>(&'a self) -> Vec<PhysicalArea<'a>> {
         let mut used = Vec::with_capacity(self.logical_volumes.len());
-        let keys: HashSet<&str> = self.physical_volumes.iter().map(|pv| pv.key.as_str()).collect();
+        // Most groups have no segment that asks for them.
+        let keys: LazyCell<HashSet<&str>, _> =
+            LazyCell::new(|| self.physical_volumes.iter().map(|pv| pv.key.as_str()).collect());
         for lv in &self.logical_volumes {
             for (segment, part) in lv.segments.iter().enumerate() {
                 let area = |(area, place, count)| {

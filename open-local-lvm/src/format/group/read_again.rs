@@ -75,7 +75,10 @@ impl Metadata {
                 inside.path.splice(0..0, group.clone());
                 inside
             }));
-            return Ok((Self::from_parts(tree, volumes.found)?, duplicates));
+            let read = Self::from_parts(tree, volumes.found)?;
+            let checked = known.and_then(|known| known.logical_volumes.checked());
+            read.group.logical_volumes.set_checked(checked);
+            return Ok((read, duplicates));
         }
         let tree = parse(text)?;
         let duplicates = tree.duplicates();

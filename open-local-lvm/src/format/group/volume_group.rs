@@ -104,8 +104,52 @@ impl VolumeGroup {
     /// Whether another version says the same, under whatever sequence number.
     #[must_use]
     pub fn is_same_but_for_seqno(&self, other: &Self) -> bool {
-        // Cheap: volumes that were not changed are shared.
-        Self { seqno: self.seqno, ..other.clone() } == *self
+        // Volumes that were not changed are shared and compared as such.
+        self.is_same_but_for_volumes(other) && self.logical_volumes == other.logical_volumes
+    }
+
+    /// Whether all but the volumes and the sequence number is the same.
+    pub(crate) fn is_same_but_for_volumes(&self, other: &Self) -> bool {
+        let Self {
+            name,
+            id,
+            seqno: _,
+            format,
+            status,
+            flags,
+            tags,
+            system_id,
+            lock_type,
+            lock_args,
+            extent_size,
+            max_lv,
+            max_pv,
+            allocation_policy,
+            profile,
+            metadata_copies,
+            physical_volumes,
+            logical_volumes: _,
+            historical_volumes,
+            unknown,
+        } = self;
+        *name == other.name
+            && *id == other.id
+            && *format == other.format
+            && *status == other.status
+            && *flags == other.flags
+            && *tags == other.tags
+            && *system_id == other.system_id
+            && *lock_type == other.lock_type
+            && *lock_args == other.lock_args
+            && *extent_size == other.extent_size
+            && *max_lv == other.max_lv
+            && *max_pv == other.max_pv
+            && *allocation_policy == other.allocation_policy
+            && *profile == other.profile
+            && *metadata_copies == other.metadata_copies
+            && *physical_volumes == other.physical_volumes
+            && *historical_volumes == other.historical_volumes
+            && *unknown == other.unknown
     }
 
     /// All but the volumes and the sequence number.

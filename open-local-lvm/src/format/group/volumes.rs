@@ -17,16 +17,21 @@ use crate::format::check::Finding;
 /// again as they are.
 #[derive(Default)]
 pub struct Volumes {
-    list: Vec<Shared>,
-    /// What the last check of these volumes found, until one of them is changed.
+    /// Copied when it is changed while another version has it too.
+    list: Arc<Vec<Shared>>,
+    /// What the last check found, of these volumes or of those they were before a change.
     checked: Mutex<Option<Arc<Checked>>>,
 }
 
 /// What a check of a group found.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Checked {
     /// The group without volumes and sequence number.
     pub(crate) rest: VolumeGroup,
+    /// Its volumes. Held here they can't be changed in place: one that was changed is another.
+    pub(crate) list: Arc<Vec<Shared>>,
+    /// Whether all volumes lie on physical volumes and nowhere else.
+    pub(crate) is_flat: bool,
     pub(crate) findings: Vec<Finding>,
 }
 
@@ -82,6 +87,38 @@ impl Shared {
         node.source = None;
         &mut node.volume
     }
+
+    /// Whether both are one in memory.
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Shares the names of physical volumes with other volumes, if they are the same.
+    pub(crate) fn share_keys(&mut self, keys: &PvKeys) {
+        let node = Arc::get_mut(&mut self.0);
+        if let Some(own) =
+            node.and_then(|node| node.source.as_mut()).filter(|own| own.keys == *keys)
+        {
+            own.keys = PvKeys::clone(keys);
+        }
+    }
+}
+
+/// Those of two lists that are not the same in both, each in its order.
+fn apart<'a>(
+    before: &'a [Shared],
+    now: &'a [Shared],
+) -> (Vec<&'a LogicalVolume>, Vec<&'a LogicalVolume>) {
+    let same = |pair: &(&Shared, &Shared)| pair.0.is(pair.1);
+    let front = before.iter().zip(now).take_while(same).count();
+    let (_, before) = before.split_at_checked(front).unwrap_or_default();
+    let (_, now) = now.split_at_checked(front).unwrap_or_default();
+    let back = before.iter().rev().zip(now.iter().rev()).take_while(same).count();
+    let middle = |list: &'a [Shared]| {
+        let count = list.len().saturating_sub(back);
+        list.iter().take(count).map(Shared::volume).collect()
+    };
+    (middle(before), middle(now))
 }
 
 impl From<LogicalVolume> for Shared {
@@ -92,7 +129,7 @@ impl From<LogicalVolume> for Shared {
 
 impl PartialEq for Shared {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0.volume == other.0.volume
+        self.is(other) || self.0.volume == other.0.volume
     }
 }
 
@@ -101,34 +138,57 @@ impl Eq for Shared {}
 impl Volumes {
     /// None.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { list: Vec::new(), checked: Mutex::new(None) }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// The list, to be changed.
     fn change(&mut self) -> &mut Vec<Shared> {
-        *self.checked.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
-        &mut self.list
+        Arc::make_mut(&mut self.list)
     }
 
+    /// What the last check found, of these volumes or of those they were before a change.
     pub(crate) fn checked(&self) -> Option<Arc<Checked>> {
         self.checked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Remembers what was found of this list, or of one that is equal to it.
+    /// Remembers what was found of this list, or of the one it was made from.
     pub(crate) fn set_checked(&self, checked: Option<Arc<Checked>>) {
         *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = checked;
     }
 
+    /// Remembers of this list what was found of another that it was found equal to.
+    pub(crate) fn set_checked_like(&self, equal: &Self) {
+        let known = equal.checked().filter(|known| equal.is_list(&known.list));
+        let own = known.map(|known| Checked { list: self.list(), ..Checked::clone(&known) });
+        self.set_checked(own.map(Arc::new));
+    }
+
+    /// Whether a list holds these very volumes.
+    pub(crate) fn is_list(&self, list: &[Shared]) -> bool {
+        // One list in memory more often than not.
+        std::ptr::eq(self.shared(), list)
+            || (self.len() == list.len()
+                && self.list.iter().zip(list).all(|(own, one)| own.is(one)))
+    }
+
+    /// Volumes of a list that were changed or are gone, and those that are new or changed.
+    pub(crate) fn since<'a>(
+        &'a self,
+        before: &'a [Shared],
+    ) -> (Vec<&'a LogicalVolume>, Vec<&'a LogicalVolume>) {
+        apart(before, &self.list)
+    }
+
     /// How many.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.list.len()
     }
 
     /// Whether there are none.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
@@ -197,34 +257,34 @@ impl Volumes {
         &self.list
     }
 
+    /// The same, to be kept.
+    pub(crate) fn list(&self) -> Arc<Vec<Shared>> {
+        Arc::clone(&self.list)
+    }
+
+    pub(crate) fn into_shared(self) -> Vec<Shared> {
+        Arc::unwrap_or_clone(self.list)
+    }
+
     /// Those of two versions that are not the same in both, each in its order: of a thousand
     /// volumes of which one was changed, one of each.
     pub(crate) fn apart<'a>(
         &'a self,
         other: &'a Self,
     ) -> (Vec<&'a LogicalVolume>, Vec<&'a LogicalVolume>) {
-        let same = |pair: &(&Shared, &Shared)| Arc::ptr_eq(&pair.0.0, &pair.1.0);
-        let front = self.list.iter().zip(&other.list).take_while(same).count();
-        let (_, own) = self.list.split_at_checked(front).unwrap_or_default();
-        let (_, others) = other.list.split_at_checked(front).unwrap_or_default();
-        let back = own.iter().rev().zip(others.iter().rev()).take_while(same).count();
-        let middle = |list: &'a [Shared]| {
-            let count = list.len().saturating_sub(back);
-            list.iter().take(count).map(Shared::volume).collect()
-        };
-        (middle(own), middle(others))
+        apart(&self.list, &other.list)
     }
 }
 
 impl Clone for Volumes {
     fn clone(&self) -> Self {
-        Self { list: self.list.clone(), checked: Mutex::new(self.checked()) }
+        Self { list: self.list(), checked: Mutex::new(self.checked()) }
     }
 }
 
 impl PartialEq for Volumes {
     fn eq(&self, other: &Self) -> bool {
-        self.list == other.list
+        Arc::ptr_eq(&self.list, &other.list) || self.list == other.list
     }
 }
 
@@ -304,7 +364,7 @@ impl<'a> IntoIterator for &'a mut Volumes {
 
 impl FromIterator<LogicalVolume> for Volumes {
     fn from_iter<I: IntoIterator<Item = LogicalVolume>>(volumes: I) -> Self {
-        Self { list: volumes.into_iter().map(Shared::from).collect(), ..Self::default() }
+        volumes.into_iter().map(Shared::from).collect::<Vec<Shared>>().into()
     }
 }
 
@@ -320,9 +380,15 @@ impl From<Vec<LogicalVolume>> for Volumes {
     }
 }
 
+impl From<Arc<Vec<Shared>>> for Volumes {
+    fn from(list: Arc<Vec<Shared>>) -> Self {
+        Self { list, ..Self::default() }
+    }
+}
+
 impl From<Vec<Shared>> for Volumes {
     fn from(list: Vec<Shared>) -> Self {
-        Self { list, ..Self::default() }
+        Self { list: Arc::new(list), ..Self::default() }
     }
 }
 

@@ -41,9 +41,31 @@ impl Metadata {
     /// # Errors
     /// `InvalidArgument` for what has no form in the text, see [`print`](crate::format::text::print).
     pub fn to_text(&self) -> Result<Vec<u8>, Error> {
+        self.to_text_onto(Vec::with_capacity(self.expected_bytes()))
+    }
+
+    /// The same behind what `out` holds.
+    ///
+    /// # Errors
+    /// As [`Self::to_text`].
+    pub(crate) fn to_text_onto(&self, out: Vec<u8>) -> Result<Vec<u8>, Error> {
         let (head, tail, provenance) = self.group_apart();
-        let mut out = Printer::new(Style::Raw, self.expected());
-        self.print_group(&mut out, &head, &tail)?;
+        let mut out = Printer::onto(Style::Raw, out);
+        self.print_group(&mut out, &head, &tail, self.group.logical_volumes.shared())?;
+        out.section(&provenance)?;
+        out.finish()
+    }
+
+    /// The same text without volumes: of each is said whether it is left out.
+    ///
+    /// # Errors
+    /// As [`Self::to_text`].
+    pub(super) fn text_without(&self, left_out: &[bool]) -> Result<Vec<u8>, Error> {
+        let (head, tail, provenance) = self.group_apart();
+        let mut out = Printer::onto(Style::Raw, Vec::new());
+        let volumes = self.group.logical_volumes.shared().iter().zip(left_out);
+        let volumes = volumes.filter(|(_, left_out)| !**left_out).map(|(shared, _)| shared);
+        self.print_group(&mut out, &head, &tail, volumes)?;
         out.section(&provenance)?;
         out.finish()
     }
@@ -53,16 +75,27 @@ impl Metadata {
     /// # Errors
     /// As [`Self::to_text`].
     pub fn to_backup_text(&self) -> Result<Vec<u8>, Error> {
+        self.to_backup_text_onto(Vec::with_capacity(self.expected_bytes()))
+    }
+
+    /// The same behind what `out` holds.
+    ///
+    /// # Errors
+    /// As [`Self::to_text`].
+    pub(crate) fn to_backup_text_onto(&self, out: Vec<u8>) -> Result<Vec<u8>, Error> {
         let (head, tail, provenance) = self.group_apart();
-        let mut out = Printer::new(Style::Indented, self.expected());
+        let mut out = Printer::onto(Style::Indented, out);
         out.section(&provenance)?;
-        self.print_group(&mut out, &head, &tail)?;
+        self.print_group(&mut out, &head, &tail, self.group.logical_volumes.shared())?;
         out.finish()
     }
 
     /// About as many bytes as the text has.
-    fn expected(&self) -> usize {
-        self.group.logical_volumes.len().saturating_mul(512).saturating_add(8192)
+    pub(crate) fn expected_bytes(&self) -> usize {
+        let volumes = self.group.logical_volumes.shared().iter();
+        let bytes = |shared: &Shared| shared.source().map_or(512, |source| source.text.len() + 1);
+        let rest = 8192usize.saturating_add(self.group.physical_volumes.len().saturating_mul(512));
+        volumes.map(bytes).fold(rest, usize::saturating_add)
     }
 
     /// The group before and behind its volumes, and what stands beside it.
@@ -77,13 +110,13 @@ impl Metadata {
         out: &mut Printer<'a>,
         head: &'a Section,
         tail: &'a Section,
+        volumes: impl IntoIterator<Item = &'a Shared>,
     ) -> Result<(), Error> {
         out.open(&self.group.name)?;
         out.section(head)?;
-        let volumes = self.group.logical_volumes.shared();
-        if !volumes.is_empty() {
+        if !self.group.logical_volumes.is_empty() {
             out.open(VOLUMES)?;
-            volumes.iter().try_for_each(|shared| print_volume(out, shared))?;
+            volumes.into_iter().try_for_each(|shared| print_volume(out, shared))?;
             out.close();
         }
         out.section(tail)?;

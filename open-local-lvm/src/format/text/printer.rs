@@ -24,7 +24,7 @@ pub enum Style {
 /// key, a list in a list, more than [`MAX_DEPTH`] sections inside each other, or a text of more
 /// than [`MAX_TEXT`] bytes.
 pub fn print(tree: &Section, style: Style) -> Result<Vec<u8>, Error> {
-    let mut printer = Printer::new(style, 0);
+    let mut printer = Printer::onto(style, Vec::new());
     printer.section(tree)?;
     printer.finish()
 }
@@ -33,32 +33,36 @@ pub fn print(tree: &Section, style: Style) -> Result<Vec<u8>, Error> {
 #[derive(Debug)]
 pub(crate) struct Printer<'a> {
     out: Vec<u8>,
+    /// Bytes of it that were there before.
+    before: usize,
     style: Style,
     path: Vec<&'a str>,
 }
 
 impl<'a> Printer<'a> {
-    /// With room for so many bytes.
-    pub(crate) fn new(style: Style, bytes: usize) -> Self {
-        Self { out: Vec::with_capacity(bytes), style, path: Vec::new() }
+    /// Behind what `out` holds.
+    pub(crate) const fn onto(style: Style, out: Vec<u8>) -> Self {
+        let before = out.len();
+        Self { out, before, style, path: Vec::new() }
     }
 
     /// For what stands inside of these sections.
     pub(crate) fn inside(style: Style, path: [&'a str; 2]) -> Self {
-        Self { out: Vec::new(), style, path: path.to_vec() }
+        Self { path: path.to_vec(), ..Self::onto(style, Vec::new()) }
     }
 
     pub(crate) const fn style(&self) -> Style {
         self.style
     }
 
-    /// The text.
+    /// The text behind what was there before.
     ///
     /// # Errors
     /// `InvalidArgument` if it is longer than [`MAX_TEXT`].
     pub(crate) fn finish(self) -> Result<Vec<u8>, Error> {
-        if self.out.len() > MAX_TEXT {
-            let message = format!("{} bytes long; the limit is {MAX_TEXT}", self.out.len());
+        let length = self.out.len().saturating_sub(self.before);
+        if length > MAX_TEXT {
+            let message = format!("{length} bytes long; the limit is {MAX_TEXT}");
             return Err(unprintable("metadata text", message));
         }
         Ok(self.out)

@@ -142,7 +142,7 @@ fn a_group_is_made_with_its_devices_and_a_label_for_each() {
     let read = Label::parse(&label.encode().unwrap(), 1).unwrap().unwrap();
     assert_eq!(read, label);
     assert_eq!(read.header.data_areas, [DiskArea { offset: 17 * MIB, size: 0 }]);
-    assert_eq!(Metadata::parse(&plan.text).unwrap(), plan.metadata);
+    assert_eq!(Metadata::parse(&plan.text().unwrap()).unwrap(), plan.metadata);
     let dice = Dice::default();
     let (seqno, steps) = remove_group(&plan.metadata, &context(&dice)).unwrap();
     assert_eq!((seqno, steps.len()), (1, 3));

@@ -119,7 +119,7 @@ fn whole(group: &VolumeGroup) -> BTreeMap<String, Vec<Vec<Extent>>> {
 fn judge(before: &Metadata, act: &Act, plan: &Plan) {
     let group = plan.group();
     assert_eq!(check(group), [], "{act:?}");
-    assert_eq!(Metadata::parse(&plan.text).unwrap(), plan.metadata);
+    assert_eq!(Metadata::parse(&plan.text().unwrap()).unwrap(), plan.metadata);
     let changed = u32::from(!plan.is_empty());
     assert_eq!(group.seqno, before.group.seqno + changed);
     // No extent twice, none beyond its physical volume, none lost.

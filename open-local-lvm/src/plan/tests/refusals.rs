@@ -246,11 +246,11 @@ fn no_text_that_breaks_a_rule_is_written() {
     for (reason, break_it) in breaks {
         let mut metadata = fixture();
         break_it(&mut metadata.group);
-        let error = validate::text(&metadata).unwrap_err();
+        let error = validate::proven(&metadata).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Refused);
         assert!(error.message().contains(reason), "{reason}: {}", error.message());
     }
-    assert!(validate::text(&fixture()).is_ok());
+    assert!(validate::proven(&fixture()).is_ok());
 }
 
 #[test]

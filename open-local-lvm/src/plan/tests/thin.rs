@@ -54,7 +54,7 @@ fn clear() -> Operation {
 fn planned(metadata: &Metadata, operations: &[Operation]) -> Plan {
     let plan = run(metadata, operations).unwrap_or_else(|error| panic!("{}", error.report()));
     assert_eq!(check(plan.group()), [], "{plan}");
-    assert_eq!(Metadata::parse(&plan.text).unwrap(), plan.metadata);
+    assert_eq!(Metadata::parse(&plan.text().unwrap()).unwrap(), plan.metadata);
     assert!(plan.steps.iter().all(|step| !step.to_string().is_empty()), "{plan:?}");
     plan
 }

@@ -127,34 +127,34 @@ pub(super) fn attach(attach: &Attach) -> Result<proto::ControllerPublishVolumeRe
     Ok(proto::ControllerPublishVolumeRequest {
         volume_id: attach.id.clone(),
         node_id: attach.node.clone(),
-        volume_capability: Some(attach.way.message()),
+        volume_capability: Some(attach.handed.way.message()),
         readonly: attach.read_only,
-        secrets: secrets(&attach.secrets)?,
-        volume_context: context(&attach.told)?,
+        secrets: secrets(&attach.handed.secrets)?,
+        volume_context: context(&attach.handed.told)?,
     })
 }
 
 pub(super) fn stage(stage: &Stage) -> Result<proto::NodeStageVolumeRequest> {
     Ok(proto::NodeStageVolumeRequest {
         volume_id: stage.id.clone(),
-        publish_context: map(&stage.told.publish_context),
+        publish_context: map(&stage.handed.told.publish_context),
         staging_target_path: stage.staging.clone(),
-        volume_capability: Some(stage.way.message()),
-        secrets: secrets(&stage.secrets)?,
-        volume_context: context(&stage.told)?,
+        volume_capability: Some(stage.handed.way.message()),
+        secrets: secrets(&stage.handed.secrets)?,
+        volume_context: context(&stage.handed.told)?,
     })
 }
 
 pub(super) fn publish(publish: &Publish) -> Result<proto::NodePublishVolumeRequest> {
     Ok(proto::NodePublishVolumeRequest {
         volume_id: publish.id.clone(),
-        publish_context: map(&publish.told.publish_context),
+        publish_context: map(&publish.handed.told.publish_context),
         staging_target_path: publish.staging.clone(),
         target_path: publish.target.clone(),
-        volume_capability: Some(publish.way.message()),
+        volume_capability: Some(publish.handed.way.message()),
         readonly: publish.read_only,
-        secrets: secrets(&publish.secrets)?,
-        volume_context: context(&publish.told)?,
+        secrets: secrets(&publish.handed.secrets)?,
+        volume_context: context(&publish.handed.told)?,
     })
 }
 

@@ -47,7 +47,7 @@ pub(in crate::cli::pool) fn publish(
 /// The steps that detach an object; `None` if it is not attached.
 pub(in crate::cli::pool) fn unpublish(seen: &Seen, key: &Source) -> Result<Option<Work>> {
     let op = Op::Unpublish;
-    let found = seen.see(key).and_then(|object| Some((object, object.device.as_ref()?)));
+    let found = seen.see(op, key)?.and_then(|object| Some((object, object.device.as_ref()?)));
     let Some((object, device)) = found else {
         return Ok(None);
     };
@@ -74,7 +74,7 @@ pub(in crate::cli::pool) fn remove(
     op: Op,
     key: &Source,
 ) -> Result<Option<Work>> {
-    let Some(object) = seen.see(key) else {
+    let Some(object) = seen.see(op, key)? else {
         return Ok(None);
     };
     let group = &seen.group.name;

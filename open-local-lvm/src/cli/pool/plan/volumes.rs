@@ -54,10 +54,11 @@ fn same_volume(pool: &CliPool, object: &Object, spec: &VolumeSpec) -> Result<()>
 }
 
 /// What a new volume says of itself.
-fn new_label(pool: &CliPool, name: &str, spec: &VolumeSpec, token: FormatToken) -> Label {
+fn new_label(pool: &CliPool, spec: &VolumeSpec, token: FormatToken) -> Label {
     Label {
         kind: Kind::Volume {
-            id: (name != spec.id.as_str()).then(|| spec.id.clone()),
+            // Also where it is the name: somebody may rename the volume.
+            id: Some(spec.id.clone()),
             source: spec.source.clone(),
             token: Some(token),
         },
@@ -121,7 +122,7 @@ fn finish(
 fn thick(pool: &CliPool, seen: &Seen, spec: &VolumeSpec, size: Bytes) -> Result<Work> {
     let (op, key) = (Op::EnsureVolume, Source::Volume(spec.id.clone()));
     if let Some(source) = &spec.source {
-        let there = seen.see(&Source::from(source.clone())).is_some();
+        let there = seen.see(op, &Source::from(source.clone()))?.is_some();
         let kind = if there { ErrorKind::Unsupported } else { ErrorKind::NotFound };
         let why = format!("{source} can't be copied: thick pools make no clones");
         return Err(Error::new(kind, op, &spec.id, why).with_remedy("take a pool with mode=thin"));
@@ -141,7 +142,7 @@ fn thick(pool: &CliPool, seen: &Seen, spec: &VolumeSpec, size: Bytes) -> Result<
         })
     })?;
     let stripe_size = spec.parameters.get("stripe-size").map(|text| text.parse()).transpose()?;
-    let whole = new_label(pool, &name, spec, FormatToken::Unused);
+    let whole = new_label(pool, spec, FormatToken::Unused);
     let making = Label { state: State::Filling(Bytes::ZERO), ..whole.clone() };
     let mut new = NewVolume::new(&name, Size::AtLeast(size));
     (new.stripes, new.tags) = (stripes, making.write());
@@ -174,7 +175,7 @@ fn thin(
     }
     seen.room.require(op, &key, size)?;
     let token = source.map_or(FormatToken::Unused, Object::token);
-    let whole = new_label(pool, &name, spec, token);
+    let whole = new_label(pool, spec, token);
     let Some(of) = source else {
         let mut new = NewVolume::new(&name, Size::AtLeast(size));
         new.tags = whole.write();

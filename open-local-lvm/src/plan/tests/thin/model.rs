@@ -73,7 +73,7 @@ fn judge(before: &Metadata, plan: &Plan) {
         let was = check(&before.group).contains(&finding);
         assert!(known && (small_spare || was), "{finding}: {plan}");
     }
-    assert_eq!(Metadata::parse(&plan.text).unwrap(), plan.metadata);
+    assert_eq!(Metadata::parse(&plan.text().unwrap()).unwrap(), plan.metadata);
     let (was, is) = (segment(&before.group, "pool"), segment(group, "pool"));
     let told = plan.steps.iter().any(|step| matches!(step, Step::SendMessages(_)));
     assert_eq!(is.transaction_id, was.transaction_id + u64::from(told), "{plan}");

@@ -18,7 +18,7 @@ fn a_pool_is_data_metadata_and_a_spare() {
     let pool = segment(group, "pool");
     assert_eq!((pool.transaction_id, pool.chunk_size.get()), (0, 128));
     assert_eq!((pool.discards.as_deref(), pool.zero_new_blocks), (Some("passdown"), true));
-    assert!(plan.text.windows(14).any(|text| text == b"zero_new_block"));
+    assert!(plan.text().unwrap().windows(14).any(|text| text == b"zero_new_block"));
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_pool_is_as_it_was_asked_for() {
     assert_eq!((size_of(made, "pool"), size_of(made, "pool_tdata")), (102, 102));
     assert_eq!(segments(made, "pool_tdata")[0].2.len(), 2, "two stripes");
     assert!(made.logical("lvol0_pmspare").is_none());
-    assert!(!String::from_utf8_lossy(&plan.text).contains("zero_new_blocks"));
+    assert!(!String::from_utf8_lossy(&plan.text().unwrap()).contains("zero_new_blocks"));
     assert_eq!(plan.warnings, ["pool: rounded up to 102 extents for 2 stripes"]);
     assert!(run(&plan.metadata, &[create]).unwrap().is_empty(), "asked for again");
 }
