@@ -317,8 +317,8 @@ mod tests {
         records.publish(&published).unwrap();
         assert_eq!(records.published(target).unwrap(), Some(published.clone()));
         assert_eq!(records.all_published().unwrap(), [published]);
-        records.unpublish(target).unwrap();
-        records.unpublish(target).unwrap();
+        records.unpublish(target, "v").unwrap();
+        records.unpublish(target, "v").unwrap();
         assert!(records.all_published().unwrap().is_empty());
 
         let source = Source::Volume("v".parse().unwrap());
@@ -367,7 +367,7 @@ mod tests {
                 files.remove_file(&folder.join(&name)).unwrap();
             }
             drop(files.create_new(&half).unwrap());
-            records.unpublish(target).unwrap();
+            records.unpublish(target, "v").unwrap();
             assert!(files.list(&folder).unwrap().is_empty(), "{written_before}");
         }
     }

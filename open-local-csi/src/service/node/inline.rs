@@ -214,6 +214,8 @@ impl Driver {
             return Ok(false);
         };
         if record.is_none() && published.is_none() && self.original_of(&id).is_none() {
+            // A killed publish may have begun to write one.
+            self.records.forget_inline(text).map_err(|e| Status::of(UNPUBLISH, &e))?;
             return Ok(false);
         }
         if record.as_ref().is_some_and(|one| one.target != request.target) {
@@ -233,7 +235,7 @@ impl Driver {
         if !foreign {
             self.remove_target(UNPUBLISH, &request.target)?;
         }
-        self.records.unpublish(&request.target).map_err(|e| Status::of(UNPUBLISH, &e))?;
+        self.records.unpublish(&request.target, text).map_err(|e| Status::of(UNPUBLISH, &e))?;
         self.records.forget_inline(text).map_err(|e| Status::of(UNPUBLISH, &e))?;
         Ok(true)
     }

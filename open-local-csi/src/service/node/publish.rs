@@ -230,10 +230,9 @@ impl Driver {
         if ours.is_some() || shown || self.is_kubelets_target(&request.target) {
             self.remove_target(UNPUBLISH, &request.target)?;
         }
-        if ours.is_some() {
-            let forgotten = self.records.unpublish(&request.target);
-            forgotten.map_err(|e| Status::of(UNPUBLISH, &e))?;
-        }
+        // Without a record too: a killed publish may have begun to write one.
+        let forgotten = self.records.unpublish(&request.target, &request.volume.text);
+        forgotten.map_err(|e| Status::of(UNPUBLISH, &e))?;
         Ok(NodeUnpublishVolumeResponse {})
     }
 

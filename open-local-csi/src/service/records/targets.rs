@@ -148,12 +148,13 @@ impl Records {
         earlier.iter().try_for_each(|other| self.remove(&folder, &other.file()))
     }
 
-    /// Forgets a target after it is unmounted.
+    /// Forgets a target of a volume after it is unmounted; what another volume has there stays.
     ///
     /// # Errors
-    /// `Io`.
-    pub fn unpublish(&self, target: &Path) -> Result<()> {
-        let wanted = digest(&target.to_string_lossy());
+    /// `Io`; `Corrupt` if a record of the target can't be read that may be of another volume.
+    pub fn unpublish(&self, target: &Path, volume: &str) -> Result<()> {
+        let wanted =
+            Name { target: digest(&target.to_string_lossy()), volume: Some(digest(volume)) };
         let folder = self.published_folder();
         let names = self.every_name(&folder)?;
         let whole = |name: &str| Name::read(Name::without_half(name));
@@ -161,9 +162,18 @@ impl Records {
         let of_target: BTreeSet<Name> = names
             .iter()
             .filter_map(|name| whole(name.to_str()?))
-            .filter(|name| name.target == wanted)
+            .filter(|name| name.target == wanted.target)
             .collect();
-        of_target.iter().try_for_each(|name| self.remove(&folder, &name.file()))
+        for name in of_target {
+            let others = match &name.volume {
+                Some(_) => name != wanted,
+                None => self.read_target(&name)?.is_some_and(|one| one.volume != volume),
+            };
+            if !others {
+                self.remove(&folder, &name.file())?;
+            }
+        }
+        Ok(())
     }
 
     /// The names of all records, each target's earlier one first. What else is in the folder is
@@ -282,7 +292,9 @@ mod tests {
         store_earlier(&records, &one("a", "/pods/a"));
         assert_eq!(records.published_of("a").unwrap(), [changed.clone()]);
         assert_eq!(records.all_published().unwrap(), [changed]);
-        records.unpublish(Path::new("/pods/a")).unwrap();
+        records.unpublish(Path::new("/pods/a"), "b").unwrap();
+        assert_eq!(files(&host).len(), 2);
+        records.unpublish(Path::new("/pods/a"), "a").unwrap();
         assert_eq!(files(&host), [""; 0]);
     }
 

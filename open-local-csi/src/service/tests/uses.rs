@@ -186,6 +186,29 @@ fn what_lies_over_a_target_is_not_unmounted_with_it() {
 }
 
 #[test]
+fn what_a_killed_publish_began_to_write_goes_with_the_unpublish() {
+    let lab = Lab::new(&[("fast", 10)]);
+    let volume = lab.create("v", 1).unwrap();
+    lab.stage(&volume, mount(1)).unwrap();
+    lab.publish(&volume, "/pods/a", mount(1)).unwrap();
+    let files = lab.machine.host().files;
+    let records = |path: &str| {
+        let folder = lab.machine.host().roots.run.join(path);
+        let names = files.list(&folder).unwrap();
+        names.into_iter().map(|name| folder.join(name)).collect::<Vec<_>>()
+    };
+    let whole = records("csi/published").pop().unwrap();
+    lab.unpublish(&volume, "/pods/a").unwrap();
+    // The kill came before the record was whole: that of another target is somebody else's.
+    let half = open_local_core::state::half_written(&whole).unwrap();
+    drop(files.create_new(&half).unwrap());
+    lab.unpublish(&volume, "/pods/b").unwrap();
+    assert_eq!(records("csi/published"), [half]);
+    lab.unpublish(&volume, "/pods/a").unwrap();
+    assert_eq!(records("csi/published"), [""; 0].map(std::path::PathBuf::from));
+}
+
+#[test]
 fn only_targets_of_ours_are_removed_and_full_ones_stay() {
     let lab = Lab::new(&[("fast", 10)]);
     let volume = lab.create("v", 1).unwrap();
