@@ -136,10 +136,8 @@ impl Judge {
 
     /// Something of one of these kinds that can be done now, or what leads there.
     pub(crate) fn act_towards(&mut self, kinds: &[Kind], dice: &mut Dice) -> Act {
-        let drawn: Vec<Act> = (0..DRAWS)
-            .map(|_| self.next_act(dice))
-            .filter(|act| self.verdict(act) != Some(false))
-            .collect();
+        let mut drawn: Vec<Act> = (0..DRAWS).map(|_| self.next_act(dice)).collect();
+        drawn.retain(|act| self.verdict(act) != Some(false));
         let of = |kinds: &[Kind]| drawn.iter().find(|act| kinds.contains(&act.kind())).cloned();
         // A device joins when one is out, and leaves when nothing is on it.
         let moves = kinds.contains(&Kind::Join) || kinds.contains(&Kind::Leave);
